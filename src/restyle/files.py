@@ -1,0 +1,136 @@
+"""Files that are either whole or not there: atomic writes, JSON, hashes."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Write a file so that no reader ever sees it half done.
+
+    Yields a temporary path in the same folder (created where missing), with the suffix of `path`. When the
+    block ends, the file written there is synced to the disk and renamed to `path`, replacing an
+    older one. When the block raises, or is interrupted, the temporary file is removed and `path` stays as it was.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(_mode_of_new_files())
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as indented JSON, atomically.
+
+    Args:
+        path: The file to write.
+        value: Anything that `json` can represent.
+
+    Raises:
+        ValueError: The value holds NaN or infinity, which JSON cannot represent.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def append_jsonl(path: str | Path, record: dict[str, Any]) -> None:
+    """Append one record to a JSON-lines file.
+
+    The line goes out in one write. A last line that a killed process left unfinished is ended first, so that it
+    spoils itself alone and never the record that follows.
+
+    Args:
+        path: The file, created with its folder where missing.
+        record: The record, written on one line.
+
+    Raises:
+        ValueError: The record holds NaN or infinity, which JSON cannot represent.
+    """
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as stream:
+        if stream.tell() > 0:
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                line = "\n" + line
+        stream.write(line.encode("utf-8"))
+
+
+def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
+    """Read the records of a JSON-lines file, passing over lines that were cut off.
+
+    Args:
+        path: The file; a missing one has no records.
+
+    Returns:
+        The records, in the order of the file.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+    return records
+
+
+def sha256(path: str | Path) -> str:
+    """Hash a file's content.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The SHA-256 digest, 64 hexadecimal digits.
+    """
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _mode_of_new_files() -> int:
+    """The mode that `open` would give: mkstemp's files are private, results need not be."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut, where folders can be synced."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
