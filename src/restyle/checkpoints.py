@@ -1,0 +1,200 @@
+"""The native checkpoint: a folder with `config.json` and `weights.safetensors`.
+
+The configuration says what the weights are (`kind`), how to build the networks that hold them, and
+where they come from. The weights are one flat table; the keys of several networks are told apart by
+a prefix (`generator.`, `encoder.`). Reading a checkpoint runs no code from it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from restyle.files import atomic_write, sha256
+
+FORMAT = 1
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+_SHOWN = 3  # how many differing keys an error names
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used: the message names the file and what differs."""
+
+
+def save_folder(
+    folder: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    half: bool = False,
+) -> None:
+    """Write a native checkpoint; a folder that already holds one is updated, or left as it was on failure.
+
+    Args:
+        folder: Made where missing.
+        config: JSON-able; needs the key `kind` (such as `"restyle"`, `"generator"`). The format
+            version and the hash of the weights are added.
+        tensors: The weights by name, on any device.
+        half: Store matrices and filters as float16. Vectors and scalars (biases, statistics) keep
+            their type: they are small, and their errors would not average out.
+
+    Raises:
+        CheckpointError: A weight is not finite, or does not fit half precision.
+        ValueError: `config` has no `kind`.
+    """
+    if "kind" not in config:
+        raise ValueError(f"expected a config with the key 'kind', found {sorted(config)}")
+    folder = Path(folder)
+    stored = {name: _stored(tensor, half) for name, tensor in tensors.items()}
+    _check_finite(stored, folder / WEIGHTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Both files are complete before either is renamed; the weights, entered last, are renamed first.
+    with atomic_write(folder / CONFIG) as new_config, atomic_write(folder / WEIGHTS) as new_weights:
+        save_file(stored, new_weights)
+        record = {"format": FORMAT, **config, "weights_sha256": sha256(new_weights)}
+        new_config.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def load_folder(
+    folder: str | os.PathLike[str], kind: str | None = None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a native checkpoint.
+
+    Args:
+        folder: What `save_folder` wrote.
+        kind: The kind that the caller can use; any if None.
+
+    Returns:
+        The configuration, and the weights on the CPU with every floating-point tensor as float32.
+
+    Raises:
+        CheckpointError: Not a checkpoint, of another kind or format, damaged, or with weights that
+            are not finite.
+    """
+    folder = Path(folder)
+    config = load_config(folder)
+    if kind is not None and config["kind"] != kind:
+        raise CheckpointError(
+            f"{folder}: expected a checkpoint of kind '{kind}', found '{config['kind']}'"
+        )
+    weights = folder / WEIGHTS
+    try:
+        if sha256(weights) != config.get("weights_sha256"):
+            raise CheckpointError(
+                f"{weights}: expected the sha256 that {CONFIG} states, found another"
+            )
+        tensors = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{weights}: expected a safetensors file, found: {error}") from error
+    _check_finite(tensors, weights)
+    return config, {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def load_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read only the configuration of a native checkpoint, as `load_folder` does.
+
+    Raises:
+        CheckpointError: Not a checkpoint, or of another format.
+    """
+    path = Path(folder) / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint folder, found: {error.strerror}"
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(f"{path}: expected JSON, found: {error}") from error
+    if not isinstance(config, dict) or "kind" not in config:
+        raise CheckpointError(f"{path}: expected a checkpoint's configuration, found no 'kind'")
+    if config.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: expected format {FORMAT}, found {config.get('format')!r}")
+    return config
+
+
+def load_strict(
+    module: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
+) -> None:
+    """Copy weights into a module whose keys and shapes they must match exactly.
+
+    Args:
+        module: Its parameters and buffers are overwritten in place.
+        tensors: The weights, by the module's own names.
+        source: Where they come from, for the message.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped keys, or weights that are not finite.
+    """
+    expected = module.state_dict()
+    shared = [key for key in expected if key in tensors]
+    faults = {
+        "missing": [key for key in expected if key not in tensors],
+        "unexpected": [key for key in tensors if key not in expected],
+        "of another shape": [
+            f"{key} (expected {tuple(expected[key].shape)}, found {tuple(tensors[key].shape)})"
+            for key in shared
+            if expected[key].shape != tensors[key].shape
+        ],
+    }
+    text = "; ".join(f"{name}: {_first(keys)}" for name, keys in faults.items() if keys)
+    if text:
+        raise CheckpointError(
+            f"{source}: expected the weights of {type(module).__name__}, found {text}"
+        )
+    _check_finite(tensors, source)
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The same weights with `prefix.` before each name."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Of all weights those whose names begin with `prefix.`, without it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(start)
+    }
+
+
+def weights_hash(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) over names, shapes, types and values, whatever the order or the device."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if half and tensor.is_floating_point() and tensor.ndim >= 2:
+        tensor = tensor.half()
+    return tensor.clone()  # safetensors refuses tensors that share memory
+
+
+def _check_finite(tensors: Mapping[str, Tensor], source: str | os.PathLike[str]) -> None:
+    bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if bad:
+        raise CheckpointError(
+            f"{source}: expected finite weights, found NaN or infinity in {_first(bad)}"
+        )
+
+
+def _first(keys: list[str]) -> str:
+    more = len(keys) - _SHOWN
+    return ", ".join(keys[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
