@@ -1,0 +1,1 @@
+"""Generators: networks that turn latent codes into images."""

@@ -1,0 +1,279 @@
+"""StyleGAN2: a mapping network, and synthesis with one latent code per layer.
+
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020): weight demodulation
+(section 2.2) and RGB skip connections (section 4.1). One implementation serves every width and size, and
+holds the official weights exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from restyle.layers import GAIN, SLOPE, EqualLinear, blur, leaky_relu, pixel_norm, upsample
+
+Noise = Literal["fixed", "fresh", "none"]
+
+
+@dataclass(frozen=True)
+class StyleGAN2Config:
+    """What a generator's shape depends on.
+
+    Attributes:
+        size: Height and width of the images in pixels, a power of two from 16 to 1024.
+        z_dim: Width of the mapping network's input.
+        w_dim: Width of a latent code.
+        channels: Feature maps at 4, 8, 16, ... pixels; empty for the official ones (512 up to 64 px, then
+            halved with every doubling).
+        mapping_layers: Depth of the mapping network.
+        label_dim: Number of classes of a conditional mapping network, 0 for none.
+    """
+
+    size: int
+    z_dim: int = 512
+    w_dim: int = 512
+    channels: tuple[int, ...] = ()
+    mapping_layers: int = 8
+    label_dim: int = 0
+
+    def __post_init__(self):
+        """Check the size and fill in the official channels."""
+        if self.size not in (16, 32, 64, 128, 256, 512, 1024):
+            raise ValueError(f"size: expected a power of two from 16 to 1024, found {self.size}")
+        resolutions = int(math.log2(self.size)) - 1
+        official = tuple(min(512, 32768 // 2**level) for level in range(2, resolutions + 2))
+        channels = tuple(self.channels) or official
+        if len(channels) != resolutions:
+            raise ValueError(
+                f"channels: expected {resolutions} widths (4 to {self.size} px), found {channels}"
+            )
+        object.__setattr__(self, "channels", channels)
+
+    @property
+    def num_ws(self) -> int:
+        """Number of latent codes that synthesis takes."""
+        return 2 * len(self.channels)
+
+
+class Mapping(nn.Module):
+    """From normal z to the latent space W, for class-conditional generators with a label."""
+
+    def __init__(self, config: StyleGAN2Config):
+        super().__init__()
+        self.label_dim = config.label_dim
+        width = config.z_dim
+        if config.label_dim:
+            self.embed = EqualLinear(config.label_dim, config.w_dim)
+            width += config.w_dim
+        widths = [width] + [config.w_dim] * config.mapping_layers
+        self.layers = nn.ModuleList(
+            EqualLinear(a, b, lr_multiplier=0.01)
+            for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map (B, z_dim) normal vectors and, if conditional, (B, label_dim) one-hot labels to (B, w_dim)."""
+        x = pixel_norm(z)
+        if self.label_dim:
+            if labels is None or labels.shape[-1] != self.label_dim:
+                found = None if labels is None else tuple(labels.shape)
+                raise ValueError(f"labels: expected (B, {self.label_dim}) one-hot, found {found}")
+            x = torch.cat([x, pixel_norm(self.embed(labels))], dim=-1)
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
+        return x
+
+
+class ModulatedConv(nn.Module):
+    """A convolution whose input channels are scaled by a style, without a kernel per sample.
+
+    Scaling the weights of sample b by its style and convolving equals scaling that sample's input, then
+    convolving with the shared weights; demodulation scales the output likewise. So one ordinary convolution
+    serves the whole batch.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, w_dim: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.style = EqualLinear(w_dim, in_channels, bias_init=1.0)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.scale = 1 / math.sqrt(in_channels * kernel * kernel)
+
+    def demodulation(self, style: Tensor) -> Tensor:
+        """What brings each output channel back to unit variance: (B, in) styles to (B, out), float32."""
+        with torch.autocast(style.device.type, enabled=False):
+            energy = (self.weight.float() * self.scale).square().sum(dim=(2, 3))  # (out, in)
+            return torch.rsqrt(style.float().square() @ energy.t() + 1e-8)
+
+
+class StyledLayer(ModulatedConv):
+    """One synthesis layer: modulated 3x3 convolution, noise, bias, leaky ReLU; with `up` at twice the size."""
+
+    noise: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: bool):
+        super().__init__(in_channels, out_channels, 3, w_dim)
+        self.up = up
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
+
+    def forward(self, x: Tensor, w: Tensor, noise: Noise) -> Tensor:
+        """Map (B, in, h, w) features and (B, w_dim) codes to (B, out, resolution, resolution)."""
+        style = self.style(w)
+        weight = self.weight * self.scale
+        x = x * style[:, :, None, None].to(x.dtype)
+        if self.up:
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+            x = blur(x, padding=1, gain=4.0)
+        else:
+            x = F.conv2d(x, weight, padding=1)
+        # The activation's gain is folded into what is added and multiplied before it.
+        demodulation = (self.demodulation(style) * GAIN)[:, :, None, None].to(x.dtype)
+        bias = (self.bias * GAIN)[None, :, None, None].to(x.dtype)
+        x = torch.addcmul(bias, x, demodulation)
+        if noise != "none":
+            field = self.noise if noise == "fixed" else torch.randn_like(x[:, :1])
+            x = x + (field * (self.noise_strength * GAIN)).to(x.dtype)
+        return F.leaky_relu(x, SLOPE, inplace=True)
+
+
+class ToRGB(ModulatedConv):
+    """A modulated 1x1 convolution to RGB, not demodulated."""
+
+    def __init__(self, in_channels: int, w_dim: int):
+        super().__init__(in_channels, 3, 1, w_dim)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Map (B, in, H, W) features and (B, w_dim) codes to (B, 3, H, W)."""
+        style = self.style(w)[:, :, None, None].to(x.dtype)
+        rgb = F.conv2d(x * style, self.weight * self.scale)
+        return rgb + self.bias[None, :, None, None].to(rgb.dtype)
+
+
+class Synthesis(nn.Module):
+    """From one latent code per layer to an image.
+
+    Attributes:
+        fade: How much of the last resolution's RGB is added, from 0 to 1: below 1 only while a network that
+            was grown by one resolution gets used to it.
+    """
+
+    def __init__(self, config: StyleGAN2Config):
+        super().__init__()
+        channels, w_dim = config.channels, config.w_dim
+        self.num_ws = config.num_ws
+        self.fade = 1.0
+        self.input = nn.Parameter(torch.randn(1, channels[0], 4, 4))
+        layers = [StyledLayer(channels[0], channels[0], w_dim, 4, up=False)]
+        for level, (before, width) in enumerate(zip(channels[:-1], channels[1:], strict=True), 1):
+            resolution = 4 * 2**level
+            layers.append(StyledLayer(before, width, w_dim, resolution, up=True))
+            layers.append(StyledLayer(width, width, w_dim, resolution, up=False))
+        self.layers = nn.ModuleList(layers)
+        self.to_rgbs = nn.ModuleList(ToRGB(width, w_dim) for width in channels)
+
+    def forward(self, ws: Tensor, noise: Noise = "fixed", resolution: int | None = None) -> Tensor:
+        """Render latent codes.
+
+        Args:
+            ws: (B, num_ws, w_dim) codes: layer k takes row k, the RGB of resolution 4 * 2**j row 2j + 1.
+            noise: "fixed" adds the stored noise, "fresh" new random noise, "none" no noise.
+            resolution: Stop at this height and width, a power of two; the full size if not given.
+
+        Returns:
+            (B, 3, H, W) images, RGB in [-1, 1], not clamped.
+
+        Raises:
+            ValueError: If `ws` has another number of rows than the network has layers.
+        """
+        if ws.ndim != 3 or ws.shape[1] != self.num_ws:
+            raise ValueError(
+                f"ws: expected (B, {self.num_ws}, w_dim) latent codes, found {tuple(ws.shape)}"
+            )
+        x = self.input.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.layers[0](x, ws[:, 0], noise)
+        rgb = self.to_rgbs[0](x, ws[:, 1])
+        for level in range(1, len(self.to_rgbs)):
+            if x.shape[-1] == resolution:
+                break
+            row = 2 * level - 1
+            x = self.layers[row](x, ws[:, row], noise)
+            x = self.layers[row + 1](x, ws[:, row + 1], noise)
+            fresh = self.to_rgbs[level](x, ws[:, row + 2])
+            fade = self.fade if level == len(self.to_rgbs) - 1 else 1.0
+            rgb = torch.add(upsample(rgb), fresh, alpha=fade)
+        return rgb.contiguous()
+
+
+class StyleGAN2(nn.Module):
+    """A StyleGAN2 generator.
+
+    Attributes:
+        config: Its shape.
+        mapping: (B, z_dim) to (B, w_dim).
+        synthesis: (B, num_ws, w_dim) to (B, 3, size, size) in [-1, 1].
+        w_avg: (w_dim,) average latent code.
+    """
+
+    w_avg: Tensor
+
+    def __init__(self, config: StyleGAN2Config):
+        super().__init__()
+        self.config = config
+        self.mapping = Mapping(config)
+        self.synthesis = Synthesis(config)
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+
+    @property
+    def num_ws(self) -> int:
+        """Number of latent codes that synthesis takes."""
+        return self.config.num_ws
+
+    def broadcast(self, w: Tensor) -> Tensor:
+        """Repeat codes for every layer: (B, w_dim) to (B, num_ws, w_dim)."""
+        return w.unsqueeze(1).expand(-1, self.num_ws, -1)
+
+    def truncate(self, ws: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
+        """Draw codes towards the average.
+
+        Args:
+            ws: (B, w_dim) or (B, num_ws, w_dim) codes.
+            psi: 1 leaves them alone, 0 gives the average.
+            cutoff: Only the first so many rows of (B, num_ws, w_dim) codes; all of them if not given.
+        """
+        drawn = self.w_avg.lerp(ws, psi)
+        if cutoff is None or ws.ndim == 2:
+            return drawn
+        return torch.cat([drawn[:, :cutoff], ws[:, cutoff:]], dim=1)
+
+    def forward(
+        self,
+        z: Tensor,
+        labels: Tensor | None = None,
+        psi: float = 1.0,
+        noise: Noise = "fixed",
+    ) -> Tensor:
+        """Generate images from (B, z_dim) normal vectors: (B, 3, size, size) in [-1, 1]."""
+        w = self.truncate(self.mapping(z, labels), psi)
+        return self.synthesis(self.broadcast(w), noise)
+
+    @torch.no_grad()
+    def estimate_w_avg(self, samples: int = 10_000, seed: int = 0) -> Tensor:
+        """The mean of the mapping network's output over seeded normal (and class) draws: (w_dim,)."""
+        random = torch.Generator().manual_seed(seed)
+        z = torch.randn(samples, self.config.z_dim, generator=random)
+        labels = None
+        if self.config.label_dim:
+            classes = torch.randint(self.config.label_dim, (samples,), generator=random)
+            labels = F.one_hot(classes, self.config.label_dim).to(self.w_avg)
+        chunks = z.to(self.w_avg).split(1024)
+        label_chunks = labels.split(1024) if labels is not None else [None] * len(chunks)
+        total = torch.zeros_like(self.w_avg)
+        for chunk, label in zip(chunks, label_chunks, strict=True):
+            total += self.mapping(chunk, label).sum(dim=0)
+        return total / samples
