@@ -1,0 +1,405 @@
+"""The run folder: everything around a training loop that is the same for every network.
+
+A run folder holds `config.json` (what is trained), `checkpoint.pt` (everything needed to go on),
+`stats.jsonl` (one line of numbers every thousand images or so) and TensorBoard's files. A run is
+resumed by repeating the command that started it. Progress is counted in images, over all processes.
+
+    with Run(folder, config, images=config.images, seed=config.seed) as run:
+        if (state := run.load()) is not None:
+            trainer.load_state_dict(state)
+        same_everywhere(network)
+        while run.unfinished:
+            numbers = trainer.step(...)  # with average_gradients(network) before the optimiser
+            run.step(batch, numbers)
+            run.checkpoint(trainer.state_dict)
+        run.save(trainer.state_dict())
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restyle.checkpoints import CheckpointError
+from restyle.files import append_jsonl, atomic_write, read_jsonl, write_json
+from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
+from restyle.training.randomness import random_state, set_random_state
+
+LOCK_SECONDS = 60  # how long to wait for the processes of a run that was just killed
+
+
+class Run:
+    """One training in one folder: resuming, checkpoints, numbers, progress, several processes.
+
+    Used as a context manager. Every process of a data-parallel training (`torchrun`, `accelerate
+    launch`, `restyle.training.parallel`) makes its own; the first one alone writes. Methods marked
+    "all processes" must be called by every process at the same point.
+
+    Attributes:
+        folder: The run folder.
+        device: Where this process computes.
+        rank: This process's number, from 0.
+        processes: How many processes there are.
+        is_main: Whether this is the process that writes.
+        images: Images seen so far, over all processes and all earlier starts.
+        seconds: Seconds trained so far, over all earlier starts.
+        rng: This process's own NumPy random generator; part of the checkpoint.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        config: Any,
+        *,
+        images: int,
+        seed: int = 0,
+        device: str = "auto",
+        checkpoint_minutes: float = 5.0,
+        log_images: int = 1000,
+        may_change: Iterable[str] = (),
+    ):
+        """Open a run folder; nothing is written before the context is entered.
+
+        Args:
+            folder: The run folder, made where missing.
+            config: A dataclass instance: what is trained.
+            images: Images to train on, over all processes.
+            seed: Seeds torch, Python's random and `rng`, differently in each process.
+            device: "auto" (CUDA where there is one), "cpu" or "cuda".
+            checkpoint_minutes: Time between checkpoints.
+            log_images: Images between two lines of numbers.
+            may_change: Fields of `config` that a repeated command may change, such as the length.
+        """
+        from accelerate import Accelerator
+
+        self.folder = Path(folder)
+        self.config = config
+        self.total = images
+        self.checkpoint_minutes = checkpoint_minutes
+        self.log_images = log_images
+        self.may_change = frozenset(may_change)
+        accelerator = Accelerator(cpu=device == "cpu")
+        if device == "cuda" and accelerator.device.type != "cuda":
+            raise ValueError(f"device: expected a CUDA device, found {accelerator.device.type}")
+        self.device: torch.device = accelerator.device
+        self.rank: int = accelerator.process_index
+        self.processes: int = accelerator.num_processes
+        self.is_main = self.rank == 0
+        self.images = 0
+        self.seconds = 0.0
+        self._seed(seed)
+        self._exit = contextlib.ExitStack()
+        self._stop = False
+        self._parent = os.getppid()
+        self._sums: dict[str, Tensor | float] = {}
+        self._counted = 0
+        self._board: Any = None
+        self._bar: Any = None
+
+    # Opening and closing
+
+    def __enter__(self) -> Run:
+        """Lock the folder, compare or write `config.json`, and catch SIGINT and SIGTERM.
+
+        Raises:
+            ValueError: The folder holds a run with another configuration, or is in use.
+        """
+        if self.is_main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._exit.enter_context(_locked(self.folder / "run.lock"))
+            for leftover in self.folder.glob(".checkpoint.*"):
+                leftover.unlink()
+            self._write_config()
+        self._exit.enter_context(self._signals())
+        self._started = self._saved = self._logged = time.monotonic()
+        self._logged_images = 0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the progress bar, TensorBoard and the lock, and give the signals back."""
+        if self._bar is not None:
+            self._bar.close()
+        if self._board is not None:
+            self._board.close()
+        self._exit.close()
+
+    def _write_config(self) -> None:
+        path = self.folder / "config.json"
+        config = json.loads(json.dumps(dataclasses.asdict(self.config), default=str))
+        if path.exists():
+            found = json.loads(path.read_text(encoding="utf-8"))
+            for name in [*config, *(name for name in found if name not in config)]:
+                old, new = found.get(name), config.get(name)
+                if old != new and name not in self.may_change:
+                    raise ValueError(
+                        f"{path}: this folder holds another run: {name} is {old!r} there, "
+                        f"{new!r} was asked for; choose another folder"
+                    )
+        write_json(path, config)
+
+    @contextlib.contextmanager
+    def _signals(self):
+        """Turn SIGINT and SIGTERM into a request to stop after the step."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def request(number: int, _frame: object) -> None:
+            if self.is_main and not self._stop:
+                name = signal.Signals(number).name
+                print(f"\n{name}: saving after this step ...", file=sys.stderr, flush=True)
+            self._stop = True
+
+        caught = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, request) for number in caught}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # The loop
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there are images left to train on."""
+        return self.images < self.total
+
+    def step(self, batch: int, numbers: Mapping[str, Tensor | float] | None = None) -> None:
+        """Count one step and note its numbers.
+
+        The means of the numbers, of the first process, go to `stats.jsonl`, TensorBoard and the
+        progress bar every `log_images` images.
+
+        Args:
+            batch: Images of this step in this process.
+            numbers: Scalars by name; tensors are not waited for until they are written.
+
+        Raises:
+            ValueError: A number is not finite: the training diverged. The last checkpoint stays.
+        """
+        self.images += batch * self.processes
+        if not self.is_main:
+            return
+        for name, value in (numbers or {}).items():
+            value = value.detach().float() if isinstance(value, Tensor) else float(value)
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._counted += 1
+        bar = self._progress()
+        bar.update(self.images - bar.n)
+        self._logged_images += batch * self.processes
+        if self._logged_images >= self.log_images or not self.unfinished:
+            now = time.monotonic()
+            speed = self._logged_images / max(now - self._logged, 1e-9)
+            means = {name: float(value) / self._counted for name, value in self._sums.items()}
+            self._sums, self._counted, self._logged_images, self._logged = {}, 0, 0, now
+            self.log({**means, "images_per_second": speed})
+
+    def log(self, numbers: Mapping[str, float]) -> None:
+        """Write numbers now, beside the image count, to `stats.jsonl` and TensorBoard.
+
+        Args:
+            numbers: Scalars by name, such as an evaluation's.
+
+        Raises:
+            ValueError: A number is not finite.
+        """
+        if not self.is_main:
+            return
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"{self.folder}: training diverged at image {self.images}: {name} is {value}"
+                )
+        values = {name: float(f"{value:.6g}") for name, value in numbers.items()}
+        head = {"images": self.images, "seconds": round(self._seconds(), 1)}
+        append_jsonl(self.folder / "stats.jsonl", {**head, **values})
+        shown = [name for name in values if name != "images_per_second"][:5]
+        self._progress().set_postfix({name: f"{values[name]:.3g}" for name in shown}, refresh=False)
+        if (board := self._tensorboard()) is not None:
+            for name, value in values.items():
+                board.add_scalar(name, value, self.images)
+
+    def log_image(self, name: str, image: np.ndarray) -> None:
+        """Show a picture in TensorBoard, where it is installed.
+
+        Args:
+            name: Its title.
+            image: uint8, (H, W, 3), RGB.
+        """
+        if self.is_main and (board := self._tensorboard()) is not None:
+            board.add_image(name, image, self.images, dataformats="HWC")
+
+    def checkpoint(self, state: Callable[[], Mapping[str, Any]]) -> bool:
+        """Save when it is time, or when a signal asked to stop; all processes.
+
+        Args:
+            state: Gives the state to save; called only when something is saved.
+
+        Returns:
+            Whether a checkpoint was written.
+
+        Raises:
+            SystemExit: With status 130, after saving, when the run was asked to stop.
+        """
+        due = time.monotonic() - self._saved >= 60 * self.checkpoint_minutes
+        # A worker whose launcher was killed has nobody left to end it.
+        stop = self._stop or (self.processes > 1 and os.getppid() != self._parent)
+        due, stop = any_process(due and self.is_main, stop)
+        if not (due or stop):
+            return False
+        self.save(state())
+        if stop:
+            if self.is_main:
+                print(
+                    f"\n{self.folder}: stopped and saved at image {self.images}; "
+                    "repeat the command to go on",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            raise SystemExit(INTERRUPTED)
+        return True
+
+    # The checkpoint
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write `checkpoint.pt`: the state, the counters and the random states; all processes.
+
+        The file is complete on the disk before it takes the place of the one before.
+
+        Args:
+            state: Tensors, numbers, strings and (nested) dictionaries and lists of them.
+
+        Raises:
+            OSError: It cannot be written, for instance because the disk is full; the checkpoint
+                before stays as it was.
+        """
+        randomness = gather(random_state(self.rng))
+        if self.is_main:
+            path = self.folder / "checkpoint.pt"
+            content = {
+                "images": self.images,
+                "seconds": self._seconds(),
+                "random": randomness,
+                "state": dict(state),
+            }
+            try:
+                with atomic_write(path) as temporary:
+                    torch.save(content, temporary)
+            except (OSError, RuntimeError) as error:
+                raise OSError(f"{path}: cannot write the checkpoint: {error}") from error
+        self._saved = time.monotonic()
+        wait()
+
+    def load(self) -> dict[str, Any] | None:
+        """Read the checkpoint, if there is one, and restore counters and random states.
+
+        Numbers of `stats.jsonl` that were written after the checkpoint are taken back.
+
+        Returns:
+            The state that was saved, tensors on the CPU; None at the start of a new run.
+
+        Raises:
+            CheckpointError: The file is damaged.
+        """
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            self._cut_stats()
+            return None
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            self.images, self.seconds = content["images"], content["seconds"]
+            randomness, state = content["random"], content["state"]
+        except Exception as error:
+            raise CheckpointError(
+                f"{path}: expected the checkpoint of a run, found a damaged file ({error})"
+            ) from error
+        if self.rank < len(randomness):
+            set_random_state(randomness[self.rank], self.rng)
+        else:  # more processes than before: a stream that no other process has
+            self._seed(self.images)
+        self._started = self._saved = self._logged = time.monotonic()
+        self._cut_stats()
+        return state
+
+    def _cut_stats(self) -> None:
+        path = self.folder / "stats.jsonl"
+        if not self.is_main or not path.exists():
+            return
+        records = read_jsonl(path)
+        kept = [record for record in records if record.get("images", 0) <= self.images]
+        if len(kept) < len(records):
+            with atomic_write(path) as temporary:
+                temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
+
+    # Small things
+
+    def _seed(self, seed: int) -> None:
+        stream = np.random.SeedSequence((seed, self.rank))
+        torch_seed, python_seed = (int(word) for word in stream.generate_state(2))
+        self.rng = np.random.default_rng(stream)
+        torch.manual_seed(torch_seed)
+        random.seed(python_seed)
+
+    def _seconds(self) -> float:
+        return self.seconds + time.monotonic() - self._started
+
+    def _progress(self) -> Any:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            quiet = not sys.stderr.isatty()
+            self._bar = tqdm(
+                total=self.total,
+                initial=self.images,
+                desc=self.folder.name,
+                unit="img",
+                unit_scale=True,
+                mininterval=30.0 if quiet else 0.5,
+                dynamic_ncols=not quiet,
+            )
+        return self._bar
+
+    def _tensorboard(self) -> Any:
+        if self._board is None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                return None
+            self._board = SummaryWriter(str(self.folder), purge_step=self.images)
+        return self._board
+
+
+@contextlib.contextmanager
+def _locked(path: Path):
+    """Hold a file's lock, which the system gives back however the process ends."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on Windows
+        yield
+        return
+    with path.open("a") as stream:
+        for _ in range(LOCK_SECONDS):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(1)
+        else:
+            raise ValueError(f"{path.parent}: another process is training in this folder")
+        yield
