@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Write a file so that no reader ever sees it half done.
 
-    Yields a temporary path in the same folder (created where missing), with the suffix of `path`. When the
-    block ends, the file written there is synced to the disk and renamed to `path`, replacing an
-    older one. When the block raises, or is interrupted, the temporary file is removed and `path` stays as it was.
+    Yields a temporary path in the same folder (created where missing), with the suffix of `path`.
+    When the block ends, what was written there is synced to the disk and renamed to `path`,
+    replacing an older file. When the block raises, or is interrupted, the temporary file is
+    removed and `path` stays as it was.
 
     Args:
         path: The file to write.
@@ -26,14 +27,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent
-    )
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}"
     try:
+        temporary.touch(exist_ok=False)
         yield temporary
-        temporary.chmod(_mode_of_new_files())
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -61,8 +58,8 @@ def write_json(path: str | Path, value: Any) -> None:
 def append_jsonl(path: str | Path, record: dict[str, Any]) -> None:
     """Append one record to a JSON-lines file.
 
-    The line goes out in one write. A last line that a killed process left unfinished is ended first, so that it
-    spoils itself alone and never the record that follows.
+    The line goes out in one write. A last line that a killed process left unfinished is ended
+    first, so that it spoils itself alone and never the record that follows.
 
     Args:
         path: The file, created with its folder where missing.
@@ -116,13 +113,6 @@ def sha256(path: str | Path) -> str:
     """
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _mode_of_new_files() -> int:
-    """The mode that `open` would give: mkstemp's files are private, results need not be."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _sync_folder(folder: Path) -> None:
