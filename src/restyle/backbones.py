@@ -1,0 +1,180 @@
+"""Convolutional trunks that encoders and feature networks are built on.
+
+A trunk is a stem and a few stages; every stage halves the resolution of its input in its first unit (the
+residual network's first stage is the exception: its stem halves instead). Two families differ in the stem
+and in the unit: IR-SE (Deng et al., "ArcFace", CVPR 2019, with the squeeze-and-excitation of Hu et al.,
+CVPR 2018) and the plain residual network of He et al. (CVPR 2016).
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+
+Family = Literal["ir_se", "resnet"]
+Unit = Callable[[int, int, int], nn.Module]
+
+IR_SE50 = {"widths": (64, 64, 128, 256, 512), "units": (3, 4, 14, 3)}
+RESNET34 = {"widths": (64, 64, 128, 256, 512), "units": (3, 4, 6, 3)}
+
+
+class Trunk(nn.Module):
+    """A stem and stages of residual units; the last map is at 1 / 2**stages of the input's size.
+
+    Attributes:
+        stem: The first convolution, with its normalisation and activation.
+        stages: One sequence of units for each resolution.
+        widths: Channels of the stem and of each stage.
+    """
+
+    def __init__(self, family: Family, in_channels: int, widths: Sequence[int], units: Sequence[int]):
+        """Build a trunk.
+
+        Args:
+            family: `"ir_se"` or `"resnet"`.
+            in_channels: Channels of the input.
+            widths: Channels of the stem, then of each stage.
+            units: How many units each stage has.
+
+        Raises:
+            ValueError: An unknown family, or widths and units that do not fit together.
+        """
+        super().__init__()
+        if len(widths) != len(units) + 1:
+            raise ValueError(
+                f"expected one width more than stages (the stem's), found {widths} for {len(units)} stages"
+            )
+        if family not in _FAMILIES:
+            raise ValueError(f"expected a family of {sorted(_FAMILIES)}, found {family!r}")
+        stem, unit, first_stride = _FAMILIES[family]
+        strides = [first_stride] + [2] * (len(units) - 1)
+        self.widths = tuple(widths)
+        self.stem = stem(in_channels, widths[0])
+        self.stages = nn.ModuleList(
+            _stage(unit, before, width, count, stride)
+            for (before, width), count, stride in zip(pairwise(widths), units, strides, strict=True)
+        )
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The map after each stage: (B, in_channels, h, w) to (B, widths[i + 1], h / 2**(i + 1), ...)."""
+        x = self.stem(x)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last map: (B, in_channels, h, w) to (B, widths[-1], h / 2**stages, w / 2**stages)."""
+        return self.maps(x)[-1]
+
+
+class SqueezeExcitation(nn.Module):
+    """Scale each channel by a gate in (0, 1) computed from all channels' means (Hu et al., eq. 2 to 4)."""
+
+    def __init__(self, channels: int, reduction: int = 16):
+        """Build the gate for `channels`, through `channels // reduction` hidden ones."""
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // reduction, 1, bias=False)
+        self.excite = nn.Conv2d(channels // reduction, channels, 1, bias=False)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape."""
+        means = x.mean(dim=(2, 3), keepdim=True)
+        return x * self.excite(self.act(self.squeeze(means))).sigmoid()
+
+
+class Subsample(nn.Module):
+    """Keep every `stride`-th row and column."""
+
+    def __init__(self, stride: int):
+        """Take the stride; 1 keeps everything."""
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, C, H / stride, W / stride)."""
+        return x[..., :: self.stride, :: self.stride]
+
+
+class IRSEUnit(nn.Module):
+    """The improved residual unit of ArcFace: a norm before the first convolution, the stride in the second."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int):
+        """Build a unit from `in_channels` to `channels`, at 1 / `stride` of the resolution."""
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        self.act = nn.PReLU(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.gate = SqueezeExcitation(channels)
+        self.shortcut = (
+            Subsample(stride)
+            if in_channels == channels
+            else _projection(in_channels, channels, stride)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, channels, H / stride, W / stride)."""
+        y = self.conv2(self.act(self.conv1(self.norm1(x))))
+        return self.gate(self.norm2(y)) + self.shortcut(x)
+
+
+class ResidualUnit(nn.Module):
+    """The basic residual unit: two convolutions, the stride in the first."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int):
+        """Build a unit from `in_channels` to `channels`, at 1 / `stride` of the resolution."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.act = nn.ReLU(inplace=True)
+        self.shortcut = (
+            nn.Identity()
+            if in_channels == channels and stride == 1
+            else _projection(in_channels, channels, stride)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, channels, H / stride, W / stride)."""
+        y = self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
+        return self.act(y + self.shortcut(x))
+
+
+def _ir_se_stem(in_channels: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.PReLU(channels),
+    )
+
+
+def _resnet_stem(in_channels: int, channels: int) -> nn.Sequential:
+    # ReStyle's variant of the published stem: no max-pooling, and a PReLU instead of the ReLU.
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.PReLU(channels),
+    )
+
+
+def _projection(in_channels: int, channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
+    )
+
+
+def _stage(unit: Unit, in_channels: int, channels: int, count: int, stride: int) -> nn.Sequential:
+    first = unit(in_channels, channels, stride)
+    return nn.Sequential(first, *(unit(channels, channels, 1) for _ in range(count - 1)))
+
+
+_FAMILIES: dict[str, tuple[Callable[[int, int], nn.Module], Unit, int]] = {
+    "ir_se": (_ir_se_stem, IRSEUnit, 2),
+    "resnet": (_resnet_stem, ResidualUnit, 1),
+}

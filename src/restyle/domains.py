@@ -1,0 +1,54 @@
+"""Domains: what the images of a model show, and the sizes and crops that go with it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Domain:
+    """How the images of one kind are sized and cropped.
+
+    Attributes:
+        name: What the images show.
+        input_size: Height and width that targets are resized to for the encoder, in pixels.
+        crop: The first row of a render that belongs to the picture and the row after the last one,
+            where the generator's square render has empty bars; None for all of it.
+    """
+
+    name: str
+    input_size: tuple[int, int] = (256, 256)
+    crop: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        """Accept lists, as JSON has no tuples."""
+        object.__setattr__(self, "input_size", tuple(self.input_size))
+        if self.crop is not None:
+            object.__setattr__(self, "crop", tuple(self.crop))
+
+    def crop_render(self, image: Tensor) -> Tensor:
+        """The rows of a generator's image that belong to the picture: (B, 3, H, W) to (B, 3, rows, W).
+
+        Raises:
+            ValueError: The image has not as many rows as the crop needs.
+        """
+        if self.crop is None:
+            return image
+        top, bottom = self.crop
+        if image.shape[-2] < bottom:
+            raise ValueError(
+                f"domain '{self.name}': expected renders of at least {bottom} rows, "
+                f"found {image.shape[-2]}"
+            )
+        return image[..., top:bottom, :]
+
+
+FACES = Domain("faces")
+CARS = Domain("cars", input_size=(192, 256), crop=(64, 448))
+CHURCHES = Domain("churches")
+HORSES = Domain("horses")
+WILD = Domain("wild animals")
+TOON = Domain("toon")
+PORTRAITS = Domain("portraits", input_size=(64, 64))
+
+DOMAINS = {d.name: d for d in (FACES, CARS, CHURCHES, HORSES, WILD, TOON, PORTRAITS)}

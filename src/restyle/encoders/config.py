@@ -1,0 +1,84 @@
+"""What an encoder is made of, and the presets of the published models and of our own."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from restyle.backbones import IR_SE50, RESNET34, Family
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The shape of an encoder.
+
+    Attributes:
+        num_ws: Latent codes that are predicted, one for each layer of the generator.
+        w_dim: Width of a latent code.
+        backbone: Family of the trunk.
+        widths: Channels of the trunk's stem, then of each stage; every stage halves the resolution.
+        units: Residual units of each stage.
+        input_size: Height and width of the input in pixels. It decides how many halvings the heads need,
+            so inputs of up to twice the size of another encoder's need one stage more to reach its map.
+        input_channels: 6 for ReStyle (the target, then the current image), 3 for a single-shot encoder.
+        head: `"psp"`: each code on its own (Richardson et al., CVPR 2021); `"e4e"`: one code, and what the
+            other layers' codes differ by (Tov et al., SIGGRAPH 2021).
+        head_channels: Channels of the heads' convolutions.
+        pyramid: Whether the heads read a feature pyramid over the last three stages, as the original
+            pSp and e4e do: codes 0 to 2 the coarsest map, 3 to 6 the middle one, the others the finest.
+            ReStyle's simplified encoder reads the last map alone.
+    """
+
+    num_ws: int = 18
+    w_dim: int = 512
+    backbone: Family = "ir_se"
+    widths: tuple[int, ...] = IR_SE50["widths"]
+    units: tuple[int, ...] = IR_SE50["units"]
+    input_size: tuple[int, int] = (256, 256)
+    input_channels: int = 6
+    head: Literal["psp", "e4e"] = "psp"
+    head_channels: int = 512
+    pyramid: bool = False
+
+    def __post_init__(self):
+        """Accept lists, as JSON has no tuples, and check what only shows up late otherwise."""
+        for name in ("widths", "units", "input_size"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.input_channels not in (3, 6):
+            raise ValueError(f"input_channels: expected 3 or 6, found {self.input_channels}")
+        if self.head not in ("psp", "e4e"):
+            raise ValueError(f"head: expected 'psp' or 'e4e', found {self.head!r}")
+        stride = 2 ** len(self.units)
+        if any(length % stride for length in self.input_size):
+            raise ValueError(
+                f"input_size: expected multiples of {stride} ({len(self.units)} halvings), "
+                f"found {self.input_size}"
+            )
+        if self.pyramid and len(self.units) < 3:
+            raise ValueError(f"pyramid: expected at least 3 stages, found {len(self.units)}")
+
+    @property
+    def depth(self) -> int:
+        """Halvings from the trunk's last map to a single pixel."""
+        return (max(self.input_size) // 2 ** len(self.units) - 1).bit_length()
+
+
+RESTYLE_FACES = EncoderConfig()
+RESTYLE_CARS = EncoderConfig(num_ws=16, backbone="resnet", **RESNET34, input_size=(192, 256))
+PSP_FACES = EncoderConfig(input_channels=3, pyramid=True)
+E4E_FACES = EncoderConfig(input_channels=3, pyramid=True, head="e4e")
+
+PORTRAITS = EncoderConfig(
+    num_ws=10,
+    w_dim=128,
+    widths=(32, 64, 128),
+    units=(2, 3),
+    input_size=(64, 64),
+    head_channels=64,
+)
+PORTRAITS_128 = EncoderConfig(
+    num_ws=12,
+    w_dim=128,
+    widths=(32, 32, 64, 128),
+    units=(1, 2, 3),
+    input_size=(128, 128),
+    head_channels=64,
+)

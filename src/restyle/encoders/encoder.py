@@ -1,0 +1,91 @@
+"""The encoder: a trunk, heads over its maps, and how their outputs become latent codes."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from restyle.backbones import Trunk
+from restyle.encoders.config import EncoderConfig
+from restyle.encoders.heads import MapToStyle
+
+COARSE, MIDDLE = 3, 7  # in a pyramid: the first code that reads the middle map, and the finest one
+
+
+class Encoder(nn.Module):
+    """Predicts latent codes in W+ (single-shot), or the residual to add to the current ones (ReStyle).
+
+    Attributes:
+        config: Its shape.
+        stage: For an e4e head, how many codes have a delta of their own: codes 1 to `stage`. Training
+            switches them on one by one (Tov et al., section 4.2); all are on by default. It is
+            no part of a checkpoint.
+    """
+
+    def __init__(self, config: EncoderConfig):
+        """Build an encoder with random weights."""
+        super().__init__()
+        self.config = config
+        self.stage = config.num_ws - 1
+        self.trunk = Trunk(config.backbone, config.input_channels, config.widths, config.units)
+        counts = _codes_per_level(config)
+        widths = self.trunk.widths[-1:]
+        if config.pyramid:
+            # All maps of the pyramid are as wide as the coarsest one.
+            widths = widths * len(counts)
+            self.laterals = nn.ModuleList(
+                nn.Conv2d(width, widths[0], 1) for width in self.trunk.widths[-2:-4:-1]
+            )
+        self.heads = nn.ModuleList(
+            MapToStyle(width, config.head_channels, config.w_dim, count, config.depth + level)
+            for level, (width, count) in enumerate(zip(widths, counts, strict=True))
+            if count
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict from images.
+
+        Args:
+            x: (B, 3 or 6, h, w) RGB in [-1, 1] of the configured input size: the target, then (with 6
+                channels) the current image.
+
+        Returns:
+            Codes or residuals (B, num_ws, w_dim), float32.
+
+        Raises:
+            ValueError: The input has another shape.
+        """
+        expected = (self.config.input_channels, *self.config.input_size)
+        if tuple(x.shape[1:]) != expected:
+            raise ValueError(
+                f"expected images of (channels, h, w) = {expected}, found {tuple(x.shape[1:])}"
+            )
+        maps = self._pyramid(x) if self.config.pyramid else [self.trunk(x)]
+        codes = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=False)], dim=1)
+        codes = codes.float()
+        return codes if self.config.head == "psp" else self._with_deltas(codes)
+
+    def _with_deltas(self, codes: Tensor) -> Tensor:
+        """Code 0 for every layer, plus each layer's own delta where it is switched on."""
+        # Multiplying by zero gives the other deltas a gradient of zero rather than none, so that
+        # data-parallel training finds the same parameters in every process at every stage.
+        layer = torch.arange(1, codes.shape[1], device=codes.device)
+        switch = (layer <= self.stage).to(codes.dtype)[:, None]
+        first = codes[:, :1]
+        return torch.cat([first, first + codes[:, 1:] * switch], dim=1)
+
+    def _pyramid(self, x: Tensor) -> list[Tensor]:
+        """Three maps from coarse to fine, each finer one with the coarser one added to it."""
+        fine, middle, coarse = self.trunk.maps(x)[-3:]
+        maps = [coarse]
+        for lateral, finer in zip(self.laterals, (middle, fine), strict=True):
+            size = finer.shape[-2:]
+            enlarged = functional.interpolate(maps[-1], size, mode="bilinear", align_corners=True)
+            maps.append(enlarged + lateral(finer))
+        return maps
+
+
+def _codes_per_level(config: EncoderConfig) -> list[int]:
+    if not config.pyramid:
+        return [config.num_ws]
+    bounds = [min(bound, config.num_ws) for bound in (0, COARSE, MIDDLE, config.num_ws)]
+    return [bounds[i + 1] - bounds[i] for i in range(3)]
