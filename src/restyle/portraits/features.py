@@ -1,0 +1,219 @@
+"""A feature network for portraits: perceptual distance, identity and attributes from one trunk.
+
+It stands in for LPIPS and for face recognition where those weights cannot be had. Any network with
+`maps` and `embed` can take its place, such as the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from restyle.portraits.attributes import SCHEMA, class_names, continuous_names, sample
+
+KIND = "features"
+"""The kind of checkpoint that holds such a network."""
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """The size of a feature network.
+
+    Attributes:
+        size: Height and width in pixels that the trunk sees; a multiple of 16.
+        widths: Channels of the five levels, from full resolution to a sixteenth.
+        hidden: Width of the layer behind the trunk.
+        embedding: Length of the identity embedding.
+    """
+
+    size: int = 64
+    widths: tuple[int, int, int, int, int] = (16, 40, 64, 96, 96)
+    hidden: int = 192
+    embedding: int = 96
+
+
+class Residual(nn.Module):
+    """A residual unit of two 3x3 convolutions at one resolution."""
+
+    def __init__(self, width: int):
+        """Takes the number of channels."""
+        super().__init__()
+        self.first = _conv(width, width)
+        self.second = _conv(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, h, w) to the same shape."""
+        return F.relu(x + self.second(F.relu(self.first(x))))
+
+
+class FeatureNetwork(nn.Module):
+    """A small convolutional network on images in [-1, 1], RGB, of any size.
+
+    Images are area-pooled, or enlarged bilinearly, to the trunk's own size.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: FeatureConfig = FeatureConfig()):
+        """Build an untrained network.
+
+        Args:
+            config: The size of the network.
+
+        Raises:
+            ValueError: `config.size` is not a positive multiple of 16.
+        """
+        super().__init__()
+        if config.size < 16 or config.size % 16:
+            raise ValueError(f"size: expected a multiple of 16, received {config.size}")
+        self.config = config
+        self.levels = nn.ModuleList([_conv(3, config.widths[0])])
+        for narrow, wide in zip(config.widths, config.widths[1:], strict=False):
+            level = nn.Sequential(_conv(narrow, wide, stride=2), nn.ReLU(), Residual(wide))
+            self.levels.append(level)
+        last = config.widths[-1] * (config.size // 16) ** 2
+        self.hidden = nn.Linear(last, config.hidden)
+        self.identity = nn.Linear(config.hidden, config.embedding)
+        self.values = nn.Linear(config.hidden, len(continuous_names))
+        self.logits = nn.Linear(config.hidden, sum(map(len, class_names.values())))
+        self.register_buffer("mean", torch.zeros(len(continuous_names)))
+        self.register_buffer("scale", torch.ones(len(continuous_names)))
+        self._standardise()
+
+    @classmethod
+    def from_checkpoint(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """Build a trained network, frozen and in evaluation mode.
+
+        Args:
+            config: What `checkpoint_config` gave.
+            tensors: Its weights.
+
+        Raises:
+            ValueError: It was trained on other attributes, or the weights do not fit.
+        """
+        if config["attributes"] != list(SCHEMA):
+            differing = sorted(set(SCHEMA).symmetric_difference(config["attributes"]))
+            raise ValueError(
+                f"expected a feature network for the attributes of this version, found another "
+                f"list of them (first differences: {differing[:3]})"
+            )
+        network = cls(FeatureConfig(**{**config["network"], "widths": tuple(config["network"]["widths"])}))
+        try:
+            network.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise ValueError(f"expected the weights of a feature network: {error}") from error
+        return network.eval().requires_grad_(False)
+
+    def checkpoint_config(self) -> dict[str, Any]:
+        """What `from_checkpoint` needs beside the weights; JSON-able."""
+        return {"kind": KIND, "network": asdict(self.config), "attributes": list(SCHEMA)}
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Compute the feature maps.
+
+        Args:
+            images: (B, 3, h, w) in [-1, 1].
+
+        Returns:
+            Five maps (B, C, s, s), s from the trunk's size down to its sixteenth.
+        """
+        x = _resize(images, self.config.size)
+        maps = []
+        for level in self.levels:
+            x = level(x)
+            if not maps:
+                x = F.relu(x)
+            maps.append(x)
+        return maps
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Compute identity embeddings.
+
+        Args:
+            images: (B, 3, h, w) in [-1, 1].
+
+        Returns:
+            (B, E) of unit length; the cosine of two says how alike the persons are.
+        """
+        return self.heads(images)["embedding"]
+
+    def attributes(self, images: Tensor) -> dict[str, Tensor]:
+        """Measure the attributes.
+
+        Args:
+            images: (B, 3, h, w) in [-1, 1].
+
+        Returns:
+            By attribute's name: values (B,) in the attribute's own unit, or the logits (B, K) of
+            its classes, in the schema's order.
+        """
+        heads = self.heads(images)
+        vector = heads["values"] * self.scale + self.mean  # scaled to [-1, 1]
+        result = {}
+        for column, name in enumerate(continuous_names):
+            low, high = SCHEMA[name].low, SCHEMA[name].high  # pyright: ignore
+            result[name] = (low + high) / 2 + (high - low) / 2 * vector[:, column]
+        logits = heads["logits"].split([len(names) for names in class_names.values()], dim=1)
+        result.update(zip(class_names, logits, strict=True))
+        return result
+
+    def features(self, images: Tensor) -> Tensor:
+        """Compute one feature vector an image, from which the heads read everything.
+
+        Args:
+            images: (B, 3, h, w) in [-1, 1].
+
+        Returns:
+            (B, hidden), for Fréchet distances, precision and recall.
+        """
+        return F.relu(self.hidden(self.maps(images)[-1].flatten(1)))
+
+    def heads(self, images: Tensor) -> dict[str, Tensor]:
+        """Compute everything that is trained at once.
+
+        Args:
+            images: (B, 3, h, w) in [-1, 1].
+
+        Returns:
+            `embedding` (B, E) of unit length, `values` (B, C) standardised as `standardise` does,
+            `logits` (B, sum of classes); float32.
+        """
+        features = self.features(images)
+        return {
+            "embedding": F.normalize(self.identity(features).float(), dim=1),
+            "values": self.values(features).float(),
+            "logits": self.logits(features).float(),
+        }
+
+    def standardise(self, vectors: Tensor) -> Tensor:
+        """Scale attributes to mean 0 and variance 1 over the portraits.
+
+        Args:
+            vectors: (B, C) as `Attributes.to_vector` gives them.
+        """
+        return (vectors - self.mean) / self.scale
+
+    def _standardise(self) -> None:
+        people = torch.stack([torch.from_numpy(sample(p).to_vector()) for p in range(1000)])
+        self.mean.copy_(people.mean(0))
+        self.scale.copy_(people.std(0))
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+def _resize(images: Tensor, size: int) -> Tensor:
+    if images.shape[-2:] == (size, size):
+        return images
+    if min(images.shape[-2:]) >= size:
+        return F.adaptive_avg_pool2d(images, size)
+    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)

@@ -1,0 +1,62 @@
+"""Portraits as pictures: attributes in, pixels and landmarks out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from restyle.portraits.attributes import Attributes
+from restyle.portraits.brush import Brush
+from restyle.portraits.geometry import layout
+from restyle.portraits.photo import draw_photo
+
+STYLES = ("photo",)
+
+
+def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.ndarray:
+    """Draws a portrait.
+
+    The drawing is anti-aliased at every size and smooth in every continuous attribute.
+
+    Args:
+        attributes: What to draw.
+        size: Height and width in pixels.
+        style: One of `STYLES`.
+
+    Returns:
+        The picture: (size, size, 3) uint8, RGB.
+
+    Raises:
+        ValueError: The size or the style is none of the possible ones.
+        ImportError: skia-python, or a system library that it needs, is missing.
+    """
+    _check(size, style)
+    brush = Brush(size)
+    draw_photo(brush, attributes, layout(attributes))
+    return brush.image()
+
+
+def landmarks(attributes: Attributes, size: int = 64, style: str = "photo") -> np.ndarray:
+    """Returns where the eyes, the nose tip and the mouth corners are.
+
+    Args:
+        attributes: The portrait.
+        size: Height and width of the picture in pixels.
+        style: One of `STYLES`.
+
+    Returns:
+        (5, 2) float32, x and y in pixels from the top left corner of the picture: the eye and then
+        the mouth corner that are left in the picture come before the right one.
+
+    Raises:
+        ValueError: The size or the style is none of the possible ones.
+    """
+    _check(size, style)
+    points = layout(attributes).landmarks()
+    return (np.array(points) * size).astype(np.float32)
+
+
+def _check(size: int, style: str) -> None:
+    if size < 1:
+        raise ValueError(f"expected a size of at least 1 pixel; received {size}")
+    if style not in STYLES:
+        raise ValueError(f"expected a style of {', '.join(STYLES)}; received {style!r}")
