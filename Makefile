@@ -1,0 +1,48 @@
+# Everything a developer runs. Needs make and Python 3.11 to 3.13; the rest goes into .venv.
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help demo test lint types bench clean
+
+help:  ## list what there is
+	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## invert the bundled test portraits into demo/
+	$(BIN)/restyle invert examples/portraits --out demo
+	@echo
+	@echo "Done. The step strips in $(CURDIR)/demo show, from left to right, the input, the average"
+	@echo "image and the reconstruction after every step."
+
+test: $(STAMP)  ## run the default tests (make test ARGS='-m slow' for others)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## check types
+	$(BIN)/pyright
+
+bench: $(STAMP)  ## measure the speed of encoder, generator and a whole step
+	$(BIN)/python -m restyle.evaluation.bench
+
+clean:  ## remove the environment, demo results and caches
+	rm -rf .venv demo build dist .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment without our stamp is not trusted to hold what is pinned: it is brought up to date.
+$(STAMP): requirements.txt pyproject.toml
+	@set -e; python=; \
+	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	    if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; \
+	    then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "restyle needs Python 3.11, 3.12 or 3.13; found $$(python3 --version 2>&1 || echo none)." \
+	         "Name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi; \
+	[ -x $(BIN)/pip ] || $$python -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)

@@ -1,0 +1,83 @@
+"""Files are whole or not there."""
+
+import hashlib
+import json
+import math
+import os
+
+import pytest
+
+from restyle.files import append_jsonl, atomic_write, read_jsonl, sha256, write_json
+
+
+def test_atomic_write_replaces_the_file_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "new" / "result.txt"
+    for text in ("first", "second"):
+        with atomic_write(path) as temporary:
+            assert temporary.parent == path.parent
+            assert temporary.suffix == ".txt"
+            temporary.write_text(text)
+            assert not path.exists() or path.read_text() == "first"
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, OSError])
+def test_atomic_write_that_fails_keeps_the_old_file(tmp_path, failure):
+    path = tmp_path / "result.txt"
+    path.write_text("old")
+    with pytest.raises(failure), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise failure
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX matter")
+def test_atomic_write_gives_the_mode_of_any_new_file(tmp_path):
+    (tmp_path / "plain").write_text("")
+    with atomic_write(tmp_path / "atomic"):
+        pass
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_atomic_write_survives_a_long_name(tmp_path):
+    path = tmp_path / ("n" * 250 + ".png")
+    with atomic_write(path) as temporary:
+        temporary.write_text("x")
+    assert path.read_text() == "x"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
+    with pytest.raises(OSError), atomic_write(tmp_path / "result.txt") as temporary:
+        temporary.unlink()
+        temporary.symlink_to("/dev/full")
+        with temporary.open("w") as stream:
+            stream.write("does not fit")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_round_trip_and_no_nan(tmp_path):
+    path = tmp_path / "config.json"
+    write_json(path, {"name": "Zoë", "size": [64, 64]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "Zoë", "size": [64, 64]}
+    with pytest.raises(ValueError):
+        write_json(path, {"loss": math.nan})
+    assert json.loads(path.read_text(encoding="utf-8"))["name"] == "Zoë"
+
+
+def test_jsonl_survives_a_line_that_was_cut_off(tmp_path):
+    path = tmp_path / "run" / "stats.jsonl"
+    assert read_jsonl(path) == []
+    append_jsonl(path, {"step": 1})
+    with path.open("a") as stream:
+        stream.write('{"step": 2, "lo')  # killed while writing
+    append_jsonl(path, {"step": 3})
+    assert read_jsonl(path) == [{"step": 1}, {"step": 3}]
+
+
+def test_sha256(tmp_path):
+    path = tmp_path / "data"
+    path.write_bytes(b"restyle" * 100_000)
+    assert sha256(path) == hashlib.sha256(b"restyle" * 100_000).hexdigest()
