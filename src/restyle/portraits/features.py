@@ -103,7 +103,9 @@ class FeatureNetwork(nn.Module):
                 f"expected a feature network for the attributes of this version, found another "
                 f"list of them (first differences: {differing[:3]})"
             )
-        network = cls(FeatureConfig(**{**config["network"], "widths": tuple(config["network"]["widths"])}))
+        network = cls(
+            FeatureConfig(**{**config["network"], "widths": tuple(config["network"]["widths"])})
+        )
         try:
             network.load_state_dict(dict(tensors))
         except RuntimeError as error:

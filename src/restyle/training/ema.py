@@ -44,7 +44,7 @@ class Ema:
         if self.ramp is not None:
             halflife = min(halflife, images * self.ramp)
         keep = 0.5 ** (batch / max(halflife, 1e-8))
-        averaged = list(self.model.parameters())
-        torch._foreach_lerp_(averaged, list(model.parameters()), 1.0 - keep)
+        for mine, theirs in zip(self.model.parameters(), model.parameters(), strict=True):
+            mine.lerp_(theirs, 1.0 - keep)
         for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
             mine.copy_(theirs)

@@ -1,0 +1,47 @@
+"""Perceptual distance: how differently a network sees two images."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class FeatureMaps(Protocol):
+    """A network whose inner maps can be compared."""
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Maps (B, C, h, w) of images (B, 3, H, W) in [-1, 1], from fine to coarse."""
+        ...
+
+
+def perceptual(network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[Tensor]) -> Tensor:
+    """Perceptual distance of each image to its target, as LPIPS without learned weights.
+
+    At every place of every map the features are scaled to unit length; their squared distance is
+    averaged over places and over maps (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep
+    Features as a Perceptual Metric", equation 1 with equal weights).
+
+    Args:
+        network: Gives the maps.
+        images: (B, 3, h, w), RGB in [-1, 1].
+        targets: The targets, as `images`; or their maps, when they are compared more than once.
+
+    Returns:
+        (B,), from 0 to 4.
+
+    Raises:
+        ValueError: The maps differ in number or shape.
+    """
+    seen = network.maps(images)
+    wanted = network.maps(targets) if isinstance(targets, Tensor) else targets
+    shapes, expected = [tuple(m.shape) for m in wanted], [tuple(m.shape) for m in seen]
+    if shapes != expected:
+        raise ValueError(f"targets: expected maps of shapes {expected}, received {shapes}")
+    return torch.stack([_distance(a, b) for a, b in zip(seen, wanted, strict=True)]).mean(dim=0)
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    difference = F.normalize(a.float(), dim=1) - F.normalize(b.float(), dim=1)
+    return difference.square().sum(dim=1).mean(dim=(1, 2))
