@@ -35,7 +35,7 @@ def save_folder(
     tensors: Mapping[str, Tensor],
     half: bool = False,
 ) -> None:
-    """Write a native checkpoint; a folder that already holds one is updated, or left as it was on failure.
+    """Write a native checkpoint; a folder that already holds one is updated, or kept on failure.
 
     Args:
         folder: Made where missing.
@@ -55,7 +55,7 @@ def save_folder(
     stored = {name: _stored(tensor, half) for name, tensor in tensors.items()}
     _check_finite(stored, folder / WEIGHTS)
     folder.mkdir(parents=True, exist_ok=True)
-    # Both files are complete before either is renamed; the weights, entered last, are renamed first.
+    # Both files are complete before either is renamed, the weights (entered last) first.
     with atomic_write(folder / CONFIG) as new_config, atomic_write(folder / WEIGHTS) as new_weights:
         save_file(stored, new_weights)
         record = {"format": FORMAT, **config, "weights_sha256": sha256(new_weights)}
