@@ -1,15 +1,17 @@
 """Convolutional trunks that encoders and feature networks are built on.
 
-A trunk is a stem and a few stages; every stage halves the resolution of its input in its first unit (the
-residual network's first stage is the exception: its stem halves instead). Two families differ in the stem
-and in the unit: IR-SE (Deng et al., "ArcFace", CVPR 2019, with the squeeze-and-excitation of Hu et al.,
-CVPR 2018) and the plain residual network of He et al. (CVPR 2016).
+A trunk is a stem and a few stages; every stage halves the resolution of its input in its first unit
+(the residual network's first stage is the exception: its stem halves instead). Two families differ
+in the stem and in the unit: IR-SE (Deng et al., "ArcFace", CVPR 2019, with the
+squeeze-and-excitation of Hu et al., CVPR 2018) and the plain residual network of He et al. (CVPR
+2016).
 """
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 Family = Literal["ir_se", "resnet"]
@@ -28,7 +30,9 @@ class Trunk(nn.Module):
         widths: Channels of the stem and of each stage.
     """
 
-    def __init__(self, family: Family, in_channels: int, widths: Sequence[int], units: Sequence[int]):
+    def __init__(
+        self, family: Family, in_channels: int, widths: Sequence[int], units: Sequence[int]
+    ):
         """Build a trunk.
 
         Args:
@@ -43,7 +47,7 @@ class Trunk(nn.Module):
         super().__init__()
         if len(widths) != len(units) + 1:
             raise ValueError(
-                f"expected one width more than stages (the stem's), found {widths} for {len(units)} stages"
+                f"expected {len(units) + 1} widths (the stem, {len(units)} stages), found {widths}"
             )
         if family not in _FAMILIES:
             raise ValueError(f"expected a family of {sorted(_FAMILIES)}, found {family!r}")
@@ -57,7 +61,7 @@ class Trunk(nn.Module):
         )
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The map after each stage: (B, in_channels, h, w) to (B, widths[i + 1], h / 2**(i + 1), ...)."""
+        """The map after each stage, from (B, in_channels, h, w): map i at 1 / 2**(i + 1) of it."""
         x = self.stem(x)
         maps = []
         for stage in self.stages:
@@ -71,7 +75,7 @@ class Trunk(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scale each channel by a gate in (0, 1) computed from all channels' means (Hu et al., eq. 2 to 4)."""
+    """Scale each channel by a gate computed from all channels' means (Hu et al., eq. 2 to 4)."""
 
     def __init__(self, channels: int, reduction: int = 16):
         """Build the gate for `channels`, through `channels // reduction` hidden ones."""
@@ -84,6 +88,21 @@ class SqueezeExcitation(nn.Module):
         """Map (B, channels, H, W) to the same shape."""
         means = x.mean(dim=(2, 3), keepdim=True)
         return x * self.excite(self.act(self.squeeze(means))).sigmoid()
+
+
+class PReLU(nn.PReLU):
+    """A PReLU whose gradient is made of plain arithmetic where it is needed.
+
+    On CPUs the built-in backward pass is two to four times slower than that of this form, the
+    built-in forward pass faster; the values are the same.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        if not (x.requires_grad and x.device.type == "cpu"):
+            return super().forward(x)
+        positive = x.relu()
+        return torch.addcmul(positive, x - positive, self.weight.view(-1, 1, 1).to(x.dtype))
 
 
 class Subsample(nn.Module):
@@ -100,14 +119,14 @@ class Subsample(nn.Module):
 
 
 class IRSEUnit(nn.Module):
-    """The improved residual unit of ArcFace: a norm before the first convolution, the stride in the second."""
+    """ArcFace's residual unit: a norm before the first convolution, the stride in the second."""
 
     def __init__(self, in_channels: int, channels: int, stride: int):
         """Build a unit from `in_channels` to `channels`, at 1 / `stride` of the resolution."""
         super().__init__()
         self.norm1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        self.act = nn.PReLU(channels)
+        self.act = PReLU(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
         self.gate = SqueezeExcitation(channels)
@@ -150,7 +169,7 @@ def _ir_se_stem(in_channels: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels),
-        nn.PReLU(channels),
+        PReLU(channels),
     )
 
 
@@ -159,7 +178,7 @@ def _resnet_stem(in_channels: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False),
         nn.BatchNorm2d(channels),
-        nn.PReLU(channels),
+        PReLU(channels),
     )
 
 

@@ -27,7 +27,7 @@ class Domain:
             object.__setattr__(self, "crop", tuple(self.crop))
 
     def crop_render(self, image: Tensor) -> Tensor:
-        """The rows of a generator's image that belong to the picture: (B, 3, H, W) to (B, 3, rows, W).
+        """The part of a render (B, 3, H, W) that belongs to the picture, (B, 3, rows, W).
 
         Raises:
             ValueError: The image has not as many rows as the crop needs.

@@ -16,15 +16,16 @@ class EncoderConfig:
         backbone: Family of the trunk.
         widths: Channels of the trunk's stem, then of each stage; every stage halves the resolution.
         units: Residual units of each stage.
-        input_size: Height and width of the input in pixels. It decides how many halvings the heads need,
-            so inputs of up to twice the size of another encoder's need one stage more to reach its map.
-        input_channels: 6 for ReStyle (the target, then the current image), 3 for a single-shot encoder.
-        head: `"psp"`: each code on its own (Richardson et al., CVPR 2021); `"e4e"`: one code, and what the
-            other layers' codes differ by (Tov et al., SIGGRAPH 2021).
+        input_size: Height and width of the input in pixels. The heads have as many convolutions as
+            it takes to bring the trunk's last map to a single pixel: four for 16 x 16.
+        input_channels: 6 for ReStyle (the target, then the current image), 3 for a single-shot
+            encoder.
+        head: `"psp"`: each code on its own (Richardson et al., CVPR 2021); `"e4e"`: one code, and
+            what the other layers' codes differ by (Tov et al., SIGGRAPH 2021).
         head_channels: Channels of the heads' convolutions.
-        pyramid: Whether the heads read a feature pyramid over the last three stages, as the original
-            pSp and e4e do: codes 0 to 2 the coarsest map, 3 to 6 the middle one, the others the finest.
-            ReStyle's simplified encoder reads the last map alone.
+        pyramid: Whether the heads read a feature pyramid over the last three stages, as the
+            original pSp and e4e do: codes 0 to 2 the coarsest map, 3 to 6 the middle one, the
+            others the finest. ReStyle's simplified encoder reads the last map alone.
     """
 
     num_ws: int = 18

@@ -12,13 +12,13 @@ COARSE, MIDDLE = 3, 7  # in a pyramid: the first code that reads the middle map,
 
 
 class Encoder(nn.Module):
-    """Predicts latent codes in W+ (single-shot), or the residual to add to the current ones (ReStyle).
+    """Predicts latent codes in W+ (single-shot), or what to add to the current ones (ReStyle).
 
     Attributes:
         config: Its shape.
-        stage: For an e4e head, how many codes have a delta of their own: codes 1 to `stage`. Training
-            switches them on one by one (Tov et al., section 4.2); all are on by default. It is
-            no part of a checkpoint.
+        stage: For an e4e head, how many codes have a delta of their own: codes 1 to `stage`.
+            Training switches them on one by one (Tov et al., section 4.2); all are on by default.
+            It is no part of a checkpoint.
     """
 
     def __init__(self, config: EncoderConfig):
@@ -45,8 +45,8 @@ class Encoder(nn.Module):
         """Predict from images.
 
         Args:
-            x: (B, 3 or 6, h, w) RGB in [-1, 1] of the configured input size: the target, then (with 6
-                channels) the current image.
+            x: (B, 3 or 6, h, w) RGB in [-1, 1] of the configured input size: the target, then (with
+                6 channels) the current image.
 
         Returns:
             Codes or residuals (B, num_ws, w_dim), float32.

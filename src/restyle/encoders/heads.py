@@ -8,17 +8,18 @@ from torch.nn import functional
 
 
 class MapToStyle(nn.Module):
-    """Several map-to-style blocks over one map: stride-2 convolutions to a single pixel, then a linear layer.
+    """Several map-to-style blocks over one map: stride-2 convolutions, then a linear layer.
 
-    The blocks (Richardson et al., "Encoding in Style", CVPR 2021, section 3.1) share nothing but their
-    input. The first convolution is dense over the shared map; from then on each block's convolution is
-    one matrix product over unfolded 3x3 windows, all blocks in one batch. On CPUs that is faster than
-    separate blocks (1.3 to 1.7 times) and than grouped convolutions, which are slow with wide groups.
+    The blocks (Richardson et al., "Encoding in Style", CVPR 2021, section 3.1) share nothing but
+    their input. The first convolution is dense over the shared map; from then on each block's
+    convolution is one matrix product over unfolded 3x3 windows, all blocks in one batch. On CPUs
+    that is faster than separate blocks (1.3 to 1.7 times) and than grouped convolutions, which are
+    slow with wide groups.
 
     Attributes:
         first: The blocks' first convolutions, stacked.
-        weights: For each further convolution (count, 9 * channels, channels); rows run over the window's
-            rows, then its columns, then the channels.
+        weights: For each further convolution (count, 9 * channels, channels); rows run over the
+            window's rows, then its columns, then the channels.
         biases: For each further convolution (count, 1, channels).
         out_weight: The equalised linear layers, (count, channels, out_channels).
         out_bias: Their biases, (count, 1, out_channels).
