@@ -16,7 +16,7 @@ FLOORS = [
     | {"faces", "checkpoints", "targets"},
     {"model", "importers", "registry"},
     {"training", "evaluation"},
-    {"cli", "app"},
+    {"cli", "commands", "app"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 APART = FLOORS[1] | FLOORS[3]  # rooms that never import another room of their floor
