@@ -54,12 +54,9 @@ class InversionResult:
 
     def split(self) -> list["InversionResult"]:
         """The same results, one for each image of the batch."""
+        rows = [slice(i, i + 1) for i in range(len(self.target))]
         return [
-            InversionResult(
-                target=self.target[i : i + 1],
-                steps=tuple(estimate[i : i + 1] for estimate in self.steps),
-            )
-            for i in range(len(self.target))
+            InversionResult(self.target[row], tuple(e[row] for e in self.steps)) for row in rows
         ]
 
 
@@ -76,6 +73,7 @@ class ReStyle:
         domain: What the images show, and how they are cropped and sized.
         name: What the model is called.
         card: Facts about the weights (training data, images seen, licence), saved with them.
+        start_ws: The codes (num_ws, D) that every inversion starts from.
         dtype: The precision of the convolutions; latent codes and images are float32 throughout.
     """
 
@@ -86,8 +84,11 @@ class ReStyle:
         domain: Domain,
         name: str,
         card: Mapping[str, Any] | None = None,
+        start_ws: Tensor | None = None,
     ) -> None:
         """Take both networks, which are frozen and put into evaluation mode.
+
+        Foreign encoders bring a `start_ws` of their own; it is the generator's average if None.
 
         Raises:
             ValueError: The encoder does not predict the codes that the generator takes, or does not
@@ -108,6 +109,11 @@ class ReStyle:
         self.name = name
         self.card = dict(card or {})
         self.dtype = torch.float32
+        if start_ws is None:
+            start_ws = generator.broadcast(generator.w_avg[None])[0]
+        if tuple(start_ws.shape) != codes:
+            raise ValueError(f"expected start_ws of shape {codes}, found {tuple(start_ws.shape)}")
+        self.start_ws = start_ws.detach().clone()
         self._average: Estimate | None = None
 
     @property
@@ -125,8 +131,7 @@ class ReStyle:
         """The start of every inversion, a batch of one: the average latent code and its render."""
         if self._average is None:
             with torch.no_grad():
-                w_avg = self.generator.broadcast(self.generator.w_avg[None])[0]
-                self._average = average_estimate(w_avg, self.generate, 1)
+                self._average = average_estimate(self.start_ws, self.generate, 1)
         return self._average
 
     def to(
@@ -149,6 +154,7 @@ class ReStyle:
             device = resolve_device(device)
             self.generator.to(device)
             self.encoder.to(device)
+            self.start_ws = self.start_ws.to(device)
         if dtype is not None:
             self.dtype = resolve_dtype(dtype)
         self._average = None
@@ -195,6 +201,20 @@ class ReStyle:
         """
         for result in self._batches(images, steps, batch_size):
             yield from result.split()
+
+    def checked_steps(self, steps: int | None = None) -> int:
+        """The number of steps to take: the given one, or 5, or 1 for a single-shot encoder.
+
+        Raises:
+            ValueError: Below 1, or more than one step of a single-shot encoder.
+        """
+        if steps is None:
+            return 1 if self.single_shot else DEFAULT_STEPS
+        if steps < 1:
+            raise ValueError(f"expected steps of at least 1, found {steps}")
+        if self.single_shot and steps > 1:
+            raise ValueError(f"expected steps=1 for a single-shot encoder, found {steps}")
+        return steps
 
     def prepare(self, images: Iterable[Picture]) -> Tensor:
         """Make targets: (B, 3, h, w) at the encoder's input size, RGB in [-1, 1].
@@ -291,19 +311,24 @@ class ReStyle:
             domain = Domain(**config["domain"])
             generator = StyleGAN2(StyleGAN2Config(**config["generator"]))
             encoder = Encoder(EncoderConfig(**config["encoder"]))
-            model = cls(generator, encoder, domain, config["name"], config.get("card"))
+            load_strict(generator, without_prefix(tensors, "generator"), f"{folder} (generator)")
+            load_strict(encoder, without_prefix(tensors, "encoder"), f"{folder} (encoder)")
+            return cls(
+                generator, encoder, domain, config["name"], config.get("card"), tensors["start_ws"]
+            )
+        except CheckpointError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{folder}: expected a model's configuration, found: {error}"
             ) from error
-        load_strict(generator, without_prefix(tensors, "generator"), f"{folder} (generator)")
-        load_strict(encoder, without_prefix(tensors, "encoder"), f"{folder} (encoder)")
-        return model
 
     def _batches(
         self, images: Iterable[Picture], steps: int | None, batch_size: int
     ) -> Iterator[InversionResult]:
-        steps = self._checked(steps, batch_size)
+        steps = self.checked_steps(steps)
+        if batch_size < 1:
+            raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
         images = iter(images)
         while batch := list(islice(images, batch_size)):
             target = self.prepare(batch)
@@ -312,17 +337,6 @@ class ReStyle:
                 estimates = (start, *refine(self.encode, self.generate, target, start, steps))
             yield InversionResult(target, estimates)
 
-    def _checked(self, steps: int | None, batch_size: int = 1) -> int:
-        if steps is None:
-            steps = 1 if self.single_shot else DEFAULT_STEPS
-        if steps < 1 or batch_size < 1:
-            raise ValueError(
-                f"expected steps and batch_size of at least 1, found {steps} and {batch_size}"
-            )
-        if self.single_shot and steps > 1:
-            raise ValueError(f"expected steps=1 for a single-shot encoder, found {steps}")
-        return steps
-
     def _precision(self) -> AbstractContextManager:
         if self.dtype == torch.float32:
             return nullcontext()
@@ -330,11 +344,10 @@ class ReStyle:
 
     def _tensors(self) -> dict[str, Tensor]:
         networks = {"generator": self.generator, "encoder": self.encoder}
-        return {
-            name: tensor
-            for prefix, network in networks.items()
-            for name, tensor in with_prefix(network.state_dict(), prefix).items()
-        }
+        tensors = {"start_ws": self.start_ws}
+        for prefix, network in networks.items():
+            tensors |= with_prefix(network.state_dict(), prefix)
+        return tensors
 
 
 def bootstrap(
@@ -364,7 +377,7 @@ def bootstrap(
     Raises:
         ValueError: As `ReStyle.invert` raises it.
     """
-    steps = target._checked(steps)
+    steps = target.checked_steps(steps)
     results = []
     for first in source._batches(as_pictures(images), source_steps, batch_size):
         pooled = resized(first.target, target.domain.input_size).to(target.device)
