@@ -1,12 +1,12 @@
 """What a portrait is made of: the schema, its classes and ranges, and how people are drawn from it.
 
 The schema is the class `Attributes` itself. Every field says its range or classes, how it is
-distributed, and whether it belongs to the *identity* of a person or is a *nuisance* that changes from
-one picture of that person to the next.
+distributed, and whether it belongs to the *identity* of a person or is a *nuisance* that changes
+from one picture of that person to the next.
 
-Sampling is counter based (Philox, Salmon et al., SC 2011): the person's number is the key, and the view
-is part of the counter, so any portrait can be drawn without drawing those before it. Only the raw
-integer stream and plain arithmetic are used, which makes it the same on every machine.
+Sampling is counter based (Philox, Salmon et al., SC 2011): the person's number is the key, and the
+view is part of the counter, so any portrait can be drawn without drawing those before it. Only the
+raw integer stream and plain arithmetic are used, which makes it the same on every machine.
 """
 
 from __future__ import annotations
@@ -132,9 +132,7 @@ class Attributes:
 
     hair_colour: str = _one_of(IDENTITY, brown=0.28, black=0.27, blond=0.2, red=0.13, grey=0.12)
     eye_colour: str = _one_of(IDENTITY, brown=0.45, blue=0.3, green=0.25)
-    hair_style: str = _one_of(
-        NUISANCE, short=0.3, long=0.3, cropped=0.12, curly=0.16, bald=0.12
-    )
+    hair_style: str = _one_of(NUISANCE, short=0.3, long=0.3, cropped=0.12, curly=0.16, bald=0.12)
     beard: str = _one_of(NUISANCE, none=0.64, moustache=0.1, stubble=0.12, full=0.14)
     glasses: str = _one_of(NUISANCE, none=0.65, thin=0.17, thick=0.18)
     hat: str = _one_of(NUISANCE, none=0.88, brimmed=0.06, beanie=0.06)
@@ -151,7 +149,7 @@ class Attributes:
         return replace(self, **changes)
 
     def to_vector(self) -> np.ndarray:
-        """Returns the continuous attributes scaled to [-1, 1]: (C,) float32, as `continuous_names`."""
+        """Returns the continuous attributes, scaled to [-1, 1]: (C,) float32."""
         values = np.array([getattr(self, name) for name in continuous_names])
         return ((values - _MIDDLE) / _HALF_RANGE).astype(np.float32)
 
@@ -163,7 +161,9 @@ class Attributes:
     def from_vectors(cls, vector: np.ndarray, labels: np.ndarray) -> Attributes:
         """Builds attributes from what `to_vector` and `to_labels` return; values are clipped."""
         values = np.clip(vector, -1, 1).astype(np.float64) * _HALF_RANGE + _MIDDLE
-        classes = [class_names[name][int(label)] for name, label in zip(class_names, labels)]
+        classes = [
+            class_names[name][int(label)] for name, label in zip(class_names, labels, strict=True)
+        ]
         return cls(*values.tolist(), *classes)
 
 

@@ -13,6 +13,9 @@ from restyle.portraits.geometry import Point
 
 Colour = tuple[float, float, float]
 """RGB, each from 0 to 1."""
+WHITE: Colour = (1.0, 1.0, 1.0)
+BLACK: Colour = (0.0, 0.0, 0.0)
+_LEAST_DRAWN = 128  # pixels; smaller pictures are averaged from a larger drawing
 
 
 def load_skia() -> ModuleType:
@@ -48,14 +51,24 @@ class Brush:
     def __init__(self, size: int):
         """Starts with an empty picture of `size` pixels a side."""
         self.skia: Any = load_skia()
-        self.pixels = np.zeros((size, size, 4), np.uint8)
-        self._surface = self.skia.Surface(self.pixels)
+        # Skia places the edges of thin shapes by coarse steps: small pictures are drawn larger.
+        self._factor = -(-_LEAST_DRAWN // size)
+        drawn = size * self._factor
+        self._pixels = np.zeros((drawn, drawn, 4), np.uint8)
+        self._surface = self.skia.Surface(self._pixels)
         self.canvas = self._surface.getCanvas()
-        self.canvas.scale(size, size)
+        self.canvas.scale(drawn, drawn)
+        self._spots: dict[Colour, Any] = {}
 
     def image(self) -> np.ndarray:
         """Returns the picture: (H, W, 3) uint8, RGB."""
-        return np.ascontiguousarray(self.pixels[:, :, :3])
+        k = self._factor
+        if k == 1:
+            return np.ascontiguousarray(self._pixels[:, :, :3])
+        total = sum(
+            self._pixels[y::k, x::k, :3].astype(np.uint32) for y in range(k) for x in range(k)
+        )
+        return ((total + k * k // 2) // (k * k)).astype(np.uint8)
 
     @contextmanager
     def placed(self, centre: Point, roll: float = 0.0, unit: float = 1.0) -> Iterator[None]:
@@ -154,13 +167,22 @@ class Brush:
 
     def spot(self, centre: Point, rx: float, ry: float, colour: Colour, alpha: float) -> None:
         """Draws a soft ellipse that fades out to its edge."""
-        skia = self.skia
-        colours = [skia.Color4f(*colour, alpha * part).toColor() for part in (1.0, 0.75, 0.25, 0.0)]
-        shader = skia.GradientShader.MakeRadial(
-            skia.Point(0, 0), 1.0, colours, [0.0, 0.35, 0.7, 1.0]
-        )
+        paint = self._paint(WHITE, alpha)
+        paint.setShader(self._spot_shader(colour))
         self.canvas.save()
         self.canvas.translate(*centre)
         self.canvas.scale(rx, ry)
-        self.canvas.drawCircle(0, 0, 1, skia.Paint(AntiAlias=True, Shader=shader))
+        self.canvas.drawCircle(0, 0, 1, paint)
         self.canvas.restore()
+
+    def _spot_shader(self, colour: Colour) -> Any:
+        """Returns the fading unit disc of a colour; a few colours serve for all spots."""
+        if colour not in self._spots:
+            skia = self.skia
+            self._spots[colour] = skia.GradientShader.MakeRadial(
+                skia.Point(0, 0),
+                1.0,
+                [skia.Color4f(*colour, part).toColor() for part in (1.0, 0.75, 0.25, 0.0)],
+                [0.0, 0.35, 0.7, 1.0],
+            )
+        return self._spots[colour]

@@ -1,8 +1,9 @@
 """Where everything in a portrait is: pose, and the layout of the face, shared by both styles.
 
-Head coordinates: the origin is the middle of the head, x points right, y down and z to the viewer; the
-head is about 2 high. The *face plane* is the picture of the turned and nodded head, still upright;
-rolling it and placing it in the picture gives picture coordinates, from 0 to 1 from the top left corner.
+Head coordinates: the origin is the middle of the head, x points right, y down and z to the viewer;
+the head is about 2 high. The *face plane* is the picture of the turned and nodded head, still
+upright; rolling it and placing it in the picture gives picture coordinates, from 0 to 1 from the
+top left corner.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Layout:
 def layout(a: Attributes, proportions: Proportions = LIFELIKE) -> Layout:
     """Lays out a head from its attributes."""
     pose = Pose(a.yaw, a.pitch)
-    half_width = 0.735 * (1 + 0.1 * a.face_width)
+    half_width = 0.715 * (1 + 0.1 * a.face_width)
     height = 1 + 0.09 * a.face_length
     cheek = half_width * (0.965 + 0.03 * a.jaw_width)
     jaw = half_width * (0.76 + 0.12 * a.jaw_width) * proportions.jaw
@@ -162,7 +163,7 @@ def layout(a: Attributes, proportions: Proportions = LIFELIKE) -> Layout:
 
 
 def _eye(a: Attributes, pose: Pose, side: int, proportions: Proportions) -> Eye:
-    width = 0.155 * (1 + 0.2 * a.eye_size) * proportions.eyes
+    width = 0.165 * (1 + 0.2 * a.eye_size) * proportions.eyes
     x = (0.315 + 0.045 * a.eye_spacing) * (1 + 0.15 * (proportions.eyes - 1))
     y = -0.06
     lift = 0.035 * a.eye_tilt
@@ -204,9 +205,9 @@ def _nose(a: Attributes, pose: Pose, proportions: Proportions) -> Nose:
 def _mouth(a: Attributes, pose: Pose, proportions: Proportions, height: float) -> Mouth:
     half = 0.235 * (1 + 0.2 * a.mouth_width) * (1 + 0.16 * a.smile) * proportions.mouth
     y = 0.585 + 0.35 * (height - 1)
-    corner_y = y - 0.06 * a.smile
-    bow = 0.02 * a.smile  # the middle sinks as the corners rise
-    gap = 0.18 * max(0.0, a.mouth_open - 0.12)
+    corner_y = y - 0.08 * a.smile
+    bow = 0.03 * a.smile  # the middle sinks as the corners rise
+    gap = 0.18 * max(0.0, a.mouth_open - 0.12) + 0.06 * max(0.0, a.smile - 0.2)
     full = 0.062 * (1 + 0.45 * a.lip_fullness)
     top, upper = y - 0.9 * full - 0.25 * gap + bow, y - 0.25 * gap + bow
     lower, bottom = y + 0.75 * gap + bow, y + 0.75 * gap + 1.25 * full + bow

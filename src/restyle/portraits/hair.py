@@ -73,8 +73,9 @@ def _hairline(a: Attributes, face: Layout, end: float) -> tuple[Point, ...]:
 
     def side(sign: int) -> list[Point]:
         edge = 0.9 if end > 0 else 0.95
+        tip = 0.97 if end > 0.2 else edge
         return [
-            pose.outline(sign * edge * w, end, 0.1),
+            pose.outline(sign * tip * w, end, 0.02),
             pose.outline(sign * edge * w, 0.5 * (end - 0.3), 0.1),
             pose.outline(sign * 0.88 * w, -0.36, 0.1),
         ]

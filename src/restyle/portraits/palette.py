@@ -25,6 +25,12 @@ def ageing(age: float, begin: float, end: float) -> float:
     return t * t * (3 - 2 * t)
 
 
+def _muted(colour: Colour, amount: float) -> Colour:
+    """Returns the colour moved towards the grey of its brightness."""
+    grey = sum(colour) / 3
+    return mix(colour, (grey, grey, grey), amount)
+
+
 @dataclass(frozen=True)
 class Palette:
     """The plain colours, before any light falls on them."""
@@ -52,6 +58,7 @@ def palette(a: Attributes) -> Palette:
     hair = mix(young, _GREY, 0.85 * ageing(a.age, 45, 80))
     red = mix((0.80, 0.40, 0.38), (0.80, 0.12, 0.18), a.lip_redness)
     clothes = (a.clothes_red, a.clothes_green, a.clothes_blue)
+    background = (a.background_red, a.background_green, a.background_blue)
     return Palette(
         skin=skin,
         lips=mix(scale(skin, 0.86), red, 0.35 + 0.4 * a.lip_redness),
@@ -59,7 +66,7 @@ def palette(a: Attributes) -> Palette:
         brows=mix(scale(mix(young, hair, 0.7), 0.72), skin, 0.08),
         beard=mix(mix(young, hair, 0.8), scale(skin, 0.6), 0.12),
         iris=_EYES[a.eye_colour],
-        background=(a.background_red, a.background_green, a.background_blue),
-        clothes=mix((0.08, 0.08, 0.09), clothes, 0.85),
+        background=_muted(background, 0.4),
+        clothes=mix((0.08, 0.08, 0.09), _muted(clothes, 0.25), 0.88),
         hat=mix((0.12, 0.11, 0.12), (a.clothes_blue, a.clothes_red, a.clothes_green), 0.62),
     )

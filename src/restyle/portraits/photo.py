@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.brush import Brush, Colour, mix, scale
+from restyle.portraits.brush import BLACK, WHITE, Brush, Colour, mix, scale
 from restyle.portraits.geometry import CENTRE, UNIT, Eye, Layout, Point
 from restyle.portraits.hair import Hair, band_of, crown_of, hair_of
 from restyle.portraits.palette import Palette, ageing, palette
-
-WHITE = (1.0, 1.0, 1.0)
-BLACK = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -25,22 +22,17 @@ class Scene:
     colours: Palette
     hair: Hair | None
     light: float  # -1 from the left, 1 from the right
-
-    @property
-    def deep(self) -> Colour:
-        """The colour of shadows on the skin."""
-        r, g, b = self.colours.skin
-        return (0.42 * r, 0.30 * g, 0.26 * b)
-
-    @property
-    def pale(self) -> Colour:
-        """The colour of light on the skin."""
-        return mix(self.colours.skin, (1.0, 0.96, 0.9), 0.6)
+    deep: Colour  # shadows on the skin
+    pale: Colour  # light on the skin
 
 
 def draw_photo(brush: Brush, a: Attributes, face: Layout) -> None:
     """Draws a whole portrait."""
-    s = Scene(brush, a, face, palette(a), hair_of(a, face), a.light_direction)
+    colours = palette(a)
+    r, g, b = colours.skin
+    deep = (0.42 * r, 0.30 * g, 0.26 * b)
+    pale = mix(colours.skin, (1.0, 0.96, 0.9), 0.6)
+    s = Scene(brush, a, face, colours, hair_of(a, face), a.light_direction, deep, pale)
     _background(s)
     with brush.placed(CENTRE, a.roll, UNIT):
         _back_hair(s)
@@ -125,7 +117,7 @@ def _body(s: Scene) -> None:
     path = b.curve(neck)
     side = 0.5 if s.light >= 0 else -0.5
     shift = abs(s.light)
-    lit, unlit = scale(skin, 0.9), scale(skin, 0.86 - 0.3 * shift)
+    lit, unlit = scale(skin, 0.9), scale(skin, 0.9 - 0.34 * shift)
     b.blend(path, (side, 0), (-side, 0), [lit, mix(lit, unlit, 0.4), unlit])
     with b.inside(path):
         chin = s.face.to_picture(s.face.chin)
@@ -155,8 +147,6 @@ def _clothes(s: Scene) -> None:
         [mix(colour, WHITE, 0.12), colour, scale(colour, 0.55)],
     )
     with b.inside(shape):
-        for sign in (-1, 1):
-            b.spot((sign * 0.9, 1.75), 0.3, 0.4, BLACK, 0.22)
         edge = b.skia.Path()
         edge.moveTo(-0.4, 1.03)
         edge.cubicTo(-0.3, dip, 0.3, dip, 0.4, 1.03)
@@ -192,7 +182,7 @@ def _shading(s: Scene) -> None:
     b, a, deep = s.brush, s.a, s.deep
     on = s.face.pose.on_face
     reach = 0.95
-    shade = 0.1 + 0.38 * abs(s.light)
+    shade = 0.46 * abs(s.light)
     dark, lit = (-reach, reach) if s.light > 0 else (reach, -reach)
     outline = b.curve(s.face.outline)
     b.shade(outline, (dark, 0.15), (lit, -0.05), [(deep, shade), (deep, 0.2 * shade), (deep, 0.0)])
@@ -221,18 +211,26 @@ def _wrinkles(s: Scene) -> None:
     for i, y in enumerate((-0.42, -0.5, -0.58)):
         line = _arc(b, on(-0.34 + 0.03 * i, y), on(0, y - 0.03), on(0.34 - 0.03 * i, y))
         b.stroke(line, s.deep, 0.02, 0.42 * old + raised * 0.6)
-    fold = 0.14 + 0.3 * max(a.smile, 0.0) + 0.4 * old
+    fold = 0.06 + 0.3 * max(a.smile, 0.0) + 0.4 * old
     for sign in (-1, 1):
-        wing, corner = (0.17, 0.3), (0.33 + 0.04 * a.smile, 0.56)
-        middle = (0.31, 0.4)
-        line = _arc(b, on(sign * wing[0], wing[1]), on(sign * middle[0], middle[1]),
-                    on(sign * corner[0], corner[1]))
+        wing, corner = (0.19, 0.28), (0.35 + 0.04 * a.smile, 0.56)
+        middle = (0.28, 0.41)
+        line = _arc(
+            b,
+            on(sign * wing[0], wing[1]),
+            on(sign * middle[0], middle[1]),
+            on(sign * corner[0], corner[1]),
+        )
         b.stroke(line, s.deep, 0.026, 0.7 * fold)
         bag = _arc(b, on(sign * 0.19, 0.06), on(sign * 0.32, 0.1), on(sign * 0.45, 0.05))
-        b.stroke(bag, s.deep, 0.022, 0.12 + 0.4 * old)
+        b.stroke(bag, s.deep, 0.022, 0.05 + 0.35 * old)
         for dy in (-0.05, 0.0, 0.05):
-            crow = _arc(b, on(sign * 0.55, -0.05 + dy), on(sign * 0.59, -0.05 + 1.4 * dy),
-                        on(sign * 0.64, -0.05 + 2 * dy))
+            crow = _arc(
+                b,
+                on(sign * 0.55, -0.05 + dy),
+                on(sign * 0.59, -0.05 + 1.4 * dy),
+                on(sign * 0.64, -0.05 + 2 * dy),
+            )
             b.stroke(crow, s.deep, 0.016, 0.4 * old)
 
 
@@ -246,12 +244,18 @@ def _eye(s: Scene, eye: Eye) -> None:
     with b.inside(ball):
         r = eye.iris_radius
         iris = b.ellipse(eye.iris, r, r)
-        b.glow(iris, eye.iris, r, [scale(s.colours.iris, 1.35), s.colours.iris,
-                                   scale(s.colours.iris, 0.45)])
+        b.glow(
+            iris,
+            eye.iris,
+            r,
+            [scale(s.colours.iris, 1.35), s.colours.iris, scale(s.colours.iris, 0.45)],
+        )
         b.fill(b.ellipse(eye.iris, 0.45 * r, 0.45 * r), (0.03, 0.02, 0.02))
         b.stroke(_arc(b, eye.inner, eye.upper, eye.outer), BLACK, 0.06, 0.28)
-    glint = (eye.iris[0] + 0.3 * eye.iris_radius * (1 if s.light > 0 else -1) * abs(s.light) ** 0.5,
-             eye.iris[1] - 0.35 * eye.iris_radius)
+    glint = (
+        eye.iris[0] + 0.3 * eye.iris_radius * (1 if s.light > 0 else -1) * abs(s.light) ** 0.5,
+        eye.iris[1] - 0.35 * eye.iris_radius,
+    )
     b.fill(b.ellipse(glint, 0.024, 0.024), WHITE, 0.9)
     lash = mix(scale(s.colours.brows, 0.4), BLACK, 0.4)
     b.stroke(_arc(b, eye.inner, eye.upper, eye.outer), lash, 0.03, 0.9)
@@ -265,13 +269,15 @@ def _brow(s: Scene, eye: Eye) -> None:
     b = s.brush
     inner, middle, outer = eye.brow
     t = eye.brow_thickness
-    shape = b.curve([
-        (inner[0], inner[1] - 0.5 * t),
-        (middle[0], middle[1] - 0.6 * t),
-        outer,
-        (middle[0], middle[1] + 0.4 * t),
-        (inner[0], inner[1] + 0.5 * t),
-    ])
+    shape = b.curve(
+        [
+            (inner[0], inner[1] - 0.5 * t),
+            (middle[0], middle[1] - 0.6 * t),
+            outer,
+            (middle[0], middle[1] + 0.4 * t),
+            (inner[0], inner[1] + 0.5 * t),
+        ]
+    )
     b.fill(shape, s.colours.brows, 0.45, blur=0.02)
     b.fill(shape, s.colours.brows, 0.85)
 
@@ -283,19 +289,23 @@ def _nose(s: Scene) -> None:
     lit, unlit = (nose.right, nose.left) if s.light > 0 else (nose.left, nose.right)
     far = _toward(bridge, unlit, 0.12)
     flank = b.curve([bridge, _toward(bridge, tip, 0.6), tip, base, unlit, far])
-    b.fill(flank, deep, 0.1 + 0.24 * abs(s.light), blur=0.035)
+    b.fill(flank, deep, 0.34 * abs(s.light), blur=0.035)
     b.spot((base[0] - 0.05 * s.light, base[1] + 0.06), 1.5 * w, 0.08, deep, 0.42)
     b.spot(_toward(bridge, tip, 0.45), 0.06, 0.26, s.pale, 0.32)
     b.spot((tip[0] + 0.02 * s.light, tip[1] - 0.02), 0.6 * w, 0.075, s.pale, 0.6)
     for sign, wing in ((-1, nose.left), (1, nose.right)):
-        strong = 0.5 - 0.2 * sign * s.light
+        strong = 0.36 - 0.16 * sign * s.light
         upper = (wing[0] - 0.02 * sign, wing[1] - 0.09)
         out = (wing[0] + 0.025 * sign, wing[1] - 0.03)
-        b.stroke(b.curve([upper, out, (wing[0] - 0.02 * sign, wing[1] + 0.03)], False),
-                 deep, 0.02, strong)
+        b.stroke(
+            b.curve([upper, out, (wing[0] - 0.02 * sign, wing[1] + 0.03)], False),
+            deep,
+            0.02,
+            strong,
+        )
         hole = (base[0] + 0.42 * (wing[0] - base[0]), base[1] - 0.02)
         b.fill(b.ellipse(hole, 0.3 * w, 0.022), scale(deep, 0.5), 0.75, blur=0.006)
-    b.stroke(_arc(b, nose.left, (base[0], base[1] + 0.012), nose.right), deep, 0.018, 0.3)
+    b.stroke(_arc(b, nose.left, (base[0], base[1] + 0.012), nose.right), deep, 0.018, 0.16)
 
 
 def _mouth(s: Scene) -> None:
@@ -311,8 +321,9 @@ def _mouth(s: Scene) -> None:
         tongue = b.ellipse((m.lower[1][0], m.lower[1][1] + 0.02), 0.13, 0.3 * m.gap)
         b.fill(tongue, (0.72, 0.3, 0.3), 0.8)
     upper = b.curve([left, m.top[0], m.top[1], m.top[2], right, m.upper[2], m.upper[1], m.upper[0]])
-    lower = b.curve([left, m.lower[0], m.lower[1], m.lower[2], right, m.bottom[2], m.bottom[1],
-                     m.bottom[0]])
+    lower = b.curve(
+        [left, m.lower[0], m.lower[1], m.lower[2], right, m.bottom[2], m.bottom[1], m.bottom[0]]
+    )
     b.fill(upper, scale(lips, 0.84))
     b.fill(lower, lips)
     shine = _toward(m.lower[1], m.bottom[1], 0.45)
@@ -333,7 +344,12 @@ def _beard(s: Scene, skin: Any) -> None:
     if s.a.beard == "full":
         jaw = [(x * 1.03, y + (0.07 if y > 0.55 else 0.0)) for x, y in jaw]
     top = [
-        on(-0.6, 0.22), on(-0.43, 0.44), on(-0.2, 0.43), on(0.2, 0.43), on(0.43, 0.44), on(0.6, 0.22)
+        on(-0.6, 0.22),
+        on(-0.43, 0.44),
+        on(-0.2, 0.43),
+        on(0.2, 0.43),
+        on(0.43, 0.44),
+        on(0.6, 0.22),
     ]
     region = b.curve([*jaw[1:-1], *top])
     colour = s.colours.beard
@@ -343,13 +359,21 @@ def _beard(s: Scene, skin: Any) -> None:
         return
     b.fill(region, colour, 0.9, blur=0.025)
     with b.inside(region):
-        b.shade(region, (0.8 * s.light, 0.3), (-0.8 * s.light, 1.0),
-                [(WHITE, 0.08), (BLACK, 0.0), (BLACK, 0.35)])
+        b.shade(
+            region,
+            (0.8 * s.light, 0.3),
+            (-0.8 * s.light, 1.0),
+            [(WHITE, 0.08), (BLACK, 0.0), (BLACK, 0.35)],
+        )
         chin = s.face.chin
         for i in range(-5, 6):
             start = (m.bottom[1][0] + 0.1 * i, m.bottom[1][1] + 0.02 - 0.012 * i * i)
-            b.stroke(_arc(b, start, _toward(start, chin, 0.4), (chin[0] + 0.07 * i, chin[1])),
-                     scale(colour, 1.25 if i % 2 else 0.7), 0.018, 0.35)
+            b.stroke(
+                _arc(b, start, _toward(start, chin, 0.4), (chin[0] + 0.07 * i, chin[1])),
+                scale(colour, 1.25 if i % 2 else 0.7),
+                0.018,
+                0.35,
+            )
 
 
 def _moustache(s: Scene) -> None:
@@ -358,20 +382,26 @@ def _moustache(s: Scene) -> None:
     b, m, nose = s.brush, s.face.mouth, s.face.nose
     middle = _toward(nose.base, m.top[1], 0.55)
     ends = [_toward(corner, m.top[1], -0.1) for corner in (m.left, m.right)]
-    shape = b.curve([
-        (ends[0][0], ends[0][1] + 0.02),
-        (m.top[0][0] - 0.05, m.top[0][1] - 0.09),
-        (middle[0], middle[1] - 0.02),
-        (m.top[2][0] + 0.05, m.top[2][1] - 0.09),
-        (ends[1][0], ends[1][1] + 0.02),
-        (m.top[2][0], m.top[2][1] + 0.01),
-        (m.top[1][0], m.top[1][1] - 0.01),
-        (m.top[0][0], m.top[0][1] + 0.01),
-    ])
+    shape = b.curve(
+        [
+            (ends[0][0], ends[0][1] + 0.02),
+            (m.top[0][0] - 0.05, m.top[0][1] - 0.09),
+            (middle[0], middle[1] - 0.02),
+            (m.top[2][0] + 0.05, m.top[2][1] - 0.09),
+            (ends[1][0], ends[1][1] + 0.02),
+            (m.top[2][0], m.top[2][1] + 0.01),
+            (m.top[1][0], m.top[1][1] - 0.01),
+            (m.top[0][0], m.top[0][1] + 0.01),
+        ]
+    )
     b.fill(shape, s.colours.beard, 0.5, blur=0.02)
     b.fill(shape, s.colours.beard, 0.9)
-    b.stroke(_arc(b, m.top[0], (middle[0], middle[1] + 0.02), m.top[2]),
-             scale(s.colours.beard, 1.3), 0.02, 0.3)
+    b.stroke(
+        _arc(b, m.top[0], (middle[0], middle[1] + 0.02), m.top[2]),
+        scale(s.colours.beard, 1.3),
+        0.02,
+        0.3,
+    )
 
 
 def _front_hair(s: Scene) -> None:
@@ -384,18 +414,41 @@ def _front_hair(s: Scene) -> None:
         return
     cap = b.curve([*hair.outer, *reversed(hair.inner)])
     side = 0.8 * s.light
-    b.blend(cap, (side, -1.1), (-side, 0.5),
-            [mix(colour, WHITE, 0.1), colour, scale(colour, 0.62)])
+    b.blend(cap, (side, -1.1), (-side, 0.5), [mix(colour, WHITE, 0.1), colour, scale(colour, 0.62)])
+    if s.a.hair_style == "curly":
+        _curls(s, hair)
+        return
     with b.inside(cap):
         for i in range(7):
             t = 0.07 + 0.14 * i
-            strand = b.curve([_toward(p, q, t) for p, q in zip(hair.outer, hair.inner)], False)
+            strand = b.curve(
+                [_toward(p, q, t) for p, q in zip(hair.outer, hair.inner, strict=True)], False
+            )
             tone = mix(colour, WHITE, 0.22) if i % 2 else scale(colour, 0.6)
             b.stroke(strand, tone, 0.022, 0.4)
-        gloss = [_toward(p, q, 0.42) for p, q in zip(hair.outer, hair.inner)][3:-3]
+        gloss = [_toward(p, q, 0.42) for p, q in zip(hair.outer, hair.inner, strict=True)][3:-3]
         arc = b.curve(gloss, closed=False)
         b.stroke(arc, mix(colour, WHITE, 0.5), 0.13, 0.12)
         b.stroke(arc, mix(colour, WHITE, 0.6), 0.06, 0.14)
+
+
+def _curls(s: Scene, hair: Hair) -> None:
+    """Rows of small rings, every other one lit."""
+    b, colour = s.brush, s.colours.hair
+    lit, unlit = b.skia.Path(), b.skia.Path()
+    for row in range(4):
+        edge = [
+            _toward(p, q, 0.05 + 0.31 * row) for p, q in zip(hair.outer, hair.inner, strict=True)
+        ]
+        for i, (x, y) in enumerate(edge[1:-1]):
+            ring = lit if (i + row) % 2 else unlit
+            ring.addCircle(x, y, 0.075)
+            x, y = _toward((x, y), edge[i + 2], 0.5)
+            ring.addCircle(x, y, 0.065)
+    b.fill(unlit, scale(colour, 0.85))
+    b.fill(lit, colour)
+    b.stroke(unlit, scale(colour, 0.6), 0.026, 0.35)
+    b.stroke(lit, mix(colour, WHITE, 0.2), 0.026, 0.25)
 
 
 def _glasses(s: Scene) -> None:

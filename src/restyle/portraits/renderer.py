@@ -10,6 +10,7 @@ from restyle.portraits.geometry import layout
 from restyle.portraits.photo import draw_photo
 
 STYLES = ("photo",)
+"""The drawing styles."""
 
 
 def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.ndarray:
@@ -29,7 +30,7 @@ def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.n
         ValueError: The size or the style is none of the possible ones.
         ImportError: skia-python, or a system library that it needs, is missing.
     """
-    _check(size, style)
+    check_style(size, style)
     brush = Brush(size)
     draw_photo(brush, attributes, layout(attributes))
     return brush.image()
@@ -50,12 +51,17 @@ def landmarks(attributes: Attributes, size: int = 64, style: str = "photo") -> n
     Raises:
         ValueError: The size or the style is none of the possible ones.
     """
-    _check(size, style)
+    check_style(size, style)
     points = layout(attributes).landmarks()
     return (np.array(points) * size).astype(np.float32)
 
 
-def _check(size: int, style: str) -> None:
+def check_style(size: int, style: str) -> None:
+    """Checks what a picture is to be.
+
+    Raises:
+        ValueError: The size is not positive, or the style is none of `STYLES`.
+    """
     if size < 1:
         raise ValueError(f"expected a size of at least 1 pixel; received {size}")
     if style not in STYLES:
