@@ -5,8 +5,15 @@ from pathlib import Path
 
 import torch
 
-from restyle.checkpoints import CheckpointError, load_config
+from restyle.checkpoints import (
+    CheckpointError,
+    load_config,
+    load_folder,
+    load_strict,
+    without_prefix,
+)
 from restyle.devices import resolve_device, resolve_dtype
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.model import KIND, ReStyle
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -29,7 +36,7 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     if not path.is_dir():
         known = ", ".join(bundled()) or "none"
         raise ValueError(
-            f"unknown model '{name}': expected a bundled one ({known}), a folder or a checkpoint file"
+            f"unknown model '{name}': expected a bundled one ({known}), a checkpoint folder or file"
         )
     return path
 
@@ -42,8 +49,8 @@ def load(
     """Load a model, ready to invert.
 
     Args:
-        name: A bundled model's name, a folder that `ReStyle.save_pretrained` wrote, or a checkpoint file
-            of another project (`restyle.importers` knows which). No code in it is run.
+        name: A bundled model's name, a folder that `ReStyle.save_pretrained` wrote, or a checkpoint
+            file of another project (`restyle.importers` knows which). No code in it is run.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device.
         dtype: float32, bfloat16 or float16 (mixed precision).
 
@@ -70,3 +77,31 @@ def _foreign(path: Path) -> ReStyle:
         found = type(model).__name__
         raise CheckpointError(f"{path}: expected a generator with an encoder, found a {found}")
     return model
+
+
+def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
+    """Load a generator alone, frozen, on the CPU.
+
+    Args:
+        name: The folder of a generator or of a model, the name of a bundled model, or a checkpoint
+            file of another project.
+
+    Raises:
+        ValueError: There is no such model.
+        CheckpointError: The weights cannot be used.
+    """
+    if str(name) not in bundled() and Path(name).is_file():
+        from restyle import importers
+
+        found = importers.read(Path(name))
+        generator = getattr(found, "generator", found)
+        if not isinstance(generator, StyleGAN2):
+            raise CheckpointError(f"{name}: expected a generator, found a {type(found).__name__}")
+        return generator.eval().requires_grad_(False)
+    folder = folder_of(name)
+    config, tensors = load_folder(folder)
+    if "generator" not in config:
+        raise CheckpointError(f"{folder}: expected a generator, found a '{config['kind']}'")
+    generator = StyleGAN2(StyleGAN2Config(**config["generator"]))
+    load_strict(generator, without_prefix(tensors, "generator"), f"{folder} (generator)")
+    return generator.eval().requires_grad_(False)

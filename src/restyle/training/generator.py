@@ -1,0 +1,300 @@
+"""Training a StyleGAN2 generator against a discriminator.
+
+Non-saturating loss with lazy R1 (Karras et al. 2020, sections 2.1 and 3.1), style mixing, optional path length
+regularisation (section 3.2), and an average of the weights. The discriminator's and the generator's turn of one
+step share their generated images, which saves one synthesis in three.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from restyle.checkpoints import CheckpointError, save_folder
+from restyle.generators.discriminator import Discriminator, DiscriminatorConfig
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.images import grid, save_image
+from restyle.training.config import GeneratorTraining
+from restyle.training.data import draw, open_source
+from restyle.training.ema import Ema
+from restyle.training.parallel import average_gradients, same_everywhere
+from restyle.training.run import Run
+
+MIXING_PROBABILITY = 0.9
+PATH_LENGTH_INTERVAL = 4
+PATH_LENGTH_DECAY = 0.01
+
+
+class GeneratorTrainer:
+    """The two networks, their optimisers and one training step."""
+
+    def __init__(self, config: GeneratorTraining, device: torch.device):
+        """Build freshly initialised networks on a device."""
+        self.config = config
+        self.device = device
+        shape = StyleGAN2Config(
+            config.size, config.z_dim, config.w_dim, config.channels, config.mapping_layers
+        )
+        self.generator = StyleGAN2(shape).to(device)
+        self.discriminator = Discriminator(DiscriminatorConfig(config.size, shape.channels))
+        self.discriminator.to(device, memory_format=torch.channels_last)
+        self.ema = Ema(self.generator, config.ema_images)
+        self.path_length = torch.zeros((), device=device)
+        self.steps = 0
+        self.optimisers = [
+            torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.0, 0.99), fused=True)
+            for network in (self.generator, self.discriminator)
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed training needs."""
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "ema": self.ema.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "path_length": self.path_length,
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.ema.model.load_state_dict(state["ema"])
+        for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(values)
+        self.path_length.copy_(state["path_length"])
+        self.steps = state["steps"]
+
+    def grow_from(self, state: dict[str, Any]) -> None:
+        """Start from networks of half the size; the new blocks keep their fresh values.
+
+        Args:
+            state: The `state_dict` of a trainer of half the size with the same widths up to there.
+
+        Raises:
+            CheckpointError: If the smaller networks do not fit.
+        """
+        for network in (self.generator, self.ema.model):
+            smaller = state["generator" if network is self.generator else "ema"]
+            _overlay(network, smaller, "the smaller generator")
+        shifted = {}
+        for name, tensor in state["discriminator"].items():
+            head, _, rest = name.partition(".")
+            if head == "blocks":
+                index, _, rest = rest.partition(".")
+                name = f"blocks.{int(index) + 1}.{rest}"
+            elif head == "from_rgb":
+                name = f"coarse.{rest}"
+            elif head == "coarse":
+                continue
+            shifted[name] = tensor
+        _overlay(self.discriminator, shifted, "the smaller discriminator")
+
+    def fade_to(self, images: int) -> None:
+        """Set how far the last resolution is faded in after a number of images."""
+        fade = min(1.0, images / self.config.fade_images) if self.config.grow_from else 1.0
+        self.generator.synthesis.fade = self.ema.model.synthesis.fade = fade
+        self.discriminator.fade = fade
+
+    def sample_ws(self, batch: int, mixing: float = MIXING_PROBABILITY) -> Tensor:
+        """Random codes, (B, num_ws, w_dim), some of them of two people mixed at a random layer."""
+        z = torch.randn(2, batch, self.config.z_dim, device=self.device)
+        first, second = self.generator.mapping(z.flatten(0, 1)).chunk(2)
+        num_ws = self.generator.num_ws
+        crossing = torch.randint(1, num_ws, (batch, 1), device=self.device)
+        mixed = torch.rand(batch, 1, device=self.device) < mixing
+        rows = torch.arange(num_ws, device=self.device)[None]
+        from_second = (mixed & (rows >= crossing)).unsqueeze(-1)
+        return torch.where(from_second, second.unsqueeze(1), first.unsqueeze(1))
+
+    def step(self, real: Tensor, images: int, global_batch: int) -> dict[str, Tensor]:
+        """Train both networks on one batch.
+
+        Args:
+            real: (B, 3, size, size) images of the data, in [-1, 1].
+            images: Images seen so far.
+            global_batch: Images in this step over all processes.
+
+        Returns:
+            The losses.
+        """
+        self.fade_to(images)
+        with self._autocast():
+            fake = self.generator.synthesis(self.sample_ws(len(real)), "fresh")
+        numbers = self._train_discriminator(real, fake.detach())
+        numbers |= self._train_generator(fake)
+        self.ema.update(self.generator, global_batch, images)
+        self.steps += 1
+        return numbers
+
+    def _train_discriminator(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        self.discriminator.requires_grad_(True)
+        with self._autocast():
+            fake_score = self.discriminator(fake)
+            real_score = self.discriminator(real)
+            loss = F.softplus(fake_score).mean() + F.softplus(-real_score).mean()
+        loss.backward()
+        numbers = {"loss_d": loss.detach(), "real_score": real_score.detach().mean()}
+        if self.steps % self.config.r1_interval == 0:
+            penalty = r1_penalty(self.discriminator, real, self._autocast)
+            (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
+            numbers["r1"] = penalty.detach()
+        self._update(self.discriminator, self.optimisers[1])
+        return numbers
+
+    def _train_generator(self, fake: Tensor) -> dict[str, Tensor]:
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            loss = F.softplus(-self.discriminator(fake)).mean()
+        loss.backward()
+        numbers = {"loss_g": loss.detach()}
+        if self.config.path_length_weight and self.steps % PATH_LENGTH_INTERVAL == 0:
+            penalty, length = self._path_length_penalty(max(1, len(fake) // 2))
+            (penalty * (self.config.path_length_weight * PATH_LENGTH_INTERVAL)).backward()
+            numbers["path_length"] = length
+        self._update(self.generator, self.optimisers[0])
+        return numbers
+
+    def _path_length_penalty(self, batch: int) -> tuple[Tensor, Tensor]:
+        """How unevenly images change with their codes (Karras et al. 2020, equation 4)."""
+        ws = self.sample_ws(batch)
+        with self._autocast():
+            images = self.generator.synthesis(ws, "fresh")
+        noise = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
+        (gradient,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
+        lengths = gradient.float().square().sum(dim=2).mean(dim=1).sqrt()
+        self.path_length.lerp_(lengths.detach().mean(), PATH_LENGTH_DECAY)
+        return (lengths - self.path_length).square().mean(), lengths.detach().mean()
+
+    def _update(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        average_gradients(network)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16"
+        )
+
+    @torch.no_grad()
+    def sample_grid(self, columns: int = 8, rows: int = 4) -> Image.Image:
+        """What the averaged generator makes of the same codes every time."""
+        random = torch.Generator().manual_seed(0)
+        z = torch.randn(columns * rows, self.config.z_dim, generator=random).to(self.device)
+        return grid(self.ema.model(z).cpu(), columns)
+
+
+def r1_penalty(
+    discriminator: nn.Module, real: Tensor, autocast: Callable[[], torch.autocast]
+) -> Tensor:
+    """Mean squared gradient of the scores at real images (Mescheder et al. 2018, equation 9)."""
+    real = real.detach().requires_grad_(True)
+    with autocast():
+        scores = discriminator(real)
+    (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
+    return gradient.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+def _overlay(network: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    own = network.state_dict()
+    wrong = [name for name, t in tensors.items() if name not in own or own[name].shape != t.shape]
+    if wrong:
+        raise CheckpointError(
+            f"{source}: expected the widths of the larger one, found others at {wrong[0]}"
+        )
+    network.load_state_dict(own | tensors)
+
+
+def train_generator(config: GeneratorTraining) -> None:
+    """Train a generator, or go on with a training that was stopped.
+
+    The run folder gets, beside what every run has, `samples/` (a grid at each checkpoint), `snapshots/` (half
+    precision generators at regular counts) and, at the end and at each checkpoint, `generator/`: the averaged
+    network as a native checkpoint.
+
+    Raises:
+        ValueError: If the batch cannot be shared by the processes, or the data do not fit.
+    """
+    source = open_source(config.data, config.size, config.style)
+    changeable = ("images", "processes", "device", "checkpoint_minutes", "snapshot_images")
+    run = Run(
+        config.out,
+        config,
+        images=config.images,
+        seed=config.seed,
+        device=config.device,
+        checkpoint_minutes=config.checkpoint_minutes,
+        may_change=changeable,
+    )
+    if config.batch % run.processes:
+        raise ValueError(
+            f"batch: expected a multiple of the {run.processes} processes, found {config.batch}"
+        )
+    batch = config.batch // run.processes
+    with run:
+        trainer = GeneratorTrainer(config, run.device)
+        if (state := run.load()) is not None:
+            trainer.load_state_dict(state)
+        elif config.grow_from:
+            trainer.grow_from(load_run_state(config.grow_from))
+        same_everywhere(trainer.generator)
+        same_everywhere(trainer.discriminator)
+        while run.unfinished:
+            real = draw(source, run.images + run.rank * batch, batch, config.seed, config.flip)
+            numbers = trainer.step(real.to(run.device), run.images, config.batch)
+            before = run.images
+            run.step(batch, numbers)
+            if (
+                run.is_main
+                and before // config.snapshot_images < run.images // config.snapshot_images
+            ):
+                export(trainer, config.out / "snapshots" / f"{run.images:08d}", run.images)
+            if run.checkpoint(trainer.state_dict) and run.is_main:
+                _show(trainer, run)
+        run.save(trainer.state_dict())
+        if run.is_main:
+            _show(trainer, run)
+
+
+def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
+    """Write the averaged generator, with its average code, as a half precision native checkpoint."""
+    generator = trainer.ema.model
+    generator.w_avg.copy_(generator.estimate_w_avg())
+    config = {
+        "kind": "generator",
+        "generator": dataclasses.asdict(generator.config),
+        "images_seen": images,
+    }
+    tensors = {f"generator.{name}": value for name, value in generator.state_dict().items()}
+    save_folder(folder, config, tensors, half=True)
+
+
+def load_run_state(folder: Path) -> dict[str, Any]:
+    """What a generator's run folder holds: the `state_dict` of its trainer.
+
+    Raises:
+        CheckpointError: If there is no readable checkpoint.
+    """
+    path = Path(folder) / "checkpoint.pt"
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)["state"]
+    except (OSError, RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{path}: expected the checkpoint of a run, found {error}") from error
+
+
+def _show(trainer: GeneratorTrainer, run: Run) -> None:
+    samples = trainer.sample_grid()
+    save_image(samples, run.folder / "samples" / f"{run.images:08d}.png")
+    run.log_image("samples", np.asarray(samples))
+    export(trainer, run.folder / "generator", run.images)
