@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from restyle.portraits.geometry import Point
+from restyle.portraits.geometry import Point, toward
 
 Colour = tuple[float, float, float]
 """RGB, each from 0 to 1."""
@@ -107,6 +107,20 @@ class Brush:
             )
         if closed:
             path.close()
+        return path
+
+    def arc(self, a: Point, middle: Point, b: Point) -> Any:
+        """Returns the open curve from a to b (a parabola) that passes through the middle."""
+        path = self.skia.Path()
+        path.moveTo(*a)
+        path.quadTo(*toward(toward(a, b, 0.5), middle, 2), *b)
+        return path
+
+    def lens(self, a: Point, upper: Point, b: Point, lower: Point) -> Any:
+        """Returns the almond with corners a and b whose edges pass through upper and lower."""
+        path = self.arc(a, upper, b)
+        path.quadTo(*toward(toward(a, b, 0.5), lower, 2), *a)
+        path.close()
         return path
 
     def polygon(self, points: Sequence[Point]) -> Any:

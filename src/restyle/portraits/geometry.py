@@ -21,6 +21,11 @@ UNIT = 0.315
 """The length of one head unit, as a part of the picture's size."""
 
 
+def toward(point: Point, other: Point, t: float) -> Point:
+    """Returns the point a part `t` of the way from one point to another."""
+    return (point[0] + t * (other[0] - point[0]), point[1] + t * (other[1] - point[1]))
+
+
 @dataclass(frozen=True)
 class Proportions:
     """How a drawing style stretches the features; the defaults are lifelike."""
