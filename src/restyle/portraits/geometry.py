@@ -26,6 +26,12 @@ def toward(point: Point, other: Point, t: float) -> Point:
     return (point[0] + t * (other[0] - point[0]), point[1] + t * (other[1] - point[1]))
 
 
+def smooth_step(x: float, begin: float, end: float) -> float:
+    """Rises smoothly from 0 where x is `begin` or less to 1 where it is `end` or more."""
+    t = min(max((x - begin) / (end - begin), 0.0), 1.0)
+    return t * t * (3 - 2 * t)
+
+
 @dataclass(frozen=True)
 class Proportions:
     """How a drawing style stretches the features; the defaults are lifelike."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from math import cos, pi, sin
 
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.geometry import Layout, Point
-from restyle.portraits.palette import ageing
+from restyle.portraits.geometry import Layout, Point, smooth_step
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _outer(face: Layout, volume: float, end: float) -> tuple[Point, ...]:
 def _hairline(a: Attributes, face: Layout, end: float) -> tuple[Point, ...]:
     w = face.half_width
     pose = face.pose
-    top = -0.66 - 0.1 * ageing(a.age, 35, 75)
+    top = -0.66 - 0.1 * smooth_step(a.age, 35, 75)
     part = 0.42 * a.hair_part if a.hair_style in ("short", "long") else 0.0
     sweep = {"short": 0.3, "long": 0.36, "curly": 0.2, "cropped": 0.12}[a.hair_style]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.brush import Colour, mix, scale
+from restyle.portraits.geometry import smooth_step
 
 _SKIN = ((0.98, 0.84, 0.75), (0.90, 0.70, 0.56), (0.72, 0.50, 0.36), (0.40, 0.25, 0.18))
 _HAIR = {
@@ -17,12 +18,6 @@ _HAIR = {
 }
 _GREY = (0.68, 0.68, 0.69)
 _EYES = {"brown": (0.33, 0.19, 0.09), "blue": (0.24, 0.48, 0.78), "green": (0.28, 0.52, 0.28)}
-
-
-def ageing(age: float, begin: float, end: float) -> float:
-    """Returns how far ageing has come, from 0 at one age to 1 at another, smoothly."""
-    t = min(max((age - begin) / (end - begin), 0.0), 1.0)
-    return t * t * (3 - 2 * t)
 
 
 def _muted(colour: Colour, amount: float) -> Colour:
@@ -55,7 +50,7 @@ def palette(a: Attributes) -> Palette:
     young = scale(_HAIR[a.hair_colour], 1 + 0.3 * a.hair_shade)
     if a.hair_colour == "black":
         young = mix(young, (0.2, 0.17, 0.17), 0.25 + 0.25 * a.hair_shade)
-    hair = mix(young, _GREY, 0.85 * ageing(a.age, 45, 80))
+    hair = mix(young, _GREY, 0.85 * smooth_step(a.age, 45, 80))
     red = mix((0.80, 0.40, 0.38), (0.80, 0.12, 0.18), a.lip_redness)
     clothes = (a.clothes_red, a.clothes_green, a.clothes_blue)
     background = (a.background_red, a.background_green, a.background_blue)

@@ -6,8 +6,7 @@ from typing import Any
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.brush import WHITE, Brush, mix, scale
-from restyle.portraits.geometry import CENTRE, UNIT, Layout
-from restyle.portraits.palette import ageing
+from restyle.portraits.geometry import CENTRE, UNIT, Layout, smooth_step
 from restyle.portraits.photo_face import (
     draw_beard,
     draw_brow,
@@ -161,7 +160,7 @@ def _shading(s: Scene) -> None:
 def _wrinkles(s: Scene) -> None:
     b, a = s.brush, s.a
     on = s.face.pose.on_face
-    old = ageing(a.age, 35, 75)
+    old = smooth_step(a.age, 35, 75)
     raised = 0.25 * max(a.brow_raise, 0.0)
     for i, y in enumerate((-0.42, -0.5, -0.58)):
         line = b.arc(on(-0.34 + 0.03 * i, y), on(0, y - 0.03), on(0.34 - 0.03 * i, y))

@@ -6,11 +6,12 @@ import numpy as np
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.brush import Brush
-from restyle.portraits.geometry import layout
+from restyle.portraits.geometry import LIFELIKE, layout
 from restyle.portraits.photo import draw_photo
+from restyle.portraits.toon import CARTOON, draw_toon
 
-STYLES = ("photo",)
-"""The drawing styles."""
+STYLES = {"photo": (draw_photo, LIFELIKE), "toon": (draw_toon, CARTOON)}
+"""The drawing styles: how each is drawn, and with which proportions."""
 
 
 def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.ndarray:
@@ -31,8 +32,9 @@ def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.n
         ImportError: skia-python, or a system library that it needs, is missing.
     """
     check_style(size, style)
+    draw, proportions = STYLES[style]
     brush = Brush(size)
-    draw_photo(brush, attributes, layout(attributes))
+    draw(brush, attributes, layout(attributes, proportions))
     return brush.image()
 
 
@@ -52,7 +54,7 @@ def landmarks(attributes: Attributes, size: int = 64, style: str = "photo") -> n
         ValueError: The size or the style is none of the possible ones.
     """
     check_style(size, style)
-    points = layout(attributes).landmarks()
+    points = layout(attributes, STYLES[style][1]).landmarks()
     return (np.array(points) * size).astype(np.float32)
 
 
