@@ -101,7 +101,9 @@ def same_everywhere(module: nn.Module) -> None:
     """
     if process_count() > 1:
         for tensor in [*module.parameters(), *module.buffers()]:
-            dist.broadcast(tensor.data, 0)
+            value = tensor.data.contiguous()  # a channels-last weight is not
+            dist.broadcast(value, 0)
+            tensor.data.copy_(value)
 
 
 def any_process(*flags: bool) -> list[bool]:
