@@ -93,7 +93,7 @@ class Run:
         self.checkpoint_minutes = checkpoint_minutes
         self.log_images = log_images
         self.may_change = frozenset(may_change)
-        accelerator = Accelerator(cpu=device == "cpu")
+        accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
         if device == "cuda" and accelerator.device.type != "cuda":
             raise ValueError(f"device: expected a CUDA device, found {accelerator.device.type}")
         self.device: torch.device = accelerator.device
