@@ -65,9 +65,11 @@ class Brush:
         k = self._factor
         if k == 1:
             return np.ascontiguousarray(self._pixels[:, :, :3])
-        total = sum(
-            self._pixels[y::k, x::k, :3].astype(np.uint32) for y in range(k) for x in range(k)
-        )
+        size = len(self._pixels) // k
+        total = np.zeros((size, size, 3), np.uint32)
+        for y in range(k):
+            for x in range(k):
+                total += self._pixels[y::k, x::k, :3]
         return ((total + k * k // 2) // (k * k)).astype(np.uint8)
 
     @contextmanager
