@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from restyle.portraits.attributes import SCHEMA, Attributes
-from restyle.portraits.palette import ageing
+from restyle.portraits.geometry import smooth_step
 
 GREY_FROM = 0.7
 """From this share of ageing on, hair is too grey to tell its colour."""
@@ -22,7 +22,7 @@ def visible(a: Attributes) -> dict[str, bool]:
         By attribute's name, in the schema's order.
     """
     hatless = a.hat == "none"
-    grey = ageing(a.age, 45, 80) > GREY_FROM
+    grey = smooth_step(a.age, 45, 80) > GREY_FROM
     coloured = not grey and a.hair_style != "bald"
     hidden = {
         "hair_colour": not coloured,
