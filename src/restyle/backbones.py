@@ -74,6 +74,41 @@ class Trunk(nn.Module):
         return self.maps(x)[-1]
 
 
+class ArcFace(nn.Module):
+    """A face embedding network: an IR-SE trunk over 112 x 112 pixels and a linear layer.
+
+    Source: Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR
+        2019.
+
+    Attributes:
+        trunk: From 112 x 112 to 7 x 7 pixels.
+    """
+
+    def __init__(self, trunk: Trunk, dimensions: int = 512):
+        """Build the output layers over a trunk of four stages."""
+        super().__init__()
+        self.trunk = trunk
+        self.norm = nn.BatchNorm2d(trunk.widths[-1])
+        self.project = nn.Linear(trunk.widths[-1] * 7 * 7, dimensions)
+        self.standardise = nn.BatchNorm1d(dimensions)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embed aligned faces.
+
+        Args:
+            images: (B, 3, 112, 112), RGB in [-1, 1].
+
+        Returns:
+            Vectors of unit length, (B, dimensions).
+        """
+        x = self.standardise(self.project(self.norm(self.trunk(images)).flatten(1)))
+        return x / x.norm(dim=1, keepdim=True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The same as `embed`."""
+        return self.embed(images)
+
+
 class SqueezeExcitation(nn.Module):
     """Scale each channel by a gate computed from all channels' means (Hu et al., eq. 2 to 4)."""
 

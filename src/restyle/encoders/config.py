@@ -83,3 +83,5 @@ PORTRAITS_128 = EncoderConfig(
     input_size=(128, 128),
     head_channels=64,
 )
+
+PRESETS = {"portraits": PORTRAITS, "portraits-128": PORTRAITS_128}

@@ -64,6 +64,28 @@ class Encoder(nn.Module):
         codes = codes.float()
         return codes if self.config.head == "psp" else self._with_deltas(codes)
 
+    @torch.no_grad()
+    def start_from(self, trunk: Trunk) -> None:
+        """Copy a pretrained trunk's weights, as training usually begins with them.
+
+        The trunk's input channels become the first ones (the target's); further ones keep the
+        random weights that they have.
+
+        Raises:
+            ValueError: The trunk has other layers.
+        """
+        mine, theirs = self.trunk.state_dict(), trunk.state_dict()
+        if mine.keys() != theirs.keys():
+            raise ValueError(
+                f"expected a '{self.config.backbone}' trunk of {self.config.units} units and "
+                f"{self.config.widths} channels, found one of {trunk.widths} with other layers"
+            )
+        for name, tensor in theirs.items():
+            if name == "stem.0.weight":
+                mine[name][:, : tensor.shape[1]] = tensor
+            else:
+                mine[name].copy_(tensor)
+
     def _with_deltas(self, codes: Tensor) -> Tensor:
         """Code 0 for every layer, plus each layer's own delta where it is switched on."""
         # Multiplying by zero gives the other deltas a gradient of zero rather than none, so that

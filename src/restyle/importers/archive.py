@@ -1,0 +1,105 @@
+"""Reading foreign PyTorch files without running anything that is in them."""
+
+import argparse
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restyle.checkpoints import CheckpointError
+
+ZIP_START = b"PK\x03\x04"
+LEGACY_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")  # the number that torch.save begins with
+
+# Options of a training script are stored as a Namespace, with NumPy scalars among them.
+_scalar = np.float64(0).__reduce__()[0]
+_NUMBER_TYPES = (np.bool_, np.int32, np.int64, np.float16, np.float32, np.float64)
+ALLOWED = [
+    argparse.Namespace,
+    np.dtype,
+    *(type(np.dtype(number)) for number in _NUMBER_TYPES),
+    (_scalar, "numpy.core.multiarray.scalar"),
+    (_scalar, "numpy._core.multiarray.scalar"),
+]
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Whether a file was written by `torch.save`, in its zip format or the one before it.
+
+    Raises:
+        CheckpointError: The file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(2 + len(LEGACY_MAGIC))
+    except OSError as error:
+        raise CheckpointError(f"{path}: expected a checkpoint, found: {error.strerror}") from error
+    # The legacy format is a pickle: an opcode and a protocol number come first.
+    return start.startswith(ZIP_START) or start[2:] == LEGACY_MAGIC
+
+
+def read_archive(path: str | os.PathLike[str]) -> Any:
+    """Read what `torch.save` wrote: containers, numbers, strings, tensors and option records only.
+
+    Args:
+        path: A zip archive, or a file of the legacy format.
+
+    Returns:
+        The saved object, its tensors on the CPU.
+
+    Raises:
+        CheckpointError: The file holds anything else, is damaged, or would take much more memory
+            than it has bytes.
+    """
+    size = Path(path).stat().st_size
+    with open(path, "rb") as file:
+        zipped = file.read(len(ZIP_START)) == ZIP_START
+    try:
+        if zipped:
+            _check_zip(path, size)
+        with torch.serialization.safe_globals(ALLOWED):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
+        reason = _first_sentence(error)
+        raise CheckpointError(f"{path}: expected a PyTorch checkpoint, found: {reason}") from error
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(content))
+    if claimed > 2 * size:
+        raise CheckpointError(
+            f"{path}: expected tensors of the file's {size} bytes, found {claimed} bytes of them"
+        )
+    return content
+
+
+def _check_zip(path: str | os.PathLike[str], size: int) -> None:
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
+    if packed or sum(entry.file_size for entry in entries) > size:
+        raise CheckpointError(
+            f"{path}: expected uncompressed entries, as PyTorch writes, found a compressed archive"
+        )
+
+
+def _tensors(content: Any) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, dict):
+        for value in content.values():
+            yield from _tensors(value)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from _tensors(value)
+
+
+def _first_sentence(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    if "Unsupported global" in text:  # PyTorch's long advice on how to allow it anyway
+        return text[text.index("Unsupported global") :].split(" was not", 1)[0]
+    return text.splitlines()[0].split(". ", 1)[0][:200]

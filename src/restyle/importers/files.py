@@ -1,0 +1,76 @@
+"""Telling foreign files apart by their content."""
+
+import os
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from restyle.backbones import ArcFace, Trunk
+from restyle.checkpoints import CheckpointError
+from restyle.generators.stylegan2 import StyleGAN2
+from restyle.importers.archive import is_archive, read_archive
+from restyle.importers.keys import Weights
+from restyle.importers.nvidia import is_pickle, read_pickle
+from restyle.importers.pixel2style import read_model
+from restyle.importers.rosinality import read_generator
+from restyle.importers.trunks import read_arcface, read_torchvision
+from restyle.model import ReStyle
+
+Imported = ReStyle | StyleGAN2 | ArcFace | Trunk
+"""What a foreign file may hold."""
+
+
+def read(path: str | os.PathLike[str]) -> Imported:
+    """Read an official checkpoint; its kind is detected from its content.
+
+    Args:
+        path: One of
+            - a ReStyle, pSp or e4e model (`state_dict`, `latent_avg`, `opts`);
+            - a StyleGAN2 generator of rosinality's (`g_ema`), or of NVIDIA's stylegan2-ada-pytorch
+              (`.pkl`);
+            - a backbone: the ArcFace IR-SE50, or a residual network in torchvision's naming.
+
+    Returns:
+        A `ReStyle`, a `StyleGAN2`, an `ArcFace` or a `Trunk`, on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: None of these, damaged, or with missing, unexpected or mis-shaped weights.
+            Nothing in the file is ever executed.
+    """
+    source = os.fspath(path)
+    if is_archive(path):
+        return _from_archive(read_archive(path), source)
+    if is_pickle(path):
+        return read_pickle(path)
+    raise CheckpointError(
+        f"{source}: expected a PyTorch checkpoint or a network pickle, found {_described(path)}"
+    )
+
+
+def _from_archive(content: object, source: str) -> Imported:
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{source}: expected a table, found {type(content).__name__}")
+    if "g_ema" in content:
+        return read_generator(content, source)
+    if isinstance(content.get("state_dict"), Mapping):
+        return read_model(content, source)
+    if content and all(isinstance(value, Tensor) for value in content.values()):
+        weights = Weights(content, source)
+        if "input_layer.0.weight" in weights:
+            return read_arcface(weights)
+        if "layer1.0.conv1.weight" in weights:
+            return read_torchvision(weights)
+    raise CheckpointError(
+        f"{source}: expected a ReStyle, pSp or e4e model, a StyleGAN2 generator or a backbone, "
+        f"found a table of {', '.join(map(str, list(content)[:3])) or 'nothing'}"
+    )
+
+
+def _described(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if not start:
+        return "an empty file"
+    if start.lstrip()[:1] == b"<":
+        return "an HTML page, such as a download site's message"
+    return "neither"

@@ -1,0 +1,136 @@
+"""Moving weights from foreign names to ours: importers take a table apart until it is empty."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from restyle.checkpoints import CheckpointError, load_strict
+
+Network = TypeVar("Network", bound=nn.Module)
+_SHOWN = 3
+
+
+def build(
+    make: Callable[[], Network], tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
+) -> Network:
+    """Build a network without spending time on random weights, and fill it strictly.
+
+    Args:
+        make: Builds the network; all its parameters and buffers are in its state dict.
+        tensors: All its weights, by its own names.
+        source: Where they come from, for messages.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: The file's shapes make no network, or as `load_strict` raises it.
+    """
+    try:
+        with torch.device("meta"):
+            network = make()
+    except ValueError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+    network.to_empty(device="cpu")
+    # Batch norms counted no batches before PyTorch 0.4.1; nothing that we compute depends on it.
+    counters = [name for name in network.state_dict() if name.endswith("num_batches_tracked")]
+    load_strict(
+        network,
+        {name: torch.zeros((), dtype=torch.int64) for name in counters} | {**tensors},
+        source,
+    )
+    return network.eval()
+
+
+class Weights:
+    """A foreign table of weights whose entries are taken one by one, each exactly once.
+
+    Attributes:
+        source: The file, for messages.
+    """
+
+    def __init__(self, tensors: Mapping[str, object], source: str | os.PathLike[str]):
+        """Copy the table (not its tensors).
+
+        Raises:
+            CheckpointError: An entry is no tensor.
+        """
+        strange = [name for name, value in tensors.items() if not isinstance(value, Tensor)]
+        if strange:
+            raise CheckpointError(f"{source}: expected tensors, found others: {_first(strange)}")
+        self.source = source
+        self._left: dict[str, Tensor] = {n: t for n, t in tensors.items() if isinstance(t, Tensor)}
+
+    def __contains__(self, name: str) -> bool:
+        """Whether an entry is there and not yet taken."""
+        return name in self._left
+
+    def names(self) -> list[str]:
+        """What is left, in the file's order."""
+        return list(self._left)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an entry that is left.
+
+        Raises:
+            CheckpointError: There is no such entry.
+        """
+        return tuple(self._need(name).shape)
+
+    def take(self, name: str) -> Tensor:
+        """Remove an entry and return it.
+
+        Raises:
+            CheckpointError: There is no such entry.
+        """
+        tensor = self._need(name)
+        del self._left[name]
+        return tensor
+
+    def take_prefix(self, prefix: str) -> "Weights":
+        """Remove the entries whose names begin with `prefix`, as a table without it."""
+        names = [name for name in self._left if name.startswith(prefix)]
+        return Weights({n.removeprefix(prefix): self._left.pop(n) for n in names}, self.source)
+
+    def rename(
+        self, table: Mapping[str, str], ours: str = "", theirs: str = ""
+    ) -> dict[str, Tensor]:
+        """Take all entries of some layers, under our names.
+
+        Args:
+            table: Foreign layer name to our layer name; what follows the layer (`.weight`) stays.
+            ours: Goes before our names.
+            theirs: Goes before the foreign names.
+        """
+        taken = {}
+        for layer, renamed in table.items():
+            start = f"{theirs}{layer}."
+            for name in [name for name in self._left if name.startswith(start)]:
+                taken[f"{ours}{renamed}.{name.removeprefix(start)}"] = self._left.pop(name)
+        return taken
+
+    def finish(self, what: str) -> None:
+        """Check that nothing is left.
+
+        Raises:
+            CheckpointError: Entries are left over.
+        """
+        if self._left:
+            raise CheckpointError(
+                f"{self.source}: expected the weights of {what}, found unexpected: "
+                f"{_first(self.names())}"
+            )
+
+    def _need(self, name: str) -> Tensor:
+        if name not in self._left:
+            found = _first(self.names()) or "nothing"
+            raise CheckpointError(f"{self.source}: missing weights: {name} (found {found})")
+        return self._left[name]
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(map(str, names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")

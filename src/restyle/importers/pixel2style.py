@@ -1,0 +1,190 @@
+"""Models in the format of pSp, e4e and ReStyle: `{"state_dict", "latent_avg", "opts"}`.
+
+Encoder classes are told apart by `opts`, as the weights of some have equal names; everything else
+(sizes, number of codes, channels) is read off the weights themselves.
+"""
+
+import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from restyle.checkpoints import CheckpointError
+from restyle.domains import CARS, CHURCHES, FACES, HORSES, TOON, WILD, Domain
+from restyle.encoders import Encoder, EncoderConfig
+from restyle.importers.keys import Weights, build
+from restyle.importers.rosinality import take_generator, with_average
+from restyle.importers.trunks import family_of, take_trunk
+from restyle.model import ReStyle
+
+HEADS: dict[str, Literal["psp", "e4e"]] = {  # the official encoder classes
+    "BackboneEncoder": "psp",
+    "ResNetBackboneEncoder": "psp",
+    "ProgressiveBackboneEncoder": "e4e",
+    "ResNetProgressiveBackboneEncoder": "e4e",
+    "GradualStyleEncoder": "psp",
+    "ResNetGradualStyleEncoder": "psp",
+    "Encoder4Editing": "e4e",
+    "ResNetEncoder4Editing": "e4e",
+}
+DOMAINS = {  # the official data-set types; a type of the user's own is treated as faces are
+    "ffhq_encode": FACES,
+    "ffhq_frontalize": FACES,
+    "cars_encode": CARS,
+    "church_encode": CHURCHES,
+    "horse_encode": HORSES,
+    "afhq_wild_encode": WILD,
+    "toonify": TOON,
+}
+TRAINING_STATE = {
+    "global_step",
+    "optimizer",
+    "best_val_loss",
+    "discriminator_state_dict",
+    "discriminator_optimizer_state_dict",
+}
+LATERALS = {"latlayer1": "laterals.0", "latlayer2": "laterals.1"}
+
+
+def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
+    """An inversion model: ReStyle's, or a single-shot one of pSp or e4e.
+
+    Args:
+        content: What was in the file.
+        source: The file, for messages.
+
+    Returns:
+        The model. A generator without an average code gets an estimated one, with a warning.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped weights, or an unknown encoder class.
+    """
+    unknown = set(content) - TRAINING_STATE - {"state_dict", "latent_avg", "opts"}
+    if unknown:
+        raise CheckpointError(f"{source}: expected a model, found unexpected: {sorted(unknown)}")
+    options = _options(content, source)
+    weights = Weights(content["state_dict"], source)
+    encoder_weights = weights.take_prefix("encoder.")
+    generator = take_generator(weights.take_prefix("decoder."))
+    weights.finish("an encoder and a decoder")
+    average = content.get("latent_avg")
+    with_average(generator, average, source)
+
+    dataset = str(options.get("dataset_type", "ffhq_encode"))
+    domain = DOMAINS.get(dataset, Domain(dataset))
+    kind = str(options.get("encoder_type", "missing"))
+    encoder = take_encoder(encoder_weights, kind, domain.input_size)
+    start = average if isinstance(average, Tensor) else generator.w_avg
+    if not options.get("start_from_latent_avg", True):
+        start = torch.zeros_like(start)
+    card = {"source": Path(source).name, "encoder_type": kind, "dataset_type": dataset}
+    if average is None:
+        card["w_avg"] = "estimated from 10,000 samples (seed 0), as the file holds none"
+    try:
+        return ReStyle(
+            generator,
+            encoder,
+            domain,
+            Path(source).stem,
+            card,
+            start_ws=start.float().expand(generator.num_ws, -1),
+        )
+    except ValueError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+
+
+def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int]) -> Encoder:
+    """Take an encoder.
+
+    Args:
+        weights: Its weights, without the prefix `encoder.`.
+        encoder_type: The official class, a key of `HEADS`.
+        input_size: Height and width of its input in pixels.
+
+    Raises:
+        CheckpointError: An unknown class, or missing, unexpected or mis-shaped weights.
+    """
+    source = weights.source
+    if encoder_type not in HEADS:
+        raise CheckpointError(
+            f"{source}: expected an encoder_type of {', '.join(HEADS)}, found {encoder_type}"
+        )
+    family = family_of(weights)
+    stem = "input_layer.0.weight" if family == "ir_se" else "conv1.weight"
+    input_channels = weights.shape(stem)[1]
+    widths, units, trunk = take_trunk(weights, family)
+    tensors = {f"trunk.{name}": tensor for name, tensor in trunk.items()}
+    tensors |= weights.rename(LATERALS)
+    heads, (num_ws, w_dim, head_channels) = _take_heads(weights)
+    weights.finish(f"an encoder ({encoder_type})")
+
+    def make() -> Encoder:
+        return Encoder(
+            EncoderConfig(
+                num_ws=num_ws,
+                w_dim=w_dim,
+                backbone=family,
+                widths=widths,
+                units=units,
+                input_size=input_size,
+                input_channels=input_channels,
+                head=HEADS[encoder_type],
+                head_channels=head_channels,
+                pyramid="laterals.0.weight" in tensors,
+            )
+        )
+
+    return build(make, tensors | heads, source)
+
+
+def _take_heads(weights: Weights) -> tuple[dict[str, Tensor], tuple[int, int, int]]:
+    """Stack the map-to-style blocks, those of equal depth together.
+
+    Returns:
+        The heads' weights under our names, and number of codes, their width, channels.
+    """
+    depths: list[int] = []  # of each block, in convolutions
+    while f"styles.{len(depths)}.linear.weight" in weights:
+        pattern = re.compile(rf"styles\.{len(depths)}\.convs\.\d+\.weight")
+        depths.append(sum(bool(pattern.fullmatch(name)) for name in weights.names()))
+    if not depths:
+        weights.take("styles.0.linear.weight")  # says what is missing
+    w_dim, channels = weights.shape("styles.0.linear.weight")
+    tensors = {}
+    for level, depth in enumerate(sorted(set(depths))):
+        blocks = [i for i, d in enumerate(depths) if d == depth]
+        for name, tensor in _stack(weights, blocks, depth).items():
+            tensors[f"heads.{level}.{name}"] = tensor
+    return tensors, (len(depths), w_dim, channels)
+
+
+def _stack(weights: Weights, blocks: list[int], depth: int) -> dict[str, Tensor]:
+    """Several blocks of equal depth, in the shapes of `MapToStyle`."""
+
+    def take(name: str) -> list[Tensor]:
+        return [weights.take(f"styles.{block}.{name}") for block in blocks]
+
+    tensors = {
+        "first.weight": torch.cat(take("convs.0.weight")),
+        "first.bias": torch.cat(take("convs.0.bias")),
+        "out_weight": torch.stack(take("linear.weight")).transpose(1, 2),
+        "out_bias": torch.stack(take("linear.bias"))[:, None],
+    }
+    for i in range(1, depth):
+        kernels = torch.stack(take(f"convs.{2 * i}.weight"))  # (blocks, out, in, 3, 3)
+        tensors[f"weights.{i - 1}"] = kernels.permute(0, 3, 4, 2, 1).flatten(1, 3)
+        tensors[f"biases.{i - 1}"] = torch.stack(take(f"convs.{2 * i}.bias"))[:, None]
+    return tensors
+
+
+def _options(content: Mapping[str, Any], source: str) -> dict[str, Any]:
+    options = content.get("opts")
+    if isinstance(options, argparse.Namespace):
+        options = vars(options)
+    if not isinstance(options, Mapping):
+        raise CheckpointError(f"{source}: expected opts, found {type(options).__name__}")
+    return dict(options)

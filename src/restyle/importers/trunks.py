@@ -1,0 +1,133 @@
+"""Backbones in their published naming: pSp's IR-SE, and torchvision's residual networks."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from restyle.backbones import ArcFace, Family, Trunk
+from restyle.checkpoints import CheckpointError, with_prefix
+from restyle.importers.keys import Weights, build
+
+# Foreign layer name to ours. The two families tell themselves apart by the first entry.
+STEMS: dict[Family, dict[str, str]] = {
+    "ir_se": {"input_layer.0": "0", "input_layer.1": "1", "input_layer.2": "2"},
+    "resnet": {"conv1": "0", "bn1": "1", "relu": "2"},
+}
+UNITS: dict[Family, dict[str, str]] = {
+    "ir_se": {
+        "res_layer.0": "norm1",
+        "res_layer.1": "conv1",
+        "res_layer.2": "act",
+        "res_layer.3": "conv2",
+        "res_layer.4": "norm2",
+        "res_layer.5.fc1": "gate.squeeze",
+        "res_layer.5.fc2": "gate.excite",
+        "shortcut_layer.0": "shortcut.0",
+        "shortcut_layer.1": "shortcut.1",
+    },
+    "resnet": {
+        "conv1": "conv1",
+        "bn1": "norm1",
+        "conv2": "conv2",
+        "bn2": "norm2",
+        "downsample.0": "shortcut.0",
+        "downsample.1": "shortcut.1",
+    },
+}
+PROJECTIONS: dict[Family, str] = {"ir_se": "shortcut_layer.0", "resnet": "downsample.0"}
+LAST_CONVOLUTIONS: dict[Family, str] = {"ir_se": "res_layer.3", "resnet": "conv2"}
+
+
+def family_of(weights: Weights) -> Family:
+    """Which family's naming a table of weights has.
+
+    Raises:
+        CheckpointError: Neither.
+    """
+    for family, stem in STEMS.items():
+        if f"{next(iter(stem))}.weight" in weights:
+            return family
+    raise CheckpointError(
+        f"{weights.source}: expected a backbone (input_layer.0.weight or conv1.weight), "
+        f"found {', '.join(weights.names()[:3]) or 'nothing'}"
+    )
+
+
+def take_trunk(
+    weights: Weights, family: Family
+) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, Tensor]]:
+    """Take a trunk whose units are numbered through (`body.0` ... `body.23`).
+
+    Stages are found by their projections: a stage begins where the width changes.
+
+    Args:
+        weights: The table to take from.
+        family: Whose naming it has.
+
+    Returns:
+        Widths, units for each stage, and the weights under `Trunk`'s names.
+
+    Raises:
+        CheckpointError: No units, or gaps in their numbers.
+    """
+    units = {int(m[1]) for name in weights.names() if (m := re.match(r"body\.(\d+)\.", name))}
+    if sorted(units) != list(range(len(units))) or not units:
+        raise CheckpointError(
+            f"{weights.source}: expected units body.0, body.1, ..., found {units}"
+        )
+    starts = [
+        k for k in sorted(units) if k == 0 or f"body.{k}.{PROJECTIONS[family]}.weight" in weights
+    ]
+    ends = [*starts[1:], len(units)]
+    stem = next(iter(STEMS[family]))
+    last = LAST_CONVOLUTIONS[family]
+    widths = [weights.shape(f"{stem}.weight")[0]]
+    widths += [weights.shape(f"body.{k}.{last}.weight")[0] for k in starts]
+    tensors = weights.rename(STEMS[family], ours="stem.")
+    for stage, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        for unit in range(start, end):
+            tensors |= weights.rename(
+                UNITS[family], ours=f"stages.{stage}.{unit - start}.", theirs=f"body.{unit}."
+            )
+    return tuple(widths), tuple(e - s for s, e in zip(starts, ends, strict=True)), tensors
+
+
+def read_arcface(weights: Weights) -> ArcFace:
+    """The IR-SE50 face embedding file: `input_layer`, `body`, `output_layer`.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped weights.
+    """
+    widths, units, tensors = take_trunk(weights, "ir_se")
+    outputs = weights.rename(
+        {"output_layer.0": "norm", "output_layer.3": "project", "output_layer.4": "standardise"}
+    )
+    weights.finish("an ArcFace network")
+    dimensions = len(outputs.get("project.bias", ()))
+    return build(
+        lambda: ArcFace(Trunk("ir_se", 3, widths, units), dimensions),
+        with_prefix(tensors, "trunk") | outputs,
+        weights.source,
+    )
+
+
+def read_torchvision(weights: Weights) -> Trunk:
+    """A residual network in torchvision's naming (`layer1.0.conv1`, ...), as a trunk of ours.
+
+    The classifier (`fc`) is left out. Our stem has a PReLU where the file's network has a ReLU: its
+    slope is zero, so the trunk computes what the file was trained for, up to the max-pooling.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped weights, or a network of bottlenecks.
+    """
+    weights.take_prefix("fc.")
+    blocks = {m[0] for name in weights.names() if (m := re.match(r"layer\d+\.\d+\b", name))}
+    ordered = sorted(blocks, key=lambda block: [int(n) for n in re.findall(r"\d+", block)])
+    numbered = {block: f"body.{i}" for i, block in enumerate(ordered)}
+    body = Weights(weights.rename(numbered | {"conv1": "conv1", "bn1": "bn1"}), weights.source)
+    weights.finish("a residual network")
+    widths, units, tensors = take_trunk(body, "resnet")
+    body.finish("a residual network of basic blocks")
+    tensors["stem.2.weight"] = torch.zeros(widths[0])
+    return build(lambda: Trunk("resnet", 3, widths, units), tensors, weights.source)
