@@ -1,0 +1,123 @@
+"""Finding faces and their 68 landmarks with dlib, which is the extra `restyle[faces]`."""
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+DETECTOR = "dlib frontal face detector"
+PREDICTOR = "shape_predictor_68_face_landmarks"
+LICENCES = {
+    DETECTOR: "Boost Software License 1.0",
+    PREDICTOR: "non-commercial: trained on iBUG 300-W, which is for research only",
+}
+"""The models that find faces, and what each may be used for."""
+
+_MISSING = "finding faces needs the extra 'faces': pip install 'restyle[faces]'"
+_ENLARGED_UP_TO = 1024  # longest side of photographs whose small faces are looked for as well
+_SEARCHED_SIZE = 2048  # longest side that is searched for faces
+
+
+class NoFaceError(ValueError):
+    """A picture without the face that was asked for."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a photograph; coordinates are x, y in pixels of the photograph.
+
+    Attributes:
+        box: Left, top, right and bottom edge.
+        landmarks: (68, 2), in the order of iBUG 300-W.
+        score: How sure the detector is; above 0.
+    """
+
+    box: tuple[int, int, int, int]
+    landmarks: np.ndarray
+    score: float
+
+    @property
+    def area(self) -> int:
+        """Pixels in the box."""
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
+
+
+def find_faces(photo: Image.Image) -> list[Face]:
+    """Find the faces that look towards the camera, the largest first.
+
+    Faces are found from about 80 pixels, and in photographs of up to 1024 pixels from about 40.
+    Photographs above 2048 pixels are searched at that size; landmarks are always found in full.
+
+    Args:
+        photo: Mode RGB, upright.
+
+    Returns:
+        The faces; none is an empty list.
+
+    Raises:
+        ImportError: The extra is not installed.
+    """
+    dlib, detector, predictor = _models()
+    pixels = np.ascontiguousarray(photo)
+    longest = max(photo.size)
+    shrink = max(longest / _SEARCHED_SIZE, 1)
+    searched = pixels
+    if shrink > 1:
+        smaller = photo.resize((round(photo.width / shrink), round(photo.height / shrink)))
+        searched = np.ascontiguousarray(smaller)
+    boxes, scores, _ = detector.run(searched, int(longest <= _ENLARGED_UP_TO), 0.0)
+    faces = []
+    for box, score in zip(boxes, scores, strict=True):
+        edges = [box.left(), box.top(), box.right(), box.bottom()]
+        left, top, right, bottom = (round(edge * shrink) for edge in edges)
+        shape = predictor(pixels, dlib.rectangle(left, top, right, bottom))
+        landmarks = np.array([(point.x, point.y) for point in shape.parts()])
+        faces.append(Face((left, top, right, bottom), landmarks, float(score)))
+    return sorted(faces, key=lambda face: -face.area)
+
+
+def choose(faces: list[Face], which: int | None) -> list[Face]:
+    """Pick faces.
+
+    Args:
+        faces: What `find_faces` returns.
+        which: 1 is the largest, 2 the second largest; None is all of them.
+
+    Returns:
+        At least one face.
+
+    Raises:
+        NoFaceError: There are none, or fewer.
+    """
+    if not faces:
+        raise NoFaceError("expected a face, found none")
+    if which is None:
+        return faces
+    if not 1 <= which <= len(faces):
+        raise NoFaceError(f"expected at least {which} faces, found {len(faces)}")
+    return [faces[which - 1]]
+
+
+@cache
+def _models() -> tuple[Any, Any, Any]:
+    try:
+        import dlib  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise ImportError(_MISSING) from error
+    predictor = dlib.shape_predictor(str(_predictor_file()))
+    return dlib, dlib.get_frontal_face_detector(), predictor
+
+
+def _predictor_file() -> Path:
+    """Where the landmark model is; its package is not imported, as that needs pkg_resources."""
+    package = importlib.util.find_spec("face_recognition_models")
+    for folder in (package and package.submodule_search_locations) or ():
+        path = Path(folder) / "models" / f"{PREDICTOR}.dat"
+        if path.is_file():
+            return path
+    raise ImportError(_MISSING)

@@ -1,0 +1,105 @@
+"""Aligning a face by five landmarks, as face recognition networks expect it."""
+
+import numpy as np
+
+ARCFACE_POINTS = np.array(
+    [
+        [38.29459953, 51.69630051],
+        [73.53179932, 51.50139999],
+        [56.02519989, 71.73660278],
+        [41.54930115, 92.3655014],
+        [70.72990036, 92.20410156],
+    ]
+)
+"""Where ArcFace's training pictures of 112 x 112 pixels have eyes, nose and mouth corners (x, y)."""
+
+
+def similarity_transform(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Find the rotation, scale, shift, and where it fits better the reflection, between points.
+
+    The fit is the least-squares one in the direction from `targets` to `points`, which is then
+    inverted (as MATLAB's `cp2tform` does, and with it the face recognition literature).
+
+    Args:
+        points: (N, 2) coordinates x, y; N >= 2.
+        targets: (N, 2), where they should come to lie.
+
+    Returns:
+        (2, 3) matrix that takes (x, y, 1) to the targets.
+
+    Raises:
+        ValueError: Other shapes, or points that all coincide.
+    """
+    points, targets = np.asarray(points, float), np.asarray(targets, float)
+    if points.shape != targets.shape or points.ndim != 2 or points.shape[1] != 2 or len(points) < 2:
+        raise ValueError(
+            f"expected two equal sets of points (N, 2), found {points.shape} and {targets.shape}"
+        )
+    if np.ptp(points, axis=0).max() == 0:
+        raise ValueError("expected points that differ, found the same one each time")
+    mirror = np.diag([-1.0, 1.0, 1.0])
+    plain = _rotation_and_scale(points, targets)
+    mirrored = mirror @ _rotation_and_scale(points, targets * [-1, 1])
+    fits = [np.linalg.norm(apply(matrix[:2], points) - targets) for matrix in (plain, mirrored)]
+    return (plain if fits[0] <= fits[1] else mirrored)[:2]
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Take points (N, 2) through a (2, 3) matrix."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Move a picture by a transform, sampling bilinearly; what lies outside is black.
+
+    Args:
+        picture: (H, W, C), uint8.
+        matrix: (2, 3), from coordinates in `picture` to coordinates in the result.
+        size: Height and width of the result.
+
+    Returns:
+        (height, width, C), uint8.
+    """
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+    y, x = np.mgrid[: size[0], : size[1]]
+    places = apply(inverse, np.stack([x, y], axis=-1).reshape(-1, 2).astype(float))
+    corner = np.floor(places).astype(int)
+    part = places - corner
+    total = np.zeros((len(places), picture.shape[2]))
+    for dy in (0, 1):
+        for dx in (0, 1):
+            share = np.abs(1 - dx - part[:, 0]) * np.abs(1 - dy - part[:, 1])
+            total += share[:, None] * _pixels(picture, corner + [dx, dy])
+    return np.rint(total).astype(np.uint8).reshape(*size, -1)
+
+
+def arcface_crop(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Cut a face out for a face recognition network.
+
+    Args:
+        picture: (H, W, 3), uint8 RGB.
+        landmarks: (5, 2) coordinates x, y of the eyes, the nose and the mouth corners, the one on
+            the picture's left first.
+
+    Returns:
+        (112, 112, 3), uint8 RGB.
+    """
+    return warp(picture, similarity_transform(landmarks, ARCFACE_POINTS), (112, 112))
+
+
+def _rotation_and_scale(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The (3, 3) matrix of the best fit without reflection."""
+    x, y = targets.T
+    one, zero = np.ones_like(x), np.zeros_like(x)
+    rows = np.concatenate(
+        [np.stack([x, y, one, zero], axis=1), np.stack([y, -x, zero, one], axis=1)]
+    )
+    a, b, shift_x, shift_y = np.linalg.lstsq(rows, points.T.ravel(), rcond=None)[0]
+    return np.linalg.inv(np.array([[a, b, shift_x], [-b, a, shift_y], [0, 0, 1]]))
+
+
+def _pixels(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
+    x, y = places.T
+    height, width = picture.shape[:2]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return picture[y.clip(0, height - 1), x.clip(0, width - 1)] * inside[:, None]
