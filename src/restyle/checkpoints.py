@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from restyle.files import atomic_write, sha256
@@ -57,7 +57,8 @@ def save_folder(
     folder.mkdir(parents=True, exist_ok=True)
     # Both files are complete before either is renamed, the weights (entered last) first.
     with atomic_write(folder / CONFIG) as new_config, atomic_write(folder / WEIGHTS) as new_weights:
-        save_file(stored, new_weights)
+        # Not save_file: it replaces the file by one that nobody else may read.
+        new_weights.write_bytes(save(stored))
         record = {"format": FORMAT, **config, "weights_sha256": sha256(new_weights)}
         new_config.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -176,7 +177,7 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

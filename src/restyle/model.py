@@ -54,9 +54,9 @@ class InversionResult:
 
     def split(self) -> list["InversionResult"]:
         """The same results, one for each image of the batch."""
-        rows = [slice(i, i + 1) for i in range(len(self.target))]
         return [
-            InversionResult(self.target[row], tuple(e[row] for e in self.steps)) for row in rows
+            InversionResult(self.target[i : i + 1], tuple(e[i : i + 1] for e in self.steps))
+            for i in range(len(self.target))
         ]
 
 

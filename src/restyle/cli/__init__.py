@@ -1,0 +1,169 @@
+"""The `restyle` command: what it can do, with which options, and how it reports what goes wrong.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once. Exit codes: 0,
+all went well; 1, something failed on the way; 2, the command could not be carried out as it was
+given; 130, interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
+
+from restyle import __version__
+from restyle.cli.training import app as train
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Flag = Annotated[bool, Parameter(negative="")]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+app = App(
+    name="restyle",
+    help="Invert images into StyleGAN's latent space by iterative refinement.",
+    version=__version__,
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+)
+models = App(name="models", help="Show the models that can be used by name.")
+portraits = App(name="portraits", help="Draw portraits, the domain whose ground truth is known.")
+app.command(models)
+app.command(portraits)
+app.command(train)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit; an error is one line on stderr.
+
+    Set the variable RESTYLE_TRACEBACK to see where an error comes from.
+
+    Args:
+        arguments: Those of the command line; the process's own if None.
+
+    Raises:
+        SystemExit: Always, with the exit code.
+    """
+    # Spinning threads slow each other down many times where something else is running. Read when
+    # torch is loaded, which is why it is set here.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        code = app(arguments, exit_on_error=False, print_error=False) or 0
+    except KeyboardInterrupt:
+        code = _complain("interrupted; the same command goes on from here", INTERRUPTED)
+    except CycloptsError as error:
+        code = _complain(error, MISUSED)
+    except (ValueError, ImportError, OSError, MemoryError) as error:
+        if os.environ.get("RESTYLE_TRACEBACK"):
+            raise
+        code = _complain(error, MISUSED if isinstance(error, ValueError) else FAILED)
+    sys.exit(code)
+
+
+@app.command
+def invert(
+    *inputs: Annotated[Path, Parameter(required=True)],
+    model: str = "portraits",
+    steps: Count | None = None,
+    batch_size: Count = 8,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    out: Path = Path("results"),
+    overwrite: Flag = False,
+) -> int:
+    """Find the latent codes of images, step by step.
+
+    Writes for each input its reconstruction (OUT/reconstructions), the target, the average image
+    and every step side by side (OUT/steps), and the latent codes of all steps (OUT/latents), and
+    keeps a list of inputs, failures and timings (OUT/manifest.jsonl). An input that cannot be read
+    is reported and costs only itself. Repeating the command goes on where it was interrupted: what
+    is done with the same model and steps is not done again.
+
+    Args:
+        inputs: Images, and folders that are searched for images with all that is below them.
+        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        steps: How often the estimate is refined. [default: 5, or 1 for a single-shot encoder]
+        batch_size: Images that are inverted, and held in memory, at once.
+        device: Where to compute; auto is a GPU where there is one.
+        dtype: Precision; below float32 by automatic mixed precision.
+        out: The folder of the results.
+        overwrite: Do again what is done already.
+    """
+    from restyle.cli.inversion import invert_files
+
+    summary = invert_files(inputs, model, steps, batch_size, device, dtype, out, overwrite)
+    print(
+        f"{summary.done} inverted, {summary.failed} failed, {summary.skipped} done before; "
+        f"results in {out}"
+    )
+    return FAILED if summary.failed else 0
+
+
+@models.command(name="list")
+def list_models() -> None:
+    """List the models that come with the package."""
+    from restyle.cli.models import table
+
+    print(table())
+
+
+@models.command
+def info(model: str) -> None:
+    """Say what a model is: networks, domain, sizes, training.
+
+    Args:
+        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+    """
+    from restyle.cli.models import description
+
+    print(description(model))
+
+
+@portraits.command
+def render(
+    *,
+    out: Path,
+    count: Count = 1000,
+    style: Literal["photo", "toon"] = "photo",
+    split: Literal["train", "val", "test"] = "train",
+    size: Annotated[int, Parameter(validator=Number(gte=16))] = 64,
+    start: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    parquet: Flag = False,
+) -> None:
+    """Draw portraits into a folder, with a table of what is known about them.
+
+    Writes OUT/images/NUMBER.png and, for each, a line of OUT/metadata.jsonl: identity, attributes,
+    landmarks in pixels, and a caption. A number always gives the same portrait. Repeating the
+    command goes on where it was interrupted.
+
+    Args:
+        out: The folder of the portraits.
+        count: How many.
+        style: How they are drawn.
+        split: Which people; no person is in two splits.
+        size: Height and width in pixels.
+        start: The number of the first one.
+        parquet: Write the table as OUT/metadata.parquet as well.
+    """
+    from restyle.cli.portraits import render_folder
+
+    render_folder(out, count, style, split, size, start, parquet)
+    print(f"{count} portraits in {out}")
+
+
+def _complain(error: BaseException | str, code: int) -> int:
+    print(f"restyle: {_one_line(error)}", file=sys.stderr)
+    return code
+
+
+def _one_line(error: BaseException | str) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        file = f"{error.filename}: " if error.filename else ""
+        return f"{file}{error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,52 @@
+"""`restyle models`: what there is, and what a model is made of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from restyle import registry
+from restyle.checkpoints import WEIGHTS, load_config
+
+
+def table() -> str:
+    """The bundled models, a line each: name, domain, size of the images and of the file."""
+    rows = [("name", "domain", "image", "encoder input", "weights")]
+    for name in registry.bundled():
+        folder = registry.folder_of(name)
+        config = load_config(folder)
+        size = config["generator"]["size"]
+        height, width = config["domain"]["input_size"]
+        megabytes = (folder / WEIGHTS).stat().st_size / 1e6
+        image, seen = f"{size} x {size}", f"{height} x {width}"
+        rows.append((name, config["domain"]["name"], image, seen, f"{megabytes:.1f} MB"))
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def description(name: str) -> str:
+    """All that is known about a model, a line for each fact."""
+    model = registry.load(name, device="cpu")
+    generator, encoder = model.generator, model.encoder
+    facts = {
+        "name": model.name,
+        "domain": vars(model.domain),
+        "generator": {"parameters": _parameters(generator), **vars(generator.config)},
+        "encoder": {"parameters": _parameters(encoder), **vars(encoder.config)},
+        "single shot": model.single_shot,
+        "sha256": model.weights_hash(),
+        "card": model.card,
+    }
+    return "\n".join(_lines(facts))
+
+
+def _parameters(network: Any) -> str:
+    return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
+
+
+def _lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
+    lines = []
+    for key, value in facts.items():
+        nested = isinstance(value, Mapping)
+        lines.append(f"{indent}{key}:" if nested else f"{indent}{key}: {value}")
+        lines += _lines(value, indent + "  ") if nested else []
+    return lines

@@ -1,0 +1,89 @@
+"""`restyle train`: a command for each network, whose options are its configuration's fields."""
+
+from collections.abc import Mapping
+from dataclasses import fields, make_dataclass, replace
+from importlib import import_module
+from typing import Annotated, Any, Literal, get_type_hints
+
+from cyclopts import App, Parameter
+
+from restyle.training import config as presets_of
+
+app = App(
+    name="train",
+    help="Train networks. A run is resumed by repeating its command.",
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=""),
+)
+
+
+def add_command(name: str, about: str, presets: Mapping[str, Any], trainer: str) -> None:
+    """Add a command that trains from a preset, changed by the options that are given.
+
+    Args:
+        name: Of the command.
+        about: Its help.
+        presets: Configurations of one kind by name; the first one is the default.
+        trainer: What takes the configuration, as `module:function`, imported when the command runs.
+    """
+    options = _options(presets)
+
+    def train(*, given: Annotated[options, Parameter(name="*")] = options()) -> int | None:  # type: ignore[valid-type]  # noqa: B008
+        changes = {key: value for key, value in vars(given).items() if value is not None}
+        preset = changes.pop("preset") if len(presets) > 1 else next(iter(presets))
+        config = replace(presets[preset], **changes)
+        from restyle.training.parallel import launch
+
+        code = launch(config.processes, sys.argv[1:])
+        if code is None:  # one process was asked for, or this is one of several
+            module, function = trainer.split(":")
+            getattr(import_module(module), function)(config)
+        return code
+
+    app.command(train, name=name, help=about)
+
+
+def _options(presets: Mapping[str, Any]) -> type:
+    """A record of the presets' fields with none of them set: what is not given is the preset's."""
+    kind = type(next(iter(presets.values())))
+    hints = get_type_hints(kind)
+    choice = Annotated[Literal[tuple(presets)], Parameter(help="What the other options change.")]
+    return make_dataclass(
+        f"{kind.__name__}Options",
+        [
+            *([("preset", choice, next(iter(presets)))] if len(presets) > 1 else []),
+            *((f.name, _option(f.name, hints[f.name], presets), None) for f in fields(kind)),
+        ],
+        # Without a module of its own, cyclopts would take the record for a built-in type.
+        namespace={"__doc__": kind.__doc__, "__module__": __name__},
+        frozen=True,
+    )
+
+
+def _option(name: str, hint: Any, presets: Mapping[str, Any]) -> Any:
+    defaults = {_shown(getattr(preset, name)) for preset in presets.values()}
+    shown = defaults.pop() if len(defaults) == 1 else "the preset's"
+    return Annotated[hint | None, Parameter(show_default=lambda _: shown)]
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+add_command(
+    "features",
+    "Train a network that recognises people and attributes in portraits.",
+    presets_of.FEATURES,
+    "restyle.training.features:train_features",
+)
+add_command(
+    "generator",
+    "Train a StyleGAN2 generator for portraits or for any folder of images.",
+    {"portraits": presets_of.GeneratorTraining()},
+    "restyle.training.generator:train_generator",
+)
+add_command(
+    "encoder",
+    "Train an encoder to invert a generator, step by step.",
+    {"portraits": presets_of.EncoderTraining()},
+    "restyle.training.encoder:train_encoder",
+)
