@@ -11,16 +11,22 @@ SOURCE = Path(__file__).parents[1] / "src" / "restyle"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS = [
-    {"refine", "images", "files", "layers", "backbones", "domains", "devices"},
+    {"refine", "images", "files", "layers", "backbones", "domains", "devices", "face_networks"},
     {"generators", "encoders", "losses", "metrics", "methods", "editing", "portraits"}
     | {"faces", "checkpoints", "targets"},
-    {"model", "importers", "registry"},
+    {"model", "importers", "public_models", "downloads", "registry"},
     {"training", "evaluation"},
     {"cli", "commands", "app"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 APART = FLOORS[1] | FLOORS[3]  # rooms that never import another room of their floor
-FLOOR_2 = ["model", "importers", "registry"]  # each may import those before it
+FLOOR_2 = [
+    "model",
+    "importers",
+    "public_models",
+    "downloads",
+    "registry",
+]  # each may import those before it
 
 PICKLE_READER = SOURCE / "importers" / "nvidia.py"
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -113,6 +119,7 @@ def test_no_torchvision(path):
 
 
 LIGHT = ["__init__.py", "cli.py", "cli/__init__.py", "files.py", "training/config.py"]
+LIGHT += ["public_models.py", "downloads.py"]
 
 
 @pytest.mark.parametrize("name", [name for name in LIGHT if (SOURCE / name).exists()])

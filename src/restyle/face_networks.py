@@ -77,7 +77,7 @@ class CascadeNetwork(nn.Module):
 
 
 def proposal_network() -> CascadeNetwork:
-    """The first network, a 12-pixel window that moves by two pixels: offsets and scores, as maps."""
+    """The first network, a 12-pixel window in steps of two pixels: maps of offsets and scores."""
     return CascadeNetwork([Layer(10, 3, 2), Layer(16, 3, 0), Layer(32, 3, 0)], None, (2, 4))
 
 

@@ -110,10 +110,10 @@ def paste_back(
             the crop's side; 0 for a hard edge, at most 0.5.
 
     Returns:
-        A picture of the photograph's size; outside the square it is the photograph, pixel for pixel.
+        A picture of the photograph's size, and outside the square equal to it.
 
     Raises:
-        ValueError: Pictures that are not RGB, a crop that is not square, or a softness out of range.
+        ValueError: Pictures that are not RGB, a crop that is not square, a softness out of range.
     """
     for name, picture in (("photograph", photo), ("crop", crop)):
         if picture.mode != "RGB":
@@ -206,7 +206,7 @@ def _padded(
 
 
 def _blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of (H, W, 3), cut off at four sigma, the border mirrored with its last pixel."""
+    """Gaussian blur of (H, W, 3), cut off at four sigma; the mirrored border repeats its edge."""
     radius = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     kernel = torch.from_numpy((weights / weights.sum()).astype(np.float32))

@@ -20,6 +20,7 @@ LICENCES = {
 _MISSING = "finding faces needs the extra 'faces': pip install 'restyle[faces]'"
 _ENLARGED_UP_TO = 1024  # longest side of photographs whose small faces are looked for as well
 _SEARCHED_SIZE = 2048  # longest side that is searched for faces
+_SURE = 0.3  # weaker detections are often none, and come last
 
 
 class NoFaceError(ValueError):
@@ -48,7 +49,7 @@ class Face:
 
 
 def find_faces(photo: Image.Image) -> list[Face]:
-    """Find the faces that look towards the camera, the largest first.
+    """Find the faces that look towards the camera, the largest first, doubtful ones last.
 
     Faces are found from about 80 pixels, and in photographs of up to 1024 pixels from about 40.
     Photographs above 2048 pixels are searched at that size; landmarks are always found in full.
@@ -78,7 +79,7 @@ def find_faces(photo: Image.Image) -> list[Face]:
         shape = predictor(pixels, dlib.rectangle(left, top, right, bottom))
         landmarks = np.array([(point.x, point.y) for point in shape.parts()])
         faces.append(Face((left, top, right, bottom), landmarks, float(score)))
-    return sorted(faces, key=lambda face: -face.area)
+    return sorted(faces, key=lambda face: (face.score < _SURE, -face.area))
 
 
 def choose(faces: list[Face], which: int | None) -> list[Face]:

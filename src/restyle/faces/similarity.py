@@ -11,7 +11,7 @@ ARCFACE_POINTS = np.array(
         [70.72990036, 92.20410156],
     ]
 )
-"""Where ArcFace's training pictures of 112 x 112 pixels have eyes, nose and mouth corners (x, y)."""
+"""Eyes, nose and mouth corners (x, y) in ArcFace's training pictures of 112 x 112 pixels."""
 
 
 def similarity_transform(points: np.ndarray, targets: np.ndarray) -> np.ndarray:

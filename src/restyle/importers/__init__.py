@@ -1,5 +1,6 @@
 """Foreign files: checkpoints of other projects, read without running any code in them."""
 
+from restyle.importers.convert import convert
 from restyle.importers.files import read
 
-__all__ = ["read"]
+__all__ = ["convert", "read"]

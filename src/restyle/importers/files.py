@@ -7,16 +7,18 @@ from torch import Tensor
 
 from restyle.backbones import ArcFace, Trunk
 from restyle.checkpoints import CheckpointError
+from restyle.face_networks import CascadeNetwork
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.archive import is_archive, read_archive
+from restyle.importers.faces import is_array, is_cascade, read_array, read_cascade, read_embedding
 from restyle.importers.keys import Weights
 from restyle.importers.nvidia import is_pickle, read_pickle
 from restyle.importers.pixel2style import read_model
 from restyle.importers.rosinality import read_generator
-from restyle.importers.trunks import read_arcface, read_torchvision
+from restyle.importers.trunks import read_torchvision
 from restyle.model import ReStyle
 
-Imported = ReStyle | StyleGAN2 | ArcFace | Trunk
+Imported = ReStyle | StyleGAN2 | ArcFace | Trunk | CascadeNetwork
 """What a foreign file may hold."""
 
 
@@ -28,10 +30,12 @@ def read(path: str | os.PathLike[str]) -> Imported:
             - a ReStyle, pSp or e4e model (`state_dict`, `latent_avg`, `opts`);
             - a StyleGAN2 generator of rosinality's (`g_ema`), or of NVIDIA's stylegan2-ada-pytorch
               (`.pkl`);
-            - a backbone: the ArcFace IR-SE50, or a residual network in torchvision's naming.
+            - a backbone: the ArcFace IR-SE50, or a residual network in torchvision's naming;
+            - a face network: CurricularFace's IR-101, or one of the MTCNN detector (`.npy`).
 
     Returns:
-        A `ReStyle`, a `StyleGAN2`, an `ArcFace` or a `Trunk`, on the CPU, in evaluation mode.
+        A `ReStyle`, a `StyleGAN2`, an `ArcFace`, a `Trunk` or a `CascadeNetwork`, on the CPU, in
+        evaluation mode.
 
     Raises:
         CheckpointError: None of these, damaged, or with missing, unexpected or mis-shaped weights.
@@ -42,6 +46,8 @@ def read(path: str | os.PathLike[str]) -> Imported:
         return _from_archive(read_archive(path), source)
     if is_pickle(path):
         return read_pickle(path)
+    if is_array(path):
+        return read_cascade(read_array(path))
     raise CheckpointError(
         f"{source}: expected a PyTorch checkpoint or a network pickle, found {_described(path)}"
     )
@@ -57,7 +63,9 @@ def _from_archive(content: object, source: str) -> Imported:
     if content and all(isinstance(value, Tensor) for value in content.values()):
         weights = Weights(content, source)
         if "input_layer.0.weight" in weights:
-            return read_arcface(weights)
+            return read_embedding(weights)
+        if is_cascade(weights):
+            return read_cascade(weights)
         if "layer1.0.conv1.weight" in weights:
             return read_torchvision(weights)
     raise CheckpointError(

@@ -1,0 +1,47 @@
+"""From a foreign file to the native form."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from restyle.checkpoints import CheckpointError, save_folder, with_prefix
+from restyle.generators.stylegan2 import StyleGAN2
+from restyle.importers.files import read
+from restyle.model import ReStyle
+
+
+def convert(
+    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    name: str | None = None,
+    card: Mapping[str, Any] | None = None,
+) -> ReStyle | StyleGAN2:
+    """Read an official checkpoint and write it as a native one.
+
+    Args:
+        path: A model or a generator, as `read` takes them.
+        folder: The native checkpoint, made where missing.
+        name: What to call a model; after its file if None.
+        card: Facts to keep with the weights, such as their licence.
+
+    Returns:
+        What was in the file.
+
+    Raises:
+        CheckpointError: The file cannot be read, or holds a network that has no native form.
+    """
+    found = read(path)
+    if isinstance(found, ReStyle):
+        found.name = name or found.name
+        found.card |= card or {}
+        found.save_pretrained(folder)
+    elif isinstance(found, StyleGAN2):
+        config = {"kind": "generator", "generator": asdict(found.config), "card": dict(card or {})}
+        save_folder(folder, config, with_prefix(found.state_dict(), "generator"))
+    else:
+        raise CheckpointError(
+            f"{path}: expected a model or a generator, found a {type(found).__name__}, "
+            "which is used as the file it is"
+        )
+    return found

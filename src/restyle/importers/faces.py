@@ -1,0 +1,185 @@
+"""Face networks in their published files: CurricularFace's IR-101, and the detector's three."""
+
+import _codecs
+import io
+import os
+import re
+import zipfile
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from restyle.backbones import ArcFace
+from restyle.checkpoints import CheckpointError, with_prefix
+from restyle.face_networks import (
+    CascadeNetwork,
+    ir_101,
+    landmark_network,
+    proposal_network,
+    refinement_network,
+)
+from restyle.importers.keys import Weights, build
+from restyle.importers.trunks import read_arcface, take_trunk
+
+ARRAY_START = b"\x93NUMPY"
+_MAX_ARRAY_FILE = 100_000_000  # the detector's files have 30 kB to 1.6 MB
+_array = np.array(0.0).__reduce__()[0]
+_ALLOWED = [
+    np.ndarray,
+    np.dtype,
+    type(np.dtype(np.float32)),
+    type(np.dtype(object)),
+    (_codecs.encode, "_codecs.encode"),
+    (_array, "numpy.core.multiarray._reconstruct"),
+    (_array, "numpy._core.multiarray._reconstruct"),
+]
+
+# Foreign layer name to ours. The last fully connected layer tells the networks apart.
+CascadeFactory = Callable[[], CascadeNetwork]
+CASCADE: dict[str, tuple[CascadeFactory, dict[str, str]]] = {
+    "conv4_1": (
+        proposal_network,
+        {
+            "features.conv1": "features.0",
+            "features.prelu1": "features.1",
+            "features.conv2": "features.3",
+            "features.prelu2": "features.4",
+            "features.conv3": "features.5",
+            "features.prelu3": "features.6",
+            "conv4_1": "outputs.0",
+            "conv4_2": "outputs.1",
+        },
+    ),
+    "conv5_1": (
+        refinement_network,
+        {
+            "features.conv1": "features.0",
+            "features.prelu1": "features.1",
+            "features.conv2": "features.3",
+            "features.prelu2": "features.4",
+            "features.conv3": "features.6",
+            "features.prelu3": "features.7",
+            "features.conv4": "hidden.0",
+            "features.prelu4": "hidden.1",
+            "conv5_1": "outputs.0",
+            "conv5_2": "outputs.1",
+        },
+    ),
+    "conv6_1": (
+        landmark_network,
+        {
+            "features.conv1": "features.0",
+            "features.prelu1": "features.1",
+            "features.conv2": "features.3",
+            "features.prelu2": "features.4",
+            "features.conv3": "features.6",
+            "features.prelu3": "features.7",
+            "features.conv4": "features.9",
+            "features.prelu4": "features.10",
+            "features.conv5": "hidden.0",
+            "features.prelu5": "hidden.1",
+            "conv6_1": "outputs.0",
+            "conv6_2": "outputs.1",
+            "conv6_3": "outputs.2",
+        },
+    ),
+}
+
+
+def read_embedding(weights: Weights) -> ArcFace:
+    """A face embedding file: ArcFace's IR-SE50, or CurricularFace's IR-101.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped weights.
+    """
+    if any(".res_layer.5." in name for name in weights.names()):
+        return read_arcface(weights)
+    widths, units, tensors = take_trunk(weights, "ir_se")
+    outputs = weights.rename(
+        {"output_layer.0": "norm", "output_layer.3": "project", "output_layer.4": "standardise"}
+    )
+    weights.finish("an IR-101 network")
+    dimensions = len(outputs.get("project.bias", ()))
+    # The file's last normalisation has no scale and shift of its own.
+    outputs.setdefault("standardise.weight", torch.ones(dimensions))
+    outputs.setdefault("standardise.bias", torch.zeros(dimensions))
+    return build(
+        lambda: ir_101(widths, units, dimensions),
+        with_prefix(tensors, "trunk") | outputs,
+        weights.source,
+    )
+
+
+def is_cascade(weights: Weights) -> bool:
+    """Whether a table is one of the face detector's networks."""
+    return "features.conv1.weight" in weights and "features.prelu1.weight" in weights
+
+
+def read_cascade(weights: Weights) -> CascadeNetwork:
+    """One of the face detector's networks.
+
+    Raises:
+        CheckpointError: None of the three, or missing, unexpected or mis-shaped weights.
+    """
+    for last, (make, table) in CASCADE.items():
+        if f"{last}.weight" in weights:
+            tensors = weights.rename(table)
+            weights.finish("a network of the face detector")
+            return build(make, tensors, weights.source)
+    raise CheckpointError(
+        f"{weights.source}: expected a network of the face detector ({', '.join(CASCADE)}), "
+        f"found {', '.join(weights.names()[-2:])}"
+    )
+
+
+def is_array(path: str | os.PathLike[str]) -> bool:
+    """Whether a file was written by `numpy.save`."""
+    with open(path, "rb") as file:
+        return file.read(len(ARRAY_START)) == ARRAY_START
+
+
+def read_array(path: str | os.PathLike[str]) -> Weights:
+    """The table of arrays in a `.npy` file of the face detector.
+
+    Such a file holds a pickle, which is read as PyTorch reads weights: arrays and containers only.
+
+    Raises:
+        CheckpointError: The file holds anything else, or is damaged.
+    """
+    source = os.fspath(path)
+    if os.path.getsize(path) > _MAX_ARRAY_FILE:
+        raise CheckpointError(f"{source}: expected at most {_MAX_ARRAY_FILE} bytes, found more")
+    try:
+        with open(path, "rb") as file:
+            _skip_header(file)
+            packed = _as_archive(file.read())
+        with torch.serialization.safe_globals(_ALLOWED):
+            table = torch.load(packed, weights_only=True)[()]
+        tensors = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in table.items()}
+    except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
+        unknown = re.search(r"Unsupported (global: GLOBAL \S+|operand \d+)", str(error))
+        reason = unknown[0] if unknown else type(error).__name__
+        raise CheckpointError(
+            f"{source}: expected a table of arrays (pickle protocol 2), found {reason}"
+        ) from error
+    return Weights(tensors, source)
+
+
+def _skip_header(file: io.BufferedReader) -> None:
+    version = np.lib.format.read_magic(file)
+    read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read[version[0]](file)
+    if shape != () or dtype != np.dtype(object):
+        raise ValueError(f"expected one object, found {shape} of {dtype}")
+
+
+def _as_archive(pickled: bytes) -> io.BytesIO:
+    """A pickle in the envelope that `torch.load` takes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/byteorder", "little")
+    packed.seek(0)
+    return packed
