@@ -231,8 +231,8 @@ class ReStyle:
 
     def start(self, batch: int) -> Estimate:
         """Where the inversion of a batch starts: the average, without copies."""
-        average = self.average
-        return Estimate(average.ws.expand(batch, -1, -1), average.image.expand(batch, -1, -1, -1))
+        ws, image = self.average.ws, self.average.image
+        return Estimate(ws.expand(batch, -1, -1), image.expand(batch, -1, -1, -1))
 
     def encode(self, pair: Tensor) -> Tensor:
         """Predict residuals (B, num_ws, D) from (B, 6, h, w): target, then current image."""
@@ -343,11 +343,9 @@ class ReStyle:
         return torch.autocast(self.device.type, self.dtype)
 
     def _tensors(self) -> dict[str, Tensor]:
-        networks = {"generator": self.generator, "encoder": self.encoder}
-        tensors = {"start_ws": self.start_ws}
-        for prefix, network in networks.items():
-            tensors |= with_prefix(network.state_dict(), prefix)
-        return tensors
+        generator = with_prefix(self.generator.state_dict(), "generator")
+        encoder = with_prefix(self.encoder.state_dict(), "encoder")
+        return {"start_ws": self.start_ws} | generator | encoder
 
 
 def bootstrap(

@@ -29,70 +29,6 @@ from restyle.targets import resized, to_target
 MANIFEST = "manifest.jsonl"
 
 
-@dataclass
-class Summary:
-    """How many inputs were inverted, failed, and had been done before."""
-
-    done: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-
-@dataclass(frozen=True)
-class Item:
-    """An input to invert: its file, the name of its results, and the hash of its content."""
-
-    file: Path
-    name: str
-    sha256: str
-
-
-@dataclass
-class Ledger:
-    """What the manifest of an output folder says about each input, and what is added to it.
-
-    Attributes:
-        out: The output folder.
-        settings: What the results depend on besides the input.
-        records: The last record of each input.
-    """
-
-    out: Path
-    settings: dict[str, Any]
-    records: dict[str, dict[str, Any]] = field(init=False)
-    names: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Read the manifest where there is one."""
-        records = read_jsonl(self.out / MANIFEST)
-        self.records = {r["input"]: r for r in records if "input" in r and "name" in r}
-        self.names = {record["name"].casefold(): path for path, record in self.records.items()}
-
-    def name(self, file: ImageFile) -> str:
-        """The name of an input's results: always the same, and no other input's."""
-        path = os.path.abspath(file.path)
-        if path in self.records:
-            return self.records[path]["name"]
-        stem, whole = file.name.with_suffix("").as_posix(), file.name.as_posix()
-        candidates = [stem, whole, *(f"{whole}-{n}" for n in range(2, len(self.names) + 3))]
-        name = next(c for c in candidates if self.names.get(c.casefold(), path) == path)
-        self.names[name.casefold()] = path
-        return name
-
-    def is_done(self, item: Item) -> bool:
-        """Whether this content was inverted with these settings, and the results are there."""
-        record = self.records.get(os.path.abspath(item.file), {})
-        wanted = {"status": "done", "sha256": item.sha256, **self.settings}
-        same = all(record.get(key) == value for key, value in wanted.items())
-        return same and all((self.out / path).exists() for path in record["outputs"].values())
-
-    def add(self, file: Path, name: str, status: str, **facts: Any) -> None:
-        """Append a record."""
-        record = {"input": os.path.abspath(file), "name": name, "status": status}
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        append_jsonl(self.out / MANIFEST, {**record, **facts, **self.settings, "time": when})
-
-
 def invert_files(
     inputs: Sequence[Path],
     model_name: str,
@@ -213,10 +149,3 @@ def _readable(
             ledger.add(file.path, name, "failed", error=str(error))
             summary.failed += 1
         progress.update()
-
-
-def _hash(path: Path) -> str:
-    try:
-        return sha256(path) if path.is_file() else ""  # what is no file is refused when it is read
-    except OSError as error:
-        raise ImageError(path, "a readable file", str(error.strerror)) from error

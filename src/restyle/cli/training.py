@@ -1,5 +1,6 @@
 """`restyle train`: a command for each network, whose options are its configuration's fields."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields, make_dataclass, replace
 from importlib import import_module
