@@ -1,0 +1,45 @@
+"""The smallest networks that have everything the real ones have, with fixed weights."""
+
+import torch
+from torch import nn
+
+from restyle.domains import Domain
+from restyle.encoders import Encoder, EncoderConfig
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.model import ReStyle
+
+SIZE = 16
+CODES = (6, 8)  # num_ws, w_dim
+
+
+def tiny_generator(seed: int = 0) -> StyleGAN2:
+    torch.manual_seed(seed)
+    generator = StyleGAN2(StyleGAN2Config(SIZE, 8, 8, (8, 8, 8), mapping_layers=2))
+    generator.w_avg.copy_(generator.estimate_w_avg(256))
+    return generator
+
+
+def tiny_encoder(seed: int = 0, input_channels: int = 6) -> Encoder:
+    torch.manual_seed(seed)
+    config = EncoderConfig(
+        *CODES,
+        widths=(16, 16),
+        units=(1,),
+        input_size=(SIZE, SIZE),
+        input_channels=input_channels,
+        head_channels=8,
+    )
+    return Encoder(config)
+
+
+def tiny_model(seed: int = 0, input_channels: int = 6, **facts: object) -> ReStyle:
+    domain = Domain("tiny", (SIZE, SIZE))
+    encoder = tiny_encoder(seed, input_channels)
+    return ReStyle(tiny_generator(seed), encoder, domain, "tiny", facts)
+
+
+def silence(encoder: Encoder) -> None:
+    """Make an encoder that predicts nothing, whatever it sees."""
+    for head in encoder.heads:
+        nn.init.zeros_(head.out_weight)
+        nn.init.zeros_(head.out_bias)
