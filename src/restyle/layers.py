@@ -1,8 +1,8 @@
 """Layers that generators, discriminators and encoders share.
 
-Equalised learning rates follow Karras et al., "Progressive Growing of GANs" (ICLR 2018), section 4.1:
-weights are stored with unit variance and scaled where they are used, so that an adaptive optimiser moves
-all of them at the same relative speed.
+Equalised learning rates follow Karras et al., "Progressive Growing of GANs" (ICLR 2018), section
+4.1: weights are stored with unit variance and scaled where they are used, so that an adaptive
+optimiser moves all of them at the same relative speed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class EqualLinear(nn.Module):
         out_features: Width of the output.
         bias: Whether a bias is added.
         bias_init: What the bias starts at.
-        lr_multiplier: How much slower than the rest this layer learns; stored values are as much larger.
+        lr_multiplier: How much slower than the rest this layer learns; stored values are as much
+            larger.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class EqualLinear(nn.Module):
 
 
 class EqualConv2d(nn.Module):
-    """A square convolution with an equalised learning rate, optionally after a halving [1, 3, 3, 1] filter."""
+    """A convolution with an equalised learning rate, after a halving [1, 3, 3, 1] filter if `down`."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class EqualConv2d(nn.Module):
         self.padding = 0 if down else kernel // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, in_channels, H, W) to (B, out_channels, H, W), half the height and width with `down`."""
+        """Map (B, in_channels, H, W) to (B, out_channels, H, W), half as high and wide if `down`."""
         if self.down:
             x = blur(x, padding=self.weight.shape[-1] // 2 + 1)
         return F.conv2d(
@@ -88,14 +89,14 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 def fir_kernel(like: Tensor, channels: int, gain: float = 1.0) -> Tensor:
-    """The separable [1, 3, 3, 1] filter as a depthwise (channels, 1, 4, 4) kernel of the sum `gain`."""
+    """The separable [1, 3, 3, 1] filter: a depthwise (channels, 1, 4, 4) kernel of sum `gain`."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=like.device) / 8
     kernel = (taps[:, None] * taps[None, :] * gain).to(like.dtype)
     return kernel.expand(channels, 1, 4, 4)
 
 
 def blur(x: Tensor, padding: int, gain: float = 1.0) -> Tensor:
-    """Filter every channel of (B, C, H, W) with [1, 3, 3, 1], to (B, C, H + 2 * padding - 3, W + ...)."""
+    """Filter (B, C, H, W) with [1, 3, 3, 1], to (B, C, H + 2 * padding - 3, W + ...)."""
     channels = x.shape[1]
     return F.conv2d(x, fir_kernel(x, channels, gain), padding=padding, groups=channels)
 

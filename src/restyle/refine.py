@@ -1,12 +1,12 @@
 """ReStyle's iterative refinement: the whole method in one loop.
 
-Alaluf, Patashnik and Cohen-Or, "ReStyle: A Residual-Based StyleGAN Encoder via Iterative Refinement",
-ICCV 2021 (arXiv 2104.02699), section 3 and equations 2 to 4.
+Alaluf, Patashnik and Cohen-Or, "ReStyle: A Residual-Based StyleGAN Encoder via Iterative
+Refinement", ICCV 2021 (arXiv 2104.02699), section 3 and equations 2 to 4.
 
-The loop knows no architecture. An *encoder* is any callable from a (B, 6, h, w) tensor, the target beside
-the current image, to a (B, num_ws, D) residual. *Render* is any callable from (B, num_ws, D) latent codes
-to (B, 3, H, W) images. Inference, training, early stopping and encoder bootstrapping all consume `refine`;
-nothing else in the package contains a second loop.
+The loop knows no architecture. An *encoder* is any callable from a (B, 6, h, w) tensor, the target
+beside the current image, to a (B, num_ws, D) residual. *Render* is any callable from (B, num_ws, D)
+latent codes to (B, 3, H, W) images. Inference, training, early stopping and encoder bootstrapping
+all consume `refine`; nothing else in the package contains a second loop.
 """
 
 from __future__ import annotations
@@ -64,12 +64,13 @@ def refine(
 ) -> Iterator[Estimate]:
     """Refine latent codes step by step until their render resembles the target.
 
-    Each step shows the encoder the target beside the current image, adds the residual that it predicts to
-    the current codes, and renders. The incoming estimate is detached at every step, so that a training
-    loss on one estimate reaches the encoder through that step alone, as in the paper. Gradients are the
-    consumer's choice: iterate under `torch.no_grad()` for inference, call `backward()` on each yield to
-    train, stop consuming to stop early. A second call that starts from the first one's last estimate with
-    another encoder and render is encoder bootstrapping (section 5.4).
+    Each step shows the encoder the target beside the current image, adds the residual that it
+    predicts to the current codes, and renders. The incoming estimate is detached at every step, so
+    that a training loss on one estimate reaches the encoder through that step alone, as in the
+    paper. Gradients are the consumer's choice: iterate under `torch.no_grad()` for inference, call
+    `backward()` on each yield to train, stop consuming to stop early. A second call that starts
+    from the first one's last estimate with another encoder and render is encoder bootstrapping
+    (section 5.4).
 
     Args:
         encoder: (B, 6, h, w) to (B, num_ws, D): the residual for [target, current image].
@@ -86,7 +87,7 @@ def refine(
     """
     if len(target) != len(start.ws):
         raise ValueError(
-            f"expected a start for each of the {len(target)} targets, found {len(start.ws)} in the start"
+            f"expected a start for each of the {len(target)} targets, found {len(start.ws)} starts"
         )
     estimate = start
     for _ in range(steps):

@@ -15,6 +15,8 @@ from restyle.checkpoints import (
 from restyle.devices import resolve_device, resolve_dtype
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.model import KIND, ReStyle
+from restyle.portraits.features import KIND as FEATURES
+from restyle.portraits.features import FeatureNetwork
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the bundled checkpoints are, a folder each."""
@@ -105,3 +107,16 @@ def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
     generator = StyleGAN2(StyleGAN2Config(**config["generator"]))
     load_strict(generator, without_prefix(tensors, "generator"), f"{folder} (generator)")
     return generator.eval().requires_grad_(False)
+
+
+def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
+    """Load a feature network, frozen, on the CPU.
+
+    Args:
+        name: A bundled one, such as "portraits-features" or "portraits-judge", or a folder.
+
+    Raises:
+        CheckpointError: It is not there, or cannot be used.
+    """
+    folder = WEIGHTS / name if (WEIGHTS / name).is_dir() else Path(name)
+    return FeatureNetwork.from_checkpoint(*load_folder(folder, FEATURES))

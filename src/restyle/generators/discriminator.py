@@ -1,7 +1,7 @@
 """The StyleGAN2 discriminator: a residual network with a minibatch standard deviation.
 
-Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020), section 4.1; the minibatch
-statistic is from "Progressive Growing of GANs" (ICLR 2018), section 3.
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020), section 4.1; the
+minibatch statistic is from "Progressive Growing of GANs" (ICLR 2018), section 3.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Discriminator(nn.Module):
     """Scores images: high for those that look like the data.
 
     Attributes:
-        fade: Weight of the finest block against the `coarse` path around it, from 0 to 1: below 1 only
-            while a discriminator that was grown by one resolution gets used to it.
+        fade: Weight of the finest block against the `coarse` path around it, from 0 to 1: below 1
+            only while a discriminator that was grown by one resolution gets used to it.
     """
 
     def __init__(self, config: DiscriminatorConfig):
@@ -83,7 +83,7 @@ class Discriminator(nn.Module):
 
 
 def minibatch_deviation(x: Tensor, group: int) -> Tensor:
-    """How much features vary over groups of a batch: (B, C, H, W) to a constant (B, 1, H, W) map."""
+    """How much features vary over groups of a batch: (B, C, H, W) to constant (B, 1, H, W)."""
     batch, _, height, width = x.shape
     group = math.gcd(batch, group)
     grouped = x.float().reshape(group, batch // group, *x.shape[1:])

@@ -1,8 +1,8 @@
 """StyleGAN2: a mapping network, and synthesis with one latent code per layer.
 
-Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020): weight demodulation
-(section 2.2) and RGB skip connections (section 4.1). One implementation serves every width and size, and
-holds the official weights exactly.
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020): weight
+demodulation (section 2.2) and RGB skip connections (section 4.1). One implementation serves every
+width and size, and holds the official weights exactly.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class StyleGAN2Config:
         size: Height and width of the images in pixels, a power of two from 16 to 1024.
         z_dim: Width of the mapping network's input.
         w_dim: Width of a latent code.
-        channels: Feature maps at 4, 8, 16, ... pixels; empty for the official ones (512 up to 64 px, then
-            halved with every doubling).
+        channels: Feature maps at 4, 8, 16, ... pixels; empty for the official ones (512 up to 64
+            px, then halved with every doubling).
         mapping_layers: Depth of the mapping network.
         label_dim: Number of classes of a conditional mapping network, 0 for none.
     """
@@ -77,7 +77,7 @@ class Mapping(nn.Module):
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map (B, z_dim) normal vectors and, if conditional, (B, label_dim) one-hot labels to (B, w_dim)."""
+        """Map (B, z_dim) normal vectors and (B, label_dim) one-hot labels to (B, w_dim)."""
         x = pixel_norm(z)
         if self.label_dim:
             if labels is None or labels.shape[-1] != self.label_dim:
@@ -92,9 +92,9 @@ class Mapping(nn.Module):
 class ModulatedConv(nn.Module):
     """A convolution whose input channels are scaled by a style, without a kernel per sample.
 
-    Scaling the weights of sample b by its style and convolving equals scaling that sample's input, then
-    convolving with the shared weights; demodulation scales the output likewise. So one ordinary convolution
-    serves the whole batch.
+    Scaling the weights of sample b by its style and convolving equals scaling that sample's input,
+    then convolving with the shared weights; demodulation scales the output likewise. So one
+    ordinary convolution serves the whole batch.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, w_dim: int):
@@ -105,14 +105,14 @@ class ModulatedConv(nn.Module):
         self.scale = 1 / math.sqrt(in_channels * kernel * kernel)
 
     def demodulation(self, style: Tensor) -> Tensor:
-        """What brings each output channel back to unit variance: (B, in) styles to (B, out), float32."""
+        """What gives output channels unit variance: (B, in) styles to (B, out), float32."""
         with torch.autocast(style.device.type, enabled=False):
             energy = (self.weight.float() * self.scale).square().sum(dim=(2, 3))  # (out, in)
             return torch.rsqrt(style.float().square() @ energy.t() + 1e-8)
 
 
 class StyledLayer(ModulatedConv):
-    """One synthesis layer: modulated 3x3 convolution, noise, bias, leaky ReLU; with `up` at twice the size."""
+    """Modulated 3x3 convolution (at twice the size if `up`), noise, bias and leaky ReLU."""
 
     noise: Tensor
 
@@ -159,8 +159,8 @@ class Synthesis(nn.Module):
     """From one latent code per layer to an image.
 
     Attributes:
-        fade: How much of the last resolution's RGB is added, from 0 to 1: below 1 only while a network that
-            was grown by one resolution gets used to it.
+        fade: How much of the last resolution's RGB is added, from 0 to 1: below 1 only while a
+            network that was grown by one resolution gets used to it.
     """
 
     def __init__(self, config: StyleGAN2Config):
@@ -181,7 +181,8 @@ class Synthesis(nn.Module):
         """Render latent codes.
 
         Args:
-            ws: (B, num_ws, w_dim) codes: layer k takes row k, the RGB of resolution 4 * 2**j row 2j + 1.
+            ws: (B, num_ws, w_dim) codes: layer k takes row k, the RGB of resolution 4 * 2**j row 2j
+                + 1.
             noise: "fixed" adds the stored noise, "fresh" new random noise, "none" no noise.
             resolution: Stop at this height and width, a power of two; the full size if not given.
 
@@ -244,7 +245,8 @@ class StyleGAN2(nn.Module):
         Args:
             ws: (B, w_dim) or (B, num_ws, w_dim) codes.
             psi: 1 leaves them alone, 0 gives the average.
-            cutoff: Only the first so many rows of (B, num_ws, w_dim) codes; all of them if not given.
+            cutoff: Only the first so many rows of (B, num_ws, w_dim) codes; all of them if not
+                given.
         """
         drawn = self.w_avg.lerp(ws, psi)
         if cutoff is None or ws.ndim == 2:
@@ -264,7 +266,7 @@ class StyleGAN2(nn.Module):
 
     @torch.no_grad()
     def estimate_w_avg(self, samples: int = 10_000, seed: int = 0) -> Tensor:
-        """The mean of the mapping network's output over seeded normal (and class) draws: (w_dim,)."""
+        """The mean of the mapping network over seeded normal (and class) draws: (w_dim,)."""
         random = torch.Generator().manual_seed(seed)
         z = torch.randn(samples, self.config.z_dim, generator=random)
         labels = None

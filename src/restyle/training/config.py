@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+
+def as_record(config: Any) -> dict[str, Any]:
+    """The fields of a configuration as JSON keeps them: paths as text, tuples as lists."""
+    return json.loads(json.dumps(asdict(config), default=str))
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,8 @@ class EncoderTraining:
         generator: Folder, bundled name or checkpoint file of the generator to invert.
         out: The run folder; repeating the command resumes it.
         data: "portraits", or a folder of images.
-        preset: The encoder's size: portraits.
+        preset: The encoder's size: portraits or portraits-128.
+        domain: What the images show: portraits, toon, faces, cars, churches, horses, wild animals.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
         warmup_images: Samples of the generator, with known codes, to train on before.
@@ -153,6 +161,7 @@ class EncoderTraining:
     out: Path = Path("runs/encoder")
     data: str = "portraits"
     preset: str = "portraits"
+    domain: str = "portraits"
     style: str = "photo"
     images: int = 60_000
     warmup_images: int = 60_000

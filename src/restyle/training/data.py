@@ -1,13 +1,13 @@
 """What is trained on: the drawn portraits, or any folder of images, as one kind of source.
 
-A training counts the images that it has seen. `Order` turns the count into indices, so that a resumed run goes
-on where it was, and several processes share one pass over the data.
+A training counts the images that it has seen. `draw` turns the count into indices, so that a
+resumed run goes on where it was, and several processes share one pass over the data.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 
 from restyle.images import ImageError, list_images, read_image, to_tensor, to_uint8
+
+HELD_OUT = 20  # one file in so many of a folder is for validation
+ENDLESS = 10_000_000  # a source of this length is never seen twice, and needs no shuffling
 
 
 class Source(Protocol):
@@ -37,17 +40,21 @@ class Folder:
         broken: What was wrong with each file that could not be read so far.
     """
 
-    def __init__(self, folder: str | Path, size: int | tuple[int, int]):
+    def __init__(self, folder: str | Path, size: int | tuple[int, int], split: str = "all"):
         """List the files.
 
         Args:
             folder: Where the images are.
             size: What they are resized to: (height, width) or both at once.
+            split: "val" for one file in twenty, "train" for the others, or "all".
 
         Raises:
             ImageError: If there are none.
         """
-        self.files = [file.path for file in list_images(folder)]
+        files = [file.path for file in list_images(folder)]
+        held_out = files[::HELD_OUT]
+        splits = {"all": files, "val": held_out, "train": sorted(set(files) - set(held_out))}
+        self.files = splits[split] or files
         self.size = (size, size) if isinstance(size, int) else size
         self.broken: dict[Path, str] = {}
 
@@ -78,20 +85,29 @@ class Folder:
         )
 
 
-def open_source(data: str, size: int, style: str = "photo", split: str = "train") -> Source:
+def open_source(
+    data: str, size: int | tuple[int, int], style: str = "photo", split: str = "all"
+) -> Source:
     """Open what a training's `data` names: "portraits", or a folder of images.
 
     Args:
         data: The name or the path.
         size: Height and width that the images shall have.
         style: How portraits are drawn.
-        split: Which portraits.
-    """
-    if data == "portraits":
-        from restyle.portraits.dataset import Portraits
+        split: "train", "val" or "all"; all of the portraits are those for training.
 
-        return Portraits(split=split, size=size, style=style)
-    return Folder(data, size)
+    Raises:
+        ValueError: If portraits are asked for in a shape that is not square.
+        ImageError: If a folder has no images.
+    """
+    if data != "portraits":
+        return Folder(data, size, split)
+    from restyle.portraits import Portraits
+
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width:
+        raise ValueError(f"size: portraits are square, found {height} x {width}")
+    return Portraits(split="train" if split == "all" else split, size=height, style=style)
 
 
 def draw(source: Source, position: int, count: int, seed: int = 0, flip: bool = False) -> Tensor:
@@ -108,18 +124,23 @@ def draw(source: Source, position: int, count: int, seed: int = 0, flip: bool = 
         (count, 3, H, W) in [-1, 1].
     """
     positions = np.arange(position, position + count)
-    if len(source) >= 10_000_000:  # a source that is never seen twice needs no shuffling
-        indices = positions % len(source)
-    else:
-        orders = {e: _shuffled(len(source), seed, e) for e in set(positions // len(source))}
-        indices = [orders[at // len(source)][at % len(source)] for at in positions]
-    images = torch.from_numpy(source.images([int(index) for index in indices]))
-    images = images.permute(0, 3, 1, 2).float() / 127.5 - 1
+    indices = positions % len(source)
+    if len(source) < ENDLESS:
+        passes = positions // len(source)
+        orders = {int(p): _shuffled(len(source), seed, int(p)) for p in set(passes)}
+        indices = [orders[int(p)][at] for p, at in zip(passes, indices, strict=True)]
+    images = load(source, indices)
     if flip:
-        mirrored = np.random.default_rng((seed, position)).random(count) < 0.5
+        mirrored = torch.from_numpy(np.random.default_rng((seed, position)).random(count) < 0.5)
         images[mirrored] = images[mirrored].flip(3)
     return images
 
 
+def load(source: Source, indices: Iterable[int]) -> Tensor:
+    """Images by index: (N, 3, H, W) in [-1, 1]."""
+    images = torch.from_numpy(source.images([int(index) for index in indices]))
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 def _shuffled(length: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng((seed, int(epoch))).permutation(length)
+    return np.random.default_rng((seed, epoch)).permutation(length)

@@ -1,8 +1,8 @@
 """Training a StyleGAN2 generator against a discriminator.
 
-Non-saturating loss with lazy R1 (Karras et al. 2020, sections 2.1 and 3.1), style mixing, optional path length
-regularisation (section 3.2), and an average of the weights. The discriminator's and the generator's turn of one
-step share their generated images, which saves one synthesis in three.
+Non-saturating loss with lazy R1 (Karras et al. 2020, sections 2.1 and 3.1), style mixing, optional
+path length regularisation (section 3.2), and an average of the weights. The discriminator's and the
+generator's turn of one step share their generated images, which saves one synthesis in three.
 """
 
 from __future__ import annotations
@@ -219,9 +219,9 @@ def _overlay(network: nn.Module, tensors: dict[str, Tensor], source: str) -> Non
 def train_generator(config: GeneratorTraining) -> None:
     """Train a generator, or go on with a training that was stopped.
 
-    The run folder gets, beside what every run has, `samples/` (a grid at each checkpoint), `snapshots/` (half
-    precision generators at regular counts) and, at the end and at each checkpoint, `generator/`: the averaged
-    network as a native checkpoint.
+    The run folder gets, beside what every run has, `samples/` (a grid at each checkpoint),
+    `snapshots/` (half precision generators at regular counts) and, at the end and at each
+    checkpoint, `generator/`: the averaged network as a native checkpoint.
 
     Raises:
         ValueError: If the batch cannot be shared by the processes, or the data do not fit.
@@ -268,7 +268,7 @@ def train_generator(config: GeneratorTraining) -> None:
 
 
 def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
-    """Write the averaged generator, with its average code, as a half precision native checkpoint."""
+    """Write the averaged generator, with its average code, as a half precision checkpoint."""
     generator = trainer.ema.model
     generator.w_avg.copy_(generator.estimate_w_avg())
     config = {

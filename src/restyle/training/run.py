@@ -18,7 +18,6 @@ resumed by repeating the command that started it. Progress is counted in images,
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import os
@@ -37,6 +36,7 @@ from torch import Tensor
 
 from restyle.checkpoints import CheckpointError
 from restyle.files import append_jsonl, atomic_write, read_jsonl, write_json
+from restyle.training.config import as_record
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state
 
@@ -140,7 +140,7 @@ class Run:
 
     def _write_config(self) -> None:
         path = self.folder / "config.json"
-        config = json.loads(json.dumps(dataclasses.asdict(self.config), default=str))
+        config = as_record(self.config)
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
             for name in [*config, *(name for name in found if name not in config)]:
