@@ -12,13 +12,13 @@ class Domain:
     Attributes:
         name: What the images show.
         input_size: Height and width that targets are resized to for the encoder, in pixels.
-        crop: The first row of a render that belongs to the picture and the row after the last one,
-            where the generator's square render has empty bars; None for all of it.
+        crop: Where the rows that belong to the picture begin and end, as shares of a render's
+            height, when the generator's square render has empty bars; None for all of it.
     """
 
     name: str
     input_size: tuple[int, int] = (256, 256)
-    crop: tuple[int, int] | None = None
+    crop: tuple[float, float] | None = None
 
     def __post_init__(self):
         """Accept lists, as JSON has no tuples."""
@@ -27,24 +27,15 @@ class Domain:
             object.__setattr__(self, "crop", tuple(self.crop))
 
     def crop_render(self, image: Tensor) -> Tensor:
-        """The part of a render (B, 3, H, W) that belongs to the picture, (B, 3, rows, W).
-
-        Raises:
-            ValueError: The image has not as many rows as the crop needs.
-        """
+        """The part of a render (B, 3, H, W) that belongs to the picture, (B, 3, rows, W)."""
         if self.crop is None:
             return image
-        top, bottom = self.crop
-        if image.shape[-2] < bottom:
-            raise ValueError(
-                f"domain '{self.name}': expected renders of at least {bottom} rows, "
-                f"found {image.shape[-2]}"
-            )
+        top, bottom = (round(share * image.shape[-2]) for share in self.crop)
         return image[..., top:bottom, :]
 
 
 FACES = Domain("faces")
-CARS = Domain("cars", input_size=(192, 256), crop=(64, 448))
+CARS = Domain("cars", input_size=(192, 256), crop=(1 / 8, 7 / 8))
 CHURCHES = Domain("churches")
 HORSES = Domain("horses")
 WILD = Domain("wild animals")

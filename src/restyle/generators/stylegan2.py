@@ -32,6 +32,8 @@ class StyleGAN2Config:
             px, then halved with every doubling).
         mapping_layers: Depth of the mapping network.
         label_dim: Number of classes of a conditional mapping network, 0 for none.
+        clamp: Largest magnitude of a layer's output; None for no limit. NVIDIA's networks that were
+            trained in half precision have one.
     """
 
     size: int
@@ -40,6 +42,7 @@ class StyleGAN2Config:
     channels: tuple[int, ...] = ()
     mapping_layers: int = 8
     label_dim: int = 0
+    clamp: float | None = None
 
     def __post_init__(self):
         """Check the size and fill in the official channels."""
@@ -103,6 +106,11 @@ class ModulatedConv(nn.Module):
         self.style = EqualLinear(w_dim, in_channels, bias_init=1.0)
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.scale = 1 / math.sqrt(in_channels * kernel * kernel)
+        self.clamp: float | None = None
+
+    def limited(self, x: Tensor) -> Tensor:
+        """The output, no larger than the limit that the network was trained with, if any."""
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
     def demodulation(self, style: Tensor) -> Tensor:
         """What gives output channels unit variance: (B, in) styles to (B, out), float32."""
@@ -139,7 +147,7 @@ class StyledLayer(ModulatedConv):
         if noise != "none":
             field = self.noise if noise == "fixed" else torch.randn_like(x[:, :1])
             x = x + (field * (self.noise_strength * GAIN)).to(x.dtype)
-        return F.leaky_relu(x, SLOPE, inplace=True)
+        return self.limited(F.leaky_relu(x, SLOPE, inplace=True))
 
 
 class ToRGB(ModulatedConv):
@@ -152,7 +160,7 @@ class ToRGB(ModulatedConv):
         """Map (B, in, H, W) features and (B, w_dim) codes to (B, 3, H, W)."""
         style = self.style(w)[:, :, None, None].to(x.dtype)
         rgb = F.conv2d(x * style, self.weight * self.scale)
-        return rgb + self.bias[None, :, None, None].to(rgb.dtype)
+        return self.limited(rgb + self.bias[None, :, None, None].to(rgb.dtype))
 
 
 class Synthesis(nn.Module):
@@ -176,6 +184,8 @@ class Synthesis(nn.Module):
             layers.append(StyledLayer(width, width, w_dim, resolution, up=False))
         self.layers = nn.ModuleList(layers)
         self.to_rgbs = nn.ModuleList(ToRGB(width, w_dim) for width in channels)
+        for layer in (*layers, *self.to_rgbs):
+            layer.clamp = config.clamp
 
     def forward(self, ws: Tensor, noise: Noise = "fixed", resolution: int | None = None) -> Tensor:
         """Render latent codes.

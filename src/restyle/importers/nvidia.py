@@ -123,6 +123,7 @@ def take_generator(weights: Weights, settings: Mapping[str, Any]) -> StyleGAN2:
         "channels": tuple(min(base // resolution, most) for resolution in resolutions),
         "mapping_layers": int(mapping["num_layers"]),
         "label_dim": int(top["c_dim"]),
+        "clamp": synthesis["conv_clamp"],
     }
     tensors = {"w_avg": weights.take("mapping.w_avg")}
     layers = {f"fc{i}": f"layers.{i}" for i in range(config["mapping_layers"])}
@@ -307,7 +308,7 @@ def _tensor(record: Any, source: str) -> Tensor:
         raise CheckpointError(f"{source}: expected a tensor, found {type(record).__name__}")
     try:
         values = torch.load(io.BytesIO(storage), map_location="cpu", weights_only=True)
-        flat = torch.empty(0, dtype=values.dtype).set_(values.untyped())
+        flat = torch.empty(0, dtype=values.dtype).set_(values)
         size, stride = [int(n) for n in record.size], [int(n) for n in record.stride]
         if torch.Size(size).numel() > len(flat):
             raise ValueError(f"a view of {size} in a storage of {len(flat)}")
