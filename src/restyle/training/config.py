@@ -32,6 +32,7 @@ class GeneratorTraining:
         r1_gamma: Weight of the R1 penalty.
         r1_interval: Steps from one R1 penalty to the next.
         path_length_weight: Weight of the path length regularisation; 0 switches it off.
+        noise: Give the layers noise inputs. Drawings have no random detail for them to explain.
         flip: Mirror half of the images of a folder.
         ema_images: Half-life of the averaged generator, in images.
         grow_from: Run folder of a generator of half the size to grow from.
@@ -58,6 +59,7 @@ class GeneratorTraining:
     r1_gamma: float = 1.0
     r1_interval: int = 16
     path_length_weight: float = 0.0
+    noise: bool = False
     flip: bool = False
     ema_images: float = 5_000
     grow_from: Path | None = None

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from restyle.checkpoints import CheckpointError, save_folder
 from restyle.generators.discriminator import Discriminator, DiscriminatorConfig
-from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
 from restyle.images import grid, save_image
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
@@ -49,6 +49,7 @@ class GeneratorTrainer:
         self.discriminator.to(device, memory_format=torch.channels_last)
         self.ema = Ema(self.generator, config.ema_images)
         self.path_length = torch.zeros((), device=device)
+        self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
         self.optimisers = [
             torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.0, 0.99), fused=True)
@@ -131,7 +132,7 @@ class GeneratorTrainer:
         """
         self.fade_to(images)
         with self._autocast():
-            fake = self.generator.synthesis(self.sample_ws(len(real)), "fresh")
+            fake = self.generator.synthesis(self.sample_ws(len(real)), self.noise)
         numbers = self._train_discriminator(real, fake.detach())
         numbers |= self._train_generator(fake)
         self.ema.update(self.generator, global_batch, images)
@@ -170,7 +171,7 @@ class GeneratorTrainer:
         """How unevenly images change with their codes (Karras et al. 2020, equation 4)."""
         ws = self.sample_ws(batch)
         with self._autocast():
-            images = self.generator.synthesis(ws, "fresh")
+            images = self.generator.synthesis(ws, self.noise)
         noise = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
         (gradient,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
         lengths = gradient.float().square().sum(dim=2).mean(dim=1).sqrt()
