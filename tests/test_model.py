@@ -160,7 +160,7 @@ def test_networks_are_frozen_and_the_average_is_rendered_once(model, targets, mo
 
 def test_a_domain_crops_what_is_rendered():
     generator, encoder = tiny_generator(), tiny_encoder()
-    model = ReStyle(generator, encoder, Domain("low", (SIZE, SIZE), crop=(2, 14)), "low")
+    model = ReStyle(generator, encoder, Domain("low", (SIZE, SIZE), crop=(1 / 8, 7 / 8)), "low")
     result = model.invert(torch.zeros(1, 3, SIZE, SIZE), steps=1)
     with torch.no_grad():
         full = generator.synthesis(result.ws)

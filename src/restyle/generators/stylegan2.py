@@ -183,8 +183,9 @@ class Synthesis(nn.Module):
             layers.append(StyledLayer(before, width, w_dim, resolution, up=True))
             layers.append(StyledLayer(width, width, w_dim, resolution, up=False))
         self.layers = nn.ModuleList(layers)
-        self.to_rgbs = nn.ModuleList(ToRGB(width, w_dim) for width in channels)
-        for layer in (*layers, *self.to_rgbs):
+        to_rgbs = [ToRGB(width, w_dim) for width in channels]
+        self.to_rgbs = nn.ModuleList(to_rgbs)
+        for layer in (*layers, *to_rgbs):
             layer.clamp = config.clamp
 
     def forward(self, ws: Tensor, noise: Noise = "fixed", resolution: int | None = None) -> Tensor:
