@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from restyle.public_models import PublicModel
+from restyle.public_models import PUBLIC, PublicModel, find
 
 RETRIES = 3
 TIMEOUT = 60  # seconds without a byte
@@ -28,10 +28,48 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restyle"
 
 
-def installed(name: str) -> Path | None:
-    """The native checkpoint that a pulled model became; None if it was not pulled."""
-    folder = cache_folder() / "models" / name
+def pulled(name: str) -> Path | None:
+    """What a model was pulled as: a native checkpoint, or a network's file; None if it was not."""
+    model = next((model for model in PUBLIC if model.name == name), None)
+    if model is None:
+        return None
+    if model.kind == "network":
+        path = _download_path(model)
+        return path if path.is_file() else None
+    folder = _folder(model)
     return folder if (folder / "config.json").is_file() else None
+
+
+def pull(name: str, quiet: bool = False) -> Path:
+    """Download a public model, check it and import it; what is there already is left alone.
+
+    Args:
+        name: Of a public model.
+        quiet: No progress bar.
+
+    Returns:
+        The folder of the native checkpoint, or the file of a network that is used as it is.
+
+    Raises:
+        ValueError: There is no such model.
+        DownloadError: It could not be downloaded, or is not what was published.
+        CheckpointError: It could be downloaded, but not read; the download is kept.
+        ImportError: The extra is not installed.
+    """
+    model = find(name)
+    there = pulled(name)
+    if there:
+        return there
+    path = fetch(model, quiet)
+    if model.kind == "network":
+        return path
+    from restyle.importers import convert  # needs torch
+
+    folder = _folder(model)
+    card = {"source": model.file, "published_at": list(model.sources), "licence": model.licence}
+    convert(path, folder, model.name, card)
+    path.unlink()
+    return folder
 
 
 def fetch(model: PublicModel, quiet: bool = False) -> Path:
@@ -48,7 +86,7 @@ def fetch(model: PublicModel, quiet: bool = False) -> Path:
         DownloadError: No source could deliver it.
         ImportError: The extra is not installed.
     """
-    path = cache_folder() / "downloads" / model.name / model.file
+    path = _download_path(model)
     if path.exists():
         _check(path, model)
         return path
@@ -62,6 +100,14 @@ def fetch(model: PublicModel, quiet: bool = False) -> Path:
         except DownloadError as error:
             failures.append(f"{source}: {error}")
     raise DownloadError(f"{model.name} could not be downloaded; " + "; ".join(failures))
+
+
+def _folder(model: PublicModel) -> Path:
+    return cache_folder() / "models" / model.name
+
+
+def _download_path(model: PublicModel) -> Path:
+    return cache_folder() / "downloads" / model.name / model.file
 
 
 def _from(source: str) -> Callable[[str, Path, bool], None]:

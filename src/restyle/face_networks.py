@@ -111,5 +111,5 @@ def ir_101(
     trunk = Trunk("ir_se", 3, widths, units)
     for unit in trunk.modules():
         if isinstance(unit, IRSEUnit):
-            unit.gate = nn.Identity()
+            unit.register_module("gate", nn.Identity())
     return ArcFace(trunk, dimensions)

@@ -13,6 +13,7 @@ from restyle.checkpoints import (
     without_prefix,
 )
 from restyle.devices import resolve_device, resolve_dtype
+from restyle.downloads import pulled
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.model import KIND, ReStyle
 from restyle.portraits.features import KIND as FEATURES
@@ -29,16 +30,18 @@ def bundled() -> list[str]:
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
-    """Find the native checkpoint of a bundled name, or of a folder.
+    """Find the native checkpoint of a bundled name, of a pulled public model, or of a folder.
 
     Raises:
         ValueError: There is no such model.
     """
     path = WEIGHTS / name if str(name) in bundled() else Path(name)
+    path = path if path.is_dir() else pulled(str(name)) or path
     if not path.is_dir():
         known = ", ".join(bundled()) or "none"
         raise ValueError(
-            f"unknown model '{name}': expected a bundled one ({known}), a checkpoint folder or file"
+            f"unknown model '{name}': expected a bundled one ({known}), a checkpoint folder or "
+            "file, or a public model that was pulled (restyle models pull)"
         )
     return path
 
@@ -51,8 +54,9 @@ def load(
     """Load a model, ready to invert.
 
     Args:
-        name: A bundled model's name, a folder that `ReStyle.save_pretrained` wrote, or a checkpoint
-            file of another project (`restyle.importers` knows which). No code in it is run.
+        name: The name of a bundled or pulled model, a folder that `ReStyle.save_pretrained` wrote,
+            or a checkpoint file of another project (`restyle.importers` knows which). No code in it
+            is run.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device.
         dtype: float32, bfloat16 or float16 (mixed precision).
 

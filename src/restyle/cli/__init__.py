@@ -76,6 +76,7 @@ def invert(
     dtype: Dtype = "float32",
     out: Path = Path("results"),
     overwrite: Flag = False,
+    align: Flag = False,
 ) -> int:
     """Find the latent codes of images, step by step.
 
@@ -94,10 +95,14 @@ def invert(
         dtype: Precision; below float32 by automatic mixed precision.
         out: The folder of the results.
         overwrite: Do again what is done already.
+        align: Cut out the largest face of each input first, as `restyle align` does; the crops are
+            kept in OUT/aligned. An input without a face fails.
     """
     from restyle.cli.inversion import invert_files
 
-    summary = invert_files(inputs, model, steps, batch_size, device, dtype, out, overwrite)
+    if align:
+        _show_licences()
+    summary = invert_files(inputs, model, steps, batch_size, device, dtype, out, overwrite, align)
     print(
         f"{summary.done} inverted, {summary.failed} failed, {summary.skipped} done before; "
         f"results in {out}"
@@ -105,12 +110,46 @@ def invert(
     return FAILED if summary.failed else 0
 
 
+@app.command(name="align")
+def align_faces(
+    *inputs: Annotated[Path, Parameter(required=True)],
+    out: Path,
+    size: Annotated[int, Parameter(validator=Number(gte=16, lte=4096))] = 256,
+    face: Count | Literal["largest", "all"] = "largest",
+    overwrite: Flag = False,
+) -> int:
+    """Cut faces out of photographs, upright and framed as generators of faces know them.
+
+    Writes OUT/aligned/NAME.png (with several faces NAME.face2.png and so on for the others), and
+    keeps a list of inputs, faces and failures (OUT/manifest.jsonl). A photograph without a face is
+    reported and costs only itself. Needs the extra `restyle[faces]`.
+
+    Args:
+        inputs: Images, and folders that are searched for images with all that is below them.
+        out: The folder of the results.
+        size: Height and width of the crops in pixels.
+        face: Which face of a photograph: the largest, all of them, or a number, where 1 is the
+            largest.
+        overwrite: Do again what is done already.
+    """
+    from restyle.cli.align import align_files
+
+    _show_licences()
+    which = {"largest": 1, "all": None}.get(face, face) if isinstance(face, str) else face
+    summary = align_files(inputs, out, size, which, overwrite)
+    print(
+        f"{summary.done} aligned, {summary.failed} failed, {summary.skipped} done before; "
+        f"results in {out}"
+    )
+    return FAILED if summary.failed else 0
+
+
 @models.command(name="list")
 def list_models() -> None:
-    """List the models that come with the package."""
-    from restyle.cli.models import table
+    """List the models that come with the package, and those that can be downloaded."""
+    from restyle.cli.models import public_table, table
 
-    print(table())
+    print(f"Bundled\n\n{table()}\n\nPublic (restyle models pull NAME)\n\n{public_table()}")
 
 
 @models.command
@@ -123,6 +162,35 @@ def info(model: str) -> None:
     from restyle.cli.models import description
 
     print(description(model))
+
+
+@models.command
+def pull(name: str) -> None:
+    """Download a public model, check it and import it; it can then be used by its name.
+
+    An interrupted download goes on where it stopped. Needs the extra `restyle[hub]`.
+
+    Args:
+        name: As `restyle models list` shows it.
+    """
+    from restyle.downloads import pull as pull_model
+    from restyle.public_models import find
+
+    print(f"{name}: licence {find(name).licence}")
+    print(f"{name} is in {pull_model(name)}")
+
+
+@models.command(name="import")
+def import_model(file: Path, *, out: Path) -> None:
+    """Turn another project's checkpoint into a native one. No code in it is run.
+
+    Args:
+        file: A model of ReStyle, pSp or e4e, or a StyleGAN2 generator.
+        out: The folder of the native checkpoint.
+    """
+    from restyle.importers import convert
+
+    print(f"{file} holds a {type(convert(file, out)).__name__}, which is now in {out}")
 
 
 @portraits.command
@@ -155,6 +223,13 @@ def render(
 
     render_folder(out, count, style, split, size, start, parquet)
     print(f"{count} portraits in {out}")
+
+
+def _show_licences() -> None:
+    from restyle.faces import LICENCES
+
+    for name, licence in LICENCES.items():
+        print(f"using {name}: {licence}", file=sys.stderr)
 
 
 def _complain(error: BaseException | str, code: int) -> int:

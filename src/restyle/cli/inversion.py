@@ -1,16 +1,13 @@
 """`restyle invert`: images in, reconstructions, step strips and latent codes out.
 
-The results of an input lie in three folders below the output folder, under one name:
-`reconstructions`, `steps` and `latents`. `manifest.jsonl` says what became of each input; of
-several lines about one input the last one holds.
+The results of an input lie in folders below the output folder, under one name: `reconstructions`,
+`steps`, `latents`, and `aligned` where faces were cut out first. `manifest.jsonl` says what became
+of each input.
 """
 
 import os
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle import registry
-from restyle.files import append_jsonl, atomic_write, read_jsonl, sha256
-from restyle.images import ImageError, ImageFile, list_images, save_image, strip
-from restyle.model import InversionResult, ReStyle
+from restyle.cli.align import FOUND_WITH, align_file, describe, save_crops
+from restyle.cli.ledger import Item, Ledger, Summary, find_inputs, pending
+from restyle.faces import AlignedFace
+from restyle.files import atomic_write
+from restyle.images import save_image, strip
+from restyle.model import InversionResult
 from restyle.targets import resized, to_target
 
-MANIFEST = "manifest.jsonl"
+FOLDERS = ("reconstructions", "steps", "aligned")
 
 
 def invert_files(
@@ -38,6 +38,7 @@ def invert_files(
     dtype: str,
     out: Path,
     overwrite: bool = False,
+    align: bool = False,
 ) -> Summary:
     """Invert image files; one that cannot be read costs only itself.
 
@@ -50,6 +51,7 @@ def invert_files(
         dtype: The precision.
         out: The folder of the results. It may lie in a folder that is searched, or be one.
         overwrite: Do again what is done.
+        align: Find the largest face of each input and invert its crop.
 
     Returns:
         The counts.
@@ -59,7 +61,7 @@ def invert_files(
         ValueError: There is no such model or device, or it cannot take so many steps.
         OSError: A result cannot be written.
     """
-    files = _inputs(inputs, out)
+    files = find_inputs(inputs, out, FOLDERS)
     model = registry.load(model_name, device, dtype)
     steps = model.checked_steps(steps)
     settings = {
@@ -67,20 +69,26 @@ def invert_files(
         "model_sha256": model.weights_hash(),
         "steps": steps,
         "dtype": str(model.dtype).removeprefix("torch."),
+        "faces_found_with": FOUND_WITH if align else None,
     }
     out.mkdir(parents=True, exist_ok=True)
     ledger, summary = Ledger(out, settings), Summary()
+
+    def prepare(path: Path) -> tuple[Tensor, list[AlignedFace]]:
+        faces = align_file(path) if align else []
+        return to_target(faces[0].crop if faces else path, model.domain.input_size), faces
+
     with tqdm(total=len(files), unit="image", disable=None) as progress:
-        readable = _readable(files, model, ledger, overwrite, summary, progress)
-        while batch := list(islice(readable, batch_size)):
-            items, targets = zip(*batch, strict=True)
+        todo = pending(files, ledger, overwrite, summary, progress, prepare)
+        while batch := list(islice(todo, batch_size)):
             started = time.perf_counter()
-            result = model.invert(torch.stack(targets), steps, batch_size)
+            targets = torch.stack([target for _, (target, _) in batch])
+            result = model.invert(targets, steps, batch_size)
             seconds = (time.perf_counter() - started) / len(batch)
-            for item, one in zip(items, result.split(), strict=True):
-                outputs = save_result(one, item, out, settings)
+            for (item, (_, faces)), one in zip(batch, result.split(), strict=True):
+                outputs = save_result(one, item, out, settings) | save_crops(faces, item, out)
                 facts = {"sha256": item.sha256, "outputs": outputs, "seconds": round(seconds, 4)}
-                ledger.add(item.file, item.name, "done", **facts)
+                ledger.add(item.file, item.name, "done", **facts, faces=describe(faces))
                 summary.done += 1
                 progress.update()
     return summary
@@ -111,41 +119,3 @@ def save_result(
     with atomic_write(out / outputs["latents"]) as temporary:
         temporary.write_bytes(save({"ws": ws}, metadata))
     return outputs
-
-
-def _inputs(paths: Sequence[Path], out: Path) -> list[ImageFile]:
-    """The images to invert: no results of an earlier call, unless they are named themselves."""
-    named = {os.path.abspath(path) for path in paths}
-    results = [Path(os.path.abspath(out / folder)) for folder in ("reconstructions", "steps")]
-    files = []
-    for file in list_images(paths):
-        path = Path(os.path.abspath(file.path))
-        if str(path) in named or not any(path.is_relative_to(folder) for folder in results):
-            files.append(file)
-    if not files:
-        raise ImageError(paths[0], "images", "only the results of an earlier inversion")
-    return files
-
-
-def _readable(
-    files: Sequence[ImageFile],
-    model: ReStyle,
-    ledger: Ledger,
-    overwrite: bool,
-    summary: Summary,
-    progress: tqdm,
-) -> Iterator[tuple[Item, Tensor]]:
-    """The inputs that are still to be done, with their targets; failures are told and recorded."""
-    for file in files:
-        name = ledger.name(file)
-        try:
-            item = Item(file.path, name, _hash(file.path))
-            if overwrite or not ledger.is_done(item):
-                yield item, to_target(file.path, model.domain.input_size)
-                continue
-            summary.skipped += 1
-        except ImageError as error:
-            tqdm.write(f"restyle: {error}", file=sys.stderr)
-            ledger.add(file.path, name, "failed", error=str(error))
-            summary.failed += 1
-        progress.update()

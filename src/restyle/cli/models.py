@@ -1,10 +1,12 @@
 """`restyle models`: what there is, and what a model is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from restyle import registry
 from restyle.checkpoints import WEIGHTS, load_config
+from restyle.downloads import pulled
+from restyle.public_models import PUBLIC
 
 
 def table() -> str:
@@ -18,9 +20,17 @@ def table() -> str:
         megabytes = (folder / WEIGHTS).stat().st_size / 1e6
         image, seen = f"{size} x {size}", f"{height} x {width}"
         rows.append((name, config["domain"]["name"], image, seen, f"{megabytes:.1f} MB"))
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    return _columns(rows)
+
+
+def public_table() -> str:
+    """The known public models, a line each: what, size, licence, needs, whether it is here."""
+    rows = [("name", "what", "size", "licence", "needs", "pulled")]
+    for model in PUBLIC:
+        size = f"{model.size / 1e6:.0f} MB" if model.size else "?"
+        here = "yes" if pulled(model.name) else ""
+        rows.append((model.name, model.about, size, model.licence, model.needs, here))
+    return _columns(rows)
 
 
 def description(name: str) -> str:
@@ -37,6 +47,12 @@ def description(name: str) -> str:
         "card": model.card,
     }
     return "\n".join(_lines(facts))
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _parameters(network: Any) -> str:

@@ -8,16 +8,18 @@ crop = crop_face(photo, quad, size=256)
 paste_back(photo, edited, quad).save("edited.jpg")
 """
 
+from restyle.faces.aligned import AlignedFace, align_faces
 from restyle.faces.alignment import crop_face, ffhq_quad, paste_back
-from restyle.faces.detection import LICENCES, Face, NoFaceError, choose, find_faces
+from restyle.faces.detection import LICENCES, Face, NoFaceError, find_faces
 from restyle.faces.similarity import arcface_crop
 
 __all__ = [
     "LICENCES",
+    "AlignedFace",
     "Face",
     "NoFaceError",
+    "align_faces",
     "arcface_crop",
-    "choose",
     "crop_face",
     "ffhq_quad",
     "find_faces",

@@ -1,5 +1,6 @@
 """Finding faces and their 68 landmarks with dlib, which is the extra `restyle[faces]`."""
 
+import importlib
 import importlib.util
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,12 @@ _SURE = 0.3  # weaker detections are often none, and come last
 
 
 class NoFaceError(ValueError):
-    """A picture without the face that was asked for."""
+    """A picture without the face that was asked for: what was expected, what was found."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        """Describe the problem."""
+        super().__init__(f"expected {expected}, found {found}")
+        self.expected, self.found = expected, found
 
 
 @dataclass(frozen=True)
@@ -96,18 +102,18 @@ def choose(faces: list[Face], which: int | None) -> list[Face]:
         NoFaceError: There are none, or fewer.
     """
     if not faces:
-        raise NoFaceError("expected a face, found none")
+        raise NoFaceError("a face", "none")
     if which is None:
         return faces
     if not 1 <= which <= len(faces):
-        raise NoFaceError(f"expected at least {which} faces, found {len(faces)}")
+        raise NoFaceError(f"at least {which} faces", str(len(faces)))
     return [faces[which - 1]]
 
 
 @cache
 def _models() -> tuple[Any, Any, Any]:
     try:
-        import dlib  # type: ignore[import-not-found]
+        dlib = importlib.import_module("dlib")
     except ImportError as error:
         raise ImportError(_MISSING) from error
     predictor = dlib.shape_predictor(str(_predictor_file()))
