@@ -1,4 +1,4 @@
-"""StyleGAN2: shapes, noise, truncation, and that the shared convolution equals one kernel a sample."""
+"""StyleGAN2: shapes, noise, truncation; the shared convolution equals one kernel a sample."""
 
 import math
 

@@ -1,0 +1,166 @@
+"""Generator training on tiny networks: resuming, growing, penalties, and folders of images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restyle.checkpoints import CheckpointError
+from restyle.files import read_jsonl
+from restyle.registry import load_generator
+from restyle.training.config import GeneratorTraining
+from restyle.training.data import Folder, draw, open_source
+from restyle.training.generator import GeneratorTrainer, r1_penalty, train_generator
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for index in range(10):
+        pixels = random.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+def training(out: Path, data: Path, **changes) -> GeneratorTraining:
+    settings = {
+        "out": out,
+        "data": str(data),
+        "size": 16,
+        "images": 32,
+        "batch": 8,
+        "channels": (8, 8, 8),
+        "z_dim": 8,
+        "w_dim": 8,
+        "mapping_layers": 2,
+        "precision": "float32",
+        "snapshot_images": 16,
+        "device": "cpu",
+        "noise": True,
+        "path_length_weight": 2.0,
+    }
+    return GeneratorTraining(**{**settings, **changes})
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_generator(folder).state_dict()
+
+
+def test_training_writes_what_a_user_looks_for(tmp_path, pictures):
+    train_generator(training(tmp_path / "run", pictures))
+    run = tmp_path / "run"
+    assert load_generator(run / "generator").config.size == 16
+    assert load_generator(run / "snapshots" / "00000016").num_ws == 6
+    assert (run / "samples" / "00000032.png").exists()
+    (line,) = read_jsonl(run / "stats.jsonl")
+    assert line["images"] == 32
+    assert {"loss_d", "loss_g", "r1", "path_length", "images_per_second"} <= set(line)
+
+
+def test_a_resumed_training_equals_one_in_one_go(tmp_path, pictures):
+    train_generator(training(tmp_path / "whole", pictures))
+    train_generator(training(tmp_path / "halves", pictures, images=16))
+    train_generator(training(tmp_path / "halves", pictures, images=32))
+    whole, halves = weights(tmp_path / "whole/generator"), weights(tmp_path / "halves/generator")
+    for name, value in whole.items():
+        torch.testing.assert_close(halves[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_a_grown_generator_starts_as_the_smaller_one_enlarged(tmp_path, pictures):
+    small = training(tmp_path / "small", pictures)
+    train_generator(small)
+    large = training(
+        tmp_path / "large", pictures, size=32, channels=(8, 8, 8, 6), grow_from=small.out
+    )
+    before = GeneratorTrainer(small, torch.device("cpu"))
+    state = torch.load(small.out / "checkpoint.pt", weights_only=True)["state"]
+    before.load_state_dict(state)
+    after = GeneratorTrainer(large, torch.device("cpu"))
+    after.grow_from(state)
+    after.fade_to(0)
+    z = torch.randn(2, 8)
+    with torch.no_grad():
+        little = before.ema.model(z)
+        grown = after.ema.model.synthesis
+        ws = after.ema.model.broadcast(after.ema.model.mapping(z))
+        torch.testing.assert_close(grown(ws, resolution=16), little)
+        images = torch.randn(4, 3, 16, 16)
+        doubled = images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        # With nothing faded in, only the coarse path scores: near the smaller network's score.
+        scores = after.discriminator(doubled), before.discriminator(images)
+    assert scores[0].shape == scores[1].shape
+    after.fade_to(large.fade_images)
+    assert after.discriminator.fade == grown.fade == 1.0
+    train_generator(large)
+    assert load_generator(large.out / "generator").config.size == 32
+
+
+def test_growing_from_other_widths_is_refused(tmp_path, pictures):
+    small = training(tmp_path / "small", pictures, images=8)
+    train_generator(small)
+    other = training(tmp_path / "o", pictures, size=32, channels=(6, 6, 6, 6), grow_from=small.out)
+    with pytest.raises(CheckpointError, match="smaller generator"):
+        train_generator(other)
+
+
+def test_the_r1_penalty_of_a_linear_score_is_its_squared_slope():
+    class Slope(torch.nn.Module):
+        def forward(self, images):
+            return 3 * images.sum(dim=(1, 2, 3))
+
+    penalty = r1_penalty(
+        Slope(), torch.randn(2, 3, 4, 4), lambda: torch.autocast("cpu", enabled=False)
+    )
+    assert penalty.item() == pytest.approx(9 * 48)
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monkeypatch):
+    from restyle.training import generator
+
+    class ThreeProcesses(generator.Run):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.processes = 3
+
+    monkeypatch.setattr(generator, "Run", ThreeProcesses)
+    with pytest.raises(ValueError, match="multiple of the 3 processes, found 8"):
+        train_generator(training(tmp_path / "run", pictures))
+
+
+def test_a_pass_over_a_folder_shows_every_image_once(pictures):
+    source = Folder(pictures, 16)
+    first, second = draw(source, 0, 10), draw(source, 10, 10)
+    assert first.shape == (10, 3, 16, 16)
+
+    def keys(images):
+        return sorted(image.sum().item() for image in images)
+
+    assert keys(first) == keys(second) == keys(draw(source, 0, 10, seed=5))
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(torch.cat([draw(source, 0, 4), draw(source, 4, 6)]), first)
+
+
+def test_broken_files_are_skipped_and_listed(tmp_path, pictures):
+    for path in pictures.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    source = Folder(tmp_path, 16)
+    with pytest.warns(UserWarning, match=r"3\.png"):
+        images = source.images(range(10))
+    assert images.shape == (10, 16, 16, 3)
+    assert list(source.broken) == [tmp_path / "3.png"]
+    np.testing.assert_array_equal(images[3], images[4])
+
+
+def test_validation_images_of_a_folder_are_not_trained_on(pictures):
+    train, val = Folder(pictures, 16, "train"), Folder(pictures, 16, "val")
+    assert not set(train.files) & set(val.files)
+    assert len(train) + len(val) == 10
+
+
+def test_portraits_are_square():
+    with pytest.raises(ValueError, match="32 x 64"):
+        open_source("portraits", (32, 64))
