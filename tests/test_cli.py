@@ -419,6 +419,17 @@ def test_impossible_portraits_are_refused(run, tmp_path, arguments, words):
     assert result.code == 2 and words in result.err
 
 
+def test_a_missing_renderer_is_one_line(tmp_path):
+    code = "import sys; sys.modules['skia'] = None; from restyle.cli import main; main()"
+    arguments = ["portraits", "render", "--out", str(tmp_path / "out"), "--count", "1"]
+    process = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+    )
+    assert process.returncode == 1 and not (tmp_path / "out").exists()
+    [line] = process.stderr.splitlines()
+    assert line.startswith("restyle: ") and "skia" in line and "restyle[portraits]" in line
+
+
 # Training
 
 

@@ -39,6 +39,7 @@ def render_folder(
             f"expected at most {len(people):,} portraits of split '{split}', "
             f"found start + count = {start + count:,}"
         )
+    people.images([start])  # where the renderer is missing, this says so before anything is written
     _same_kind(out, {"style": style, "split": split, "size": size})
     there = {row["number"] for row in read_jsonl(out / METADATA) if (out / row["file"]).exists()}
     for number in tqdm(range(start, start + count), unit="image", disable=None):
