@@ -52,7 +52,7 @@ class EqualLinear(nn.Module):
 
 
 class EqualConv2d(nn.Module):
-    """A convolution with an equalised learning rate, after a halving [1, 3, 3, 1] filter if `down`."""
+    """A convolution with an equalised learning rate, after a halving filter if `down`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class EqualConv2d(nn.Module):
         self.padding = 0 if down else kernel // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, in_channels, H, W) to (B, out_channels, H, W), half as high and wide if `down`."""
+        """Map (B, in_channels, H, W) to (B, out_channels, H, W), half the size if `down`."""
         if self.down:
             x = blur(x, padding=self.weight.shape[-1] // 2 + 1)
         return F.conv2d(

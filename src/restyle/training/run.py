@@ -111,8 +111,6 @@ class Run:
         self._board: Any = None
         self._bar: Any = None
 
-    # Opening and closing
-
     def __enter__(self) -> Run:
         """Lock the folder, compare or write `config.json`, and catch SIGINT and SIGTERM.
 
@@ -172,8 +170,6 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    # The loop
 
     @property
     def unfinished(self) -> bool:
@@ -275,8 +271,6 @@ class Run:
             raise SystemExit(INTERRUPTED)
         return True
 
-    # The checkpoint
-
     def save(self, state: Mapping[str, Any]) -> None:
         """Write `checkpoint.pt`: the state, the counters and the random states; all processes.
 
@@ -346,8 +340,6 @@ class Run:
         if len(kept) < len(records):
             with atomic_write(path) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
-
-    # Small things
 
     def _seed(self, seed: int) -> None:
         stream = np.random.SeedSequence((seed, self.rank))
