@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from restyle import downloads, registry
+from restyle import downloads, public_models, registry
 from restyle.checkpoints import CheckpointError, load_config
+from restyle.cli import main
 from restyle.downloads import DownloadError, fetch, pull
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.importers import convert
@@ -213,6 +214,7 @@ def known(site, monkeypatch):
     model = published(site, kind="generator")
     monkeypatch.setattr(downloads, "PUBLIC", (model,))
     monkeypatch.setattr(downloads, "find", lambda name: model)
+    monkeypatch.setattr(public_models, "find", lambda name: model)
     return model
 
 
@@ -243,6 +245,36 @@ def test_importing_keeps_the_numbers(tmp_path):
     torch.testing.assert_close(
         native.synthesis(native.broadcast(w)), found.synthesis(found.broadcast(w)), rtol=0, atol=0
     )
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return caught.value.code
+
+
+def test_the_commands(site, known, tmp_path, capsys):
+    site.body = generator_file()
+    assert run("models", "pull", "test") == 0
+    assert "licence none" in capsys.readouterr().out
+    (tmp_path / "generator.pt").write_bytes(site.body)
+    assert run("models", "import", tmp_path / "generator.pt", "--out", tmp_path / "native") == 0
+    assert "holds a StyleGAN2" in capsys.readouterr().out
+    assert load_config(tmp_path / "native")["kind"] == "generator"
+    (tmp_path / "page.pt").write_bytes(PAGE)
+    assert run("models", "import", tmp_path / "page.pt", "--out", tmp_path / "no") == 2
+    assert "HTML" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_the_list_shows_what_can_be_pulled_and_on_what_terms(capsys):
+    assert run("models", "list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {model.name for model in PUBLIC} <= {line.split()[0] for line in lines if line}
+    (shown,) = [line for line in lines if line.startswith("moco-v2 ")]
+    assert "CC BY-NC 4.0, non-commercial" in shown
+    assert run("models", "pull", "moco") == 2
+    assert "such as moco-v2" in capsys.readouterr().err
 
 
 def test_public_models_are_well_formed():

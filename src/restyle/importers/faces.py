@@ -152,26 +152,30 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
         raise CheckpointError(f"{source}: expected at most {_MAX_ARRAY_FILE} bytes, found more")
     try:
         with open(path, "rb") as file:
-            _skip_header(file)
+            _check_header(file)
             packed = _as_archive(file.read())
         with torch.serialization.safe_globals(_ALLOWED):
             table = torch.load(packed, weights_only=True)[()]
         tensors = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in table.items()}
     except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
         unknown = re.search(r"Unsupported (global: GLOBAL \S+|operand \d+)", str(error))
-        reason = unknown[0] if unknown else type(error).__name__
-        raise CheckpointError(
-            f"{source}: expected a table of arrays (pickle protocol 2), found {reason}"
-        ) from error
+        reason = (
+            unknown[0] if unknown else (str(error) or type(error).__name__).splitlines()[0][:200]
+        )
+        raise CheckpointError(f"{source}: expected a table of arrays, found: {reason}") from error
     return Weights(tensors, source)
 
 
-def _skip_header(file: io.BufferedReader) -> None:
+def _check_header(file: io.BufferedReader) -> None:
+    """Move to the pickle in a `.npy` file, which must be one object in the protocol of its time."""
     version = np.lib.format.read_magic(file)
     read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
     shape, _, dtype = read[version[0]](file)
     if shape != () or dtype != np.dtype(object):
-        raise ValueError(f"expected one object, found {shape} of {dtype}")
+        raise ValueError(f"an array {shape} of {dtype}")
+    start = file.peek(2)[:2]
+    if start != b"\x80\x02":
+        raise ValueError(f"{start!r} instead of a pickle of protocol 2")
 
 
 def _as_archive(pickled: bytes) -> io.BytesIO:
