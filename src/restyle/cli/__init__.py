@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from restyle import __version__
+from restyle.cli.evaluate import app as evaluate
 from restyle.cli.training import app as train
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -37,6 +38,7 @@ portraits = App(name="portraits", help="Draw portraits, the domain whose ground 
 app.command(models)
 app.command(portraits)
 app.command(train)
+app.command(evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,68 @@
+"""`restyle evaluate`: how good models are."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+
+app = App(
+    name="evaluate",
+    help="Measure how good models are. Repeating a command goes on where it was interrupted.",
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=""),
+)
+
+
+@app.command
+def generator(
+    *folders: Annotated[str, Parameter(required=True)],
+    out: Path = Path("results/generator"),
+    samples: Count = 10_000,
+    images: Count = 32,
+    iterations: Count = 300,
+    lr: float = 0.05,
+    data: str = "portraits",
+    judge: str = "portraits-judge",
+) -> None:
+    """Judge the samples of generators of portraits.
+
+    Fréchet distance, precision and recall in the judge's features against as many test portraits;
+    how often glasses, beards, hats and kinds of hair are seen, beside the truth; and the error that
+    W+ optimisation leaves on test portraits. Prints tables and writes OUT/results.json.
+
+    Args:
+        folders: Generators or models: checkpoint folders (snapshots of a training too), bundled
+            names, or other projects' files.
+        out: The folder of the results.
+        samples: How many samples, and test portraits.
+        images: Test portraits to optimise.
+        iterations: Steps of the optimisation.
+        lr: Its learning rate at its highest.
+        data: portraits or toon.
+        judge: The feature network that judges, a bundled name or a folder.
+    """
+    from restyle.evaluation.generator import GeneratorEvaluation, describe, evaluate_generators
+
+    config = GeneratorEvaluation(samples, images, iterations, lr, data, judge)
+    print(describe(evaluate_generators(list(folders), out, config)))
+
+
+@app.command
+def features(name: str = "portraits-judge", *, persons: Count = 2048) -> None:
+    """Measure a feature network on test portraits, two views of every person.
+
+    Accuracy of the classes and R2 of the continuous attributes where the picture shows them, and
+    how well it tells persons apart.
+
+    Args:
+        name: A bundled name or a folder.
+        persons: How many.
+    """
+    from restyle.portraits import Portraits
+    from restyle.registry import load_features
+    from restyle.training.features import describe, evaluate_features
+
+    network = load_features(name)
+    print(describe(evaluate_features(network, Portraits("test", network.config.size), persons)))

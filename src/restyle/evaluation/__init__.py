@@ -1,0 +1,1 @@
+"""How good models are, and what they cost: measurements that can be stopped and repeated."""

@@ -1,0 +1,297 @@
+"""How good a generator of portraits is, as the judge sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from restyle.checkpoints import load_config, weights_hash
+from restyle.evaluation.data import Targets, as_images, unseen_portraits
+from restyle.evaluation.records import Records, arrays_in_parts, claim, markdown
+from restyle.files import write_json
+from restyle.generators.stylegan2 import StyleGAN2
+from restyle.losses.pixels import l2
+from restyle.methods.optimisation import optimise_ws
+from restyle.metrics.distributions import frechet_distance, precision_recall
+from restyle.metrics.intervals import bootstrap_mean
+from restyle.portraits.attributes import (
+    SCHEMA,
+    Attributes,
+    class_names,
+    continuous_names,
+)
+from restyle.portraits.features import FeatureNetwork
+from restyle.portraits.visibility import visible
+from restyle.refine import average_estimate
+from restyle.registry import load_features, load_generator
+
+SHARED = ("hair_style", "hair_colour", "glasses", "beard", "hat")
+"""The attributes whose classes samples should have as often as the data."""
+
+PART = 500
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class GeneratorEvaluation:
+    """How a generator is evaluated.
+
+    Attributes:
+        samples: Samples, and test portraits that they are compared with.
+        images: Test portraits that are inverted by optimisation.
+        iterations: Adam's steps on each of them.
+        lr: Adam's learning rate at its highest.
+        data: "portraits" or "toon".
+        judge: The feature network that judges, a bundled name or a folder.
+        seed: Of the samples.
+    """
+
+    samples: int = 10_000
+    images: int = 32
+    iterations: int = 300
+    lr: float = 0.05
+    data: str = "portraits"
+    judge: str = "portraits-judge"
+    seed: int = 0
+
+
+def evaluate_generators(
+    folders: list[str], out: Path, config: GeneratorEvaluation
+) -> list[dict[str, Any]]:
+    """Evaluate generators against the same test portraits; what is done already is not done again.
+
+    Args:
+        folders: What `restyle.registry.load_generator` takes, each.
+        out: Keeps the judge's readings in parts, `results.json` and, for every generator, a line an
+            optimised image.
+        config: How.
+
+    Returns:
+        A record for each generator.
+
+    Raises:
+        ValueError: There is no such generator, or `out` holds another measurement.
+        CheckpointError: Weights cannot be used.
+    """
+    judge = load_features(config.judge)
+    claim(out, {"config": vars(config), "judge": weights_hash(judge.state_dict())})
+    results = [evaluate_generator(folder, judge, out, config) for folder in folders]
+    write_json(out / "results.json", results)
+    return results
+
+
+def evaluate_generator(
+    name: str, judge: FeatureNetwork, out: Path, config: GeneratorEvaluation
+) -> dict[str, Any]:
+    """Evaluate one generator; see `evaluate_generators`."""
+    generator = load_generator(name)
+    digest = weights_hash(generator.state_dict())[:16]
+    side = generator.config.size
+    real = read_portraits(judge, side, out / f"data-{side}", config)
+    fake = read_samples(generator, judge, out / digest / "samples", config)
+    precision, recall = precision_recall(real["features"], fake["features"])
+    errors = projection_errors(generator, out / digest / "projection", config)
+    return {
+        "generator": str(name),
+        "sha256": digest,
+        "size": side,
+        "images_seen": _images_seen(name),
+        "samples": config.samples,
+        "frechet": frechet_distance(real["features"], fake["features"]),
+        "frechet_of_data": _frechet_of_halves(real["features"]),
+        "precision": precision,
+        "recall": recall,
+        "projection_mse": bootstrap_mean(errors)._asdict(),
+        "shares": shares(real, fake),
+    }
+
+
+def read_portraits(
+    judge: FeatureNetwork, side: int, folder: Path, config: GeneratorEvaluation
+) -> dict[str, np.ndarray]:
+    """What the judge sees in test portraits, and the truth about them (`true_` + name)."""
+    portraits = unseen_portraits(config.data, (side, side))
+    progress = tqdm(total=config.samples, unit="image", desc="portraits", disable=None)
+
+    def part(indices: range) -> dict[str, np.ndarray]:
+        images = as_images(portraits.images(indices))
+        truth = shown_labels([portraits[i].attributes for i in indices])
+        progress.update(len(indices))
+        return judged(judge, images) | {"true_labels": truth}
+
+    with progress:
+        return arrays_in_parts(folder, config.samples, PART, part)
+
+
+def read_samples(
+    generator: StyleGAN2, judge: FeatureNetwork, folder: Path, config: GeneratorEvaluation
+) -> dict[str, np.ndarray]:
+    """What the judge sees in samples of a generator, untruncated, with its fixed noise."""
+    progress = tqdm(total=config.samples, unit="image", desc="samples", disable=None)
+
+    def part(indices: range) -> dict[str, np.ndarray]:
+        rng = torch.Generator().manual_seed(config.seed * 1_000_003 + indices.start)
+        z = torch.randn(len(indices), generator.config.z_dim, generator=rng)
+        with torch.no_grad():
+            images = torch.cat([generator(chunk) for chunk in z.split(BATCH)])
+        progress.update(len(indices))
+        return judged(judge, images)
+
+    with progress:
+        return arrays_in_parts(folder, config.samples, PART, part)
+
+
+@torch.no_grad()
+def judged(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
+    """What a feature network sees.
+
+    Args:
+        judge: The network.
+        images: (N, 3, h, w) in [-1, 1], of any size.
+
+    Returns:
+        `features` (N, F); `labels` (N, len(SHARED)), the classes' numbers as `shown_labels` gives
+        them.
+    """
+    features, people = [], []
+    for batch in images.split(BATCH):
+        features.append(judge.features(batch).numpy())
+        people += read_attributes(judge.attributes(batch))
+    return {"features": np.concatenate(features), "labels": shown_labels(people)}
+
+
+def read_attributes(seen: dict[str, Tensor]) -> list[Attributes]:
+    """Turn what `FeatureNetwork.attributes` measured into attributes, within their ranges."""
+    columns = {}
+    for name in continuous_names:
+        spec: Any = SCHEMA[name]
+        columns[name] = seen[name].clamp(spec.low, spec.high).tolist()
+    for name, names in class_names.items():
+        columns[name] = [names[i] for i in seen[name].argmax(1).tolist()]
+    rows = zip(*columns.values(), strict=True)
+    return [Attributes(**dict(zip(columns, row, strict=True))) for row in rows]
+
+
+def shown_labels(people: list[Attributes]) -> np.ndarray:
+    """The numbers of the classes that are to be seen: (N, len(SHARED)) int64, -1 for hidden ones.
+
+    Bald and very old heads hide their hair's colour.
+    """
+    rows = []
+    for person in people:
+        seen = visible(person)
+        rows.append(
+            [
+                class_names[name].index(getattr(person, name)) if seen[name] else -1
+                for name in SHARED
+            ]
+        )
+    return np.array(rows)
+
+
+def shares(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """How often each class is seen, as a share of the images that show the attribute.
+
+    Returns:
+        For each class: `truth`, the share in the data; `data`, what the judge reads in the data;
+        `samples`, what it reads in the samples; `ratio`, samples to truth.
+    """
+    rows = []
+    for column, name in enumerate(SHARED):
+        for number, label in enumerate(class_names[name]):
+            found = {
+                key: _share(labels[:, column], number)
+                for key, labels in (
+                    ("truth", real["true_labels"]),
+                    ("data", real["labels"]),
+                    ("samples", fake["labels"]),
+                )
+            }
+            ratio = found["samples"] / found["truth"] if found["truth"] else None
+            rows.append({"attribute": name, "class": label, **found, "ratio": ratio})
+    return rows
+
+
+def projection_errors(
+    generator: StyleGAN2, folder: Path, config: GeneratorEvaluation
+) -> np.ndarray:
+    """Squared error of each test portrait after W+ optimisation from the average: (images,)."""
+    side = generator.config.size
+    records = Records(folder, {"iterations": config.iterations, "lr": config.lr})
+    done = {row["image"] for row in records.rows}
+    render = partial(generator.synthesis, noise="fixed")
+    ws = generator.broadcast(generator.w_avg[None])[0]
+    targets = Targets(config.data, (side, side), config.images)
+    iterations = len(targets.names) * config.iterations
+    with tqdm(total=iterations, unit="step", desc="optimisation", disable=None) as progress:
+        progress.update(len(done) * config.iterations)
+        for names, target in targets.batches(8, done):
+            with torch.no_grad():
+                start = average_estimate(ws, render, len(target))
+            estimate = start
+            for estimate in optimise_ws(render, l2, target, start, config.iterations, config.lr):  # noqa: B007
+                progress.update(len(target))
+            errors = l2(estimate.image, target).tolist()
+            records.add(
+                {"image": name, "mse": error} for name, error in zip(names, errors, strict=True)
+            )
+    found = {row["image"]: row["mse"] for row in records.rows}
+    return np.array([found[name] for name in targets.names])
+
+
+def describe(results: list[dict[str, Any]]) -> str:
+    """The results as Markdown: a table of the generators, then the shares for each."""
+    rows = []
+    for r in results:
+        error = r["projection_mse"]
+        rows.append(
+            [
+                r["generator"],
+                "" if r["images_seen"] is None else f"{r['images_seen']:,}",
+                f"{r['frechet']:.2f}",
+                f"{r['precision']:.3f}",
+                f"{r['recall']:.3f}",
+                f"{error['mean']:.5f} [{error['low']:.5f}, {error['high']:.5f}]",
+                f"{worst_share(r['shares']):.0%}",
+            ]
+        )
+    header = ["generator", "images seen", "Fréchet distance", "precision", "recall"]
+    header += ["W+ optimisation, MSE", "largest deviation of a share"]
+    parts = [markdown(header, rows)]
+    parts.append(
+        f"Fréchet distance between two halves of the data: {results[0]['frechet_of_data']:.2f}."
+    )
+    for r in results:
+        table = [
+            [row["attribute"], row["class"]]
+            + [f"{row[key]:.3f}" for key in ("truth", "data", "samples")]
+            + ["" if row["ratio"] is None else f"{row['ratio']:.2f}"]
+            for row in r["shares"]
+        ]
+        header = ["attribute", "class", "true share", "judged in data", "judged in samples"]
+        parts.append(f"{r['generator']}\n\n" + markdown([*header, "samples / true"], table))
+    return "\n\n".join(parts)
+
+
+def worst_share(rows: list[dict[str, Any]]) -> float:
+    """The largest relative deviation of a class's share from the truth."""
+    return max(abs(row["ratio"] - 1) for row in rows if row["ratio"] is not None)
+
+
+def _share(labels: np.ndarray, number: int) -> float:
+    return float((labels == number).sum() / max(1, (labels >= 0).sum()))
+
+
+def _frechet_of_halves(features: np.ndarray) -> float:
+    return frechet_distance(features[::2], features[1::2])
+
+
+def _images_seen(name: str) -> int | None:
+    return load_config(name).get("images_seen") if Path(name).is_dir() else None

@@ -1,0 +1,110 @@
+"""What a long measurement has found so far, in a folder that a repeated command goes on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from restyle.files import append_jsonl, atomic_write, read_jsonl, write_json
+
+SETTINGS = "settings.json"
+ROWS = "rows.jsonl"
+
+
+class Records:
+    """The rows of one measurement.
+
+    Attributes:
+        folder: Where they are kept.
+        rows: All rows so far, in the order of the file.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]):
+        """Open a folder, made where missing.
+
+        Args:
+            folder: Where the rows are kept.
+            settings: What they depend on; JSON-able.
+
+        Raises:
+            ValueError: The folder holds a measurement with other settings.
+        """
+        self.folder = Path(folder)
+        claim(self.folder, settings)
+        self.rows = read_jsonl(self.folder / ROWS)
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Append rows."""
+        for row in rows:
+            append_jsonl(self.folder / ROWS, row)
+            self.rows.append(row)
+
+
+def claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Let a folder be that of one measurement, and refuse to mix two in it.
+
+    Raises:
+        ValueError: The folder holds a measurement with other settings.
+    """
+    path = Path(folder) / SETTINGS
+    settings = json.loads(json.dumps(settings, default=str))
+    if not path.exists():
+        write_json(path, settings)
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found != settings:
+        differing = {k: (settings.get(k), found.get(k)) for k in {*settings, *found}}
+        shown = [
+            f"{key} {wanted!r} (found {there!r})"
+            for key, (wanted, there) in sorted(differing.items())
+            if wanted != there
+        ]
+        raise ValueError(
+            f"{folder}: expected a measurement with {', '.join(shown)}; "
+            "choose another folder for this one"
+        )
+
+
+def arrays_in_parts(
+    folder: Path,
+    count: int,
+    part: int,
+    compute: Callable[[range], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Compute arrays with a row for each of many things, keeping each finished part on disk.
+
+    Args:
+        folder: Where the parts are kept.
+        count: How many things.
+        part: How many of them are computed at once.
+        compute: Gives the arrays of a range of things.
+
+    Returns:
+        The arrays of all of them.
+    """
+    parts = []
+    for first in range(0, count, part):
+        indices = range(first, min(count, first + part))
+        path = Path(folder) / f"{indices.start:07d}-{indices.stop:07d}.npz"
+        if not path.exists():
+            arrays = compute(indices)
+            with atomic_write(path) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, **arrays)
+        with np.load(path, allow_pickle=False) as stored:
+            parts.append({name: stored[name] for name in stored.files})
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown whose columns line up."""
+    cells = [list(header), *(list(map(str, row)) for row in rows)]
+    widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(header))]
+    lines = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in cells
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])

@@ -1,0 +1,206 @@
+"""Inversion by gradient descent on the latent codes, image by image.
+
+The objective is a plain callable, (images, targets) to a distance (B,) of each image, both at the
+target's size. The images of a batch do not influence one another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from restyle.refine import Estimate, Render
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+NoisyRender = Callable[[Tensor, Sequence[Tensor]], Tensor]
+
+
+@dataclass(frozen=True)
+class NoiseMaps:
+    """The projector's noise inputs, which are optimised together with the code.
+
+    Attributes:
+        maps: The generator's own maps (1, 1, h, w), of any resolutions; every image gets copies,
+            which start as normal noise.
+        render: (B, num_ws, D) codes and (B, 1, h, w) maps to (B, 3, H, W) images in [-1, 1].
+        weight: Of the regularisation.
+    """
+
+    maps: Sequence[Tensor]
+    render: NoisyRender
+    weight: float = 1e5
+
+
+def optimise_ws(
+    render: Render,
+    objective: Objective,
+    target: Tensor,
+    start: Estimate,
+    steps: int,
+    lr: float = 0.05,
+) -> Iterator[Estimate]:
+    """Optimise a code for each layer (W+) with Adam.
+
+    Source: Abdal et al. 2019, "Image2StyleGAN: How to Embed Images Into the StyleGAN Latent Space?"
+    The learning rate rises and falls as in `optimise_w`.
+
+    Args:
+        render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1], differentiable.
+        objective: What is minimised.
+        target: (B, 3, h, w), RGB in [-1, 1].
+        start: Where to start, such as the average or another method's last estimate.
+        steps: How many steps to take.
+        lr: Adam's learning rate at its highest.
+
+    Yields:
+        The estimate after each step.
+
+    Raises:
+        ValueError: If the batch of the target and of the start differ.
+    """
+    _check_batch(target, start)
+    ws = start.ws.detach().clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([ws], lr=lr)
+    for step in range(steps):
+        with torch.enable_grad():
+            if step == 0:
+                image = render(ws)
+            distance = objective(F.adaptive_avg_pool2d(image, target.shape[-2:]), target).sum()
+            (ws.grad,) = torch.autograd.grad(distance, ws)
+            _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
+            optimiser.step()
+            image = render(ws)  # shown now, and used by the next step
+        yield Estimate(ws.detach().clone(), image.detach())
+
+
+def optimise_w(
+    render: Render,
+    objective: Objective,
+    target: Tensor,
+    start: Estimate,
+    steps: int,
+    lr: float = 0.1,
+    w_std: float = 0.0,
+    noise: NoiseMaps | None = None,
+    seed: int = 0,
+) -> Iterator[Estimate]:
+    """Optimise one code for all layers (W): the projector of StyleGAN2.
+
+    Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 5
+    and appendix D. The code is perturbed by noise that fades away over the first three quarters of
+    the steps; what is yielded is what was rendered, perturbation included.
+
+    Args:
+        render: As in `optimise_ws`.
+        objective: What is minimised.
+        target: (B, 3, h, w), RGB in [-1, 1].
+        start: Where to start; the mean of its codes over the layers.
+        steps: How many steps to take.
+        lr: Adam's learning rate at its highest.
+        w_std: Root mean square distance of random codes to the average one, which scales the
+            perturbation; 0 for none.
+        noise: The generator's noise inputs, when they are to be optimised as well. The image is
+            then no longer a function of the codes alone.
+        seed: Of the perturbation and of the noise maps.
+
+    Yields:
+        The estimate after each step.
+
+    Raises:
+        ValueError: If the batch of the target and of the start differ.
+    """
+    _check_batch(target, start)
+    random = torch.Generator().manual_seed(seed)
+    w = start.ws.detach().mean(dim=1).clone().requires_grad_(True)
+    maps = _fresh_maps(noise, len(w), random)
+    optimiser = torch.optim.Adam([w, *maps], lr=lr)
+
+    def rendered(step: int) -> Estimate:
+        strength = w_std * 0.05 * max(0.0, 1 - step / (0.75 * steps)) ** 2
+        shift = strength * torch.randn(w.shape, generator=random).to(w)
+        ws = (w + shift).unsqueeze(1).expand(-1, start.ws.shape[1], -1)
+        return Estimate(ws, noise.render(ws, maps) if noise else render(ws))
+
+    for step in range(steps):
+        with torch.enable_grad():
+            if step == 0:
+                estimate = rendered(step)
+            image = F.adaptive_avg_pool2d(estimate.image, target.shape[-2:])
+            distance = objective(image, target).sum()
+            if noise:
+                distance = distance + noise.weight * noise_regularisation(maps)
+            gradients = torch.autograd.grad(distance, [w, *maps])
+            for parameter, gradient in zip([w, *maps], gradients, strict=True):
+                parameter.grad = gradient
+            _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
+            optimiser.step()
+            _normalise(maps)
+            estimate = rendered(step + 1)
+        yield estimate.detach()
+
+
+def learning_rate_ramp(done: float) -> float:
+    """Share of the learning rate: up over the first 5 %, down a cosine over the last 25 %.
+
+    Source: Karras et al. 2020, appendix D.
+
+    Args:
+        done: Share of the steps that are done, from 0 to 1.
+    """
+    down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - done) / 0.25))
+    return down * min(1.0, (done + 1e-3) / 0.05)
+
+
+def noise_regularisation(maps: Sequence[Tensor]) -> Tensor:
+    """How strongly neighbours correlate in noise maps, at every scale down to 8 pixels.
+
+    Source: Karras et al. 2020, appendix D.
+
+    Args:
+        maps: (B, 1, h, w), square.
+
+    Returns:
+        The sum over maps, scales, directions and batch.
+    """
+    total = torch.zeros((), device=maps[0].device)
+    for noise in maps:
+        while True:
+            for axis in (2, 3):
+                total = total + (noise * noise.roll(1, axis)).mean(dim=(1, 2, 3)).square().sum()
+            if noise.shape[-1] <= 8:
+                break
+            # Averages of four have half the deviation: doubled, they are normal noise again.
+            noise = F.avg_pool2d(noise, 2) * 2
+    return total
+
+
+def _fresh_maps(noise: NoiseMaps | None, batch: int, random: torch.Generator) -> list[Tensor]:
+    maps = []
+    for own in noise.maps if noise else ():
+        values = torch.randn(batch, *own.shape[1:], generator=random)
+        maps.append(values.to(own).requires_grad_(True))
+    return maps
+
+
+@torch.no_grad()
+def _normalise(maps: Sequence[Tensor]) -> None:
+    for noise in maps:
+        noise -= noise.mean(dim=(1, 2, 3), keepdim=True)
+        noise *= noise.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+
+
+def _check_batch(target: Tensor, start: Estimate) -> None:
+    if len(target) != len(start.ws):
+        raise ValueError(
+            f"expected a start for each of the {len(target)} targets, found {len(start.ws)} starts"
+        )

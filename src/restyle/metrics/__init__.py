@@ -1,0 +1,5 @@
+"""How good reconstructions and samples are: plain functions of tensors and arrays.
+
+What `restyle.losses` measures (squared error, perceptual and identity distance) is not repeated
+here.
+"""
