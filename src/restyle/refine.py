@@ -89,10 +89,10 @@ def refine(
         raise ValueError(
             f"expected a start for each of the {len(target)} targets, found {len(start.ws)} starts"
         )
-    estimate = start
+    estimate, size = start, (target.shape[-2], target.shape[-1])
     for _ in range(steps):
         current = estimate.detach()
-        pooled = adaptive_avg_pool2d(current.image, target.shape[-2:])
+        pooled = adaptive_avg_pool2d(current.image, size)
         residual = encoder(torch.cat([target, pooled.to(target.dtype)], dim=1))
         ws = current.ws + residual
         estimate = Estimate(ws, render(ws))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
 
-class Ema:
+N = TypeVar("N", bound=nn.Module)
+
+
+class Ema(Generic[N]):
     """A slowly following copy of a network, the one that is evaluated and exported.
 
     The half-life is counted in images, so it does not depend on the batch size, and it is short at
@@ -19,7 +23,7 @@ class Ema:
         model: The averaged network, without gradients, in evaluation mode.
     """
 
-    def __init__(self, model: nn.Module, halflife_images: float, ramp: float | None = 0.05):
+    def __init__(self, model: N, halflife_images: float, ramp: float | None = 0.05):
         """Start from a copy of `model`.
 
         Args:
@@ -27,7 +31,7 @@ class Ema:
             halflife_images: Images after which an old weight counts half.
             ramp: Largest half-life as a share of the images seen so far; None for no ramp.
         """
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.model: N = copy.deepcopy(model).eval().requires_grad_(False)
         self.halflife_images = halflife_images
         self.ramp = ramp
 
