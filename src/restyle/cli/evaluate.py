@@ -1,12 +1,13 @@
 """`restyle evaluate`: how good models are."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 app = App(
     name="evaluate",
@@ -66,3 +67,37 @@ def features(name: str = "portraits-judge", *, persons: Count = 2048) -> None:
 
     network = load_features(name)
     print(describe(evaluate_features(network, Portraits("test", network.config.size), persons)))
+
+
+@app.command
+def encoder(
+    *,
+    model: str = "portraits",
+    data: str = "portraits",
+    images: Count | None = None,
+    steps: Count = 10,
+    judge: str = "portraits-judge",
+    out: Path = Path("results/encoder"),
+    batch_size: Count = 16,
+    device: Device = "auto",
+) -> None:
+    """Measure an encoder step by step.
+
+    For each step squared error, perceptual and identity distance with 95 % bootstrap intervals over
+    the images, the share of images that the step improved, and the time. Prints a table; writes
+    OUT/results.json and a line for each image and step to OUT/rows.jsonl.
+
+    Args:
+        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        data: portraits or toon (test split), or a folder of images.
+        images: The first so many of them. [default: 512 portraits, or all of a folder]
+        steps: How often the estimate is refined.
+        judge: The feature network that judges, a bundled name or a folder.
+        out: The folder of the results.
+        batch_size: Images at once.
+        device: Where to compute.
+    """
+    from restyle.evaluation.encoder import EncoderEvaluation, describe, evaluate_encoder
+
+    config = EncoderEvaluation(model, data, images, steps, judge)
+    print(describe(evaluate_encoder(config, out, device, batch_size)))

@@ -1,0 +1,77 @@
+"""What a measurement of time depends on, and how it is taken."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class Stopwatch:
+    """Adds up the time between `start` and `stop`, with the device's work done at both.
+
+    Attributes:
+        seconds: So far.
+    """
+
+    def __init__(self, device: torch.device):
+        """Stopped, at zero."""
+        self.device = device
+        self.seconds = 0.0
+        self._since = 0.0
+
+    def start(self) -> None:
+        """Go on."""
+        synchronise(self.device)
+        self._since = time.perf_counter()
+
+    def stop(self) -> float:
+        """Halt; returns the seconds so far."""
+        synchronise(self.device)
+        self.seconds += time.perf_counter() - self._since
+        return self.seconds
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for what the device was given to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory in bytes that was in use since the process began: the GPU's, else its own."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Processor, threads, device and versions."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    return {
+        "device": name,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,47 @@
+"""The whole objective of an inversion: squared error, perceptual and identity distance."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restyle.losses.identity import identity
+from restyle.losses.perceptual import perceptual
+from restyle.losses.pixels import l2
+
+
+class WeightedLosses:
+    """A weighted sum of distances, for methods that compare many images with one target."""
+
+    def __init__(
+        self, features: Any = None, l2: float = 1.0, perceptual: float = 0.8, identity: float = 0.1
+    ):
+        """Choose the weights; the defaults are those that ReStyle's encoders are trained with.
+
+        Args:
+            features: A network with `maps` and `embed`, frozen; None for the squared error alone.
+            l2: Weight of the mean squared error.
+            perceptual: Weight of the perceptual distance.
+            identity: Weight of the identity distance.
+        """
+        self.features = features
+        self.l2, self.perceptual, self.identity = l2, perceptual, identity
+        self._target: Tensor | None = None
+        self._seen: tuple[list[Tensor], Tensor] | None = None
+
+    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
+        """The distance (B,) of images (B, 3, h, w) in [-1, 1] to their targets."""
+        total = self.l2 * l2(images, targets)
+        if self.features is None:
+            return total
+        maps, embedding = self._of(targets)
+        total = total + self.perceptual * perceptual(self.features, images, maps)
+        return total + self.identity * identity(self.features, images, embedding)
+
+    def _of(self, targets: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What the network sees in the targets; computed once as long as they are the same."""
+        if self._seen is None or self._target is not targets:
+            with torch.no_grad():
+                self._seen = self.features.maps(targets), self.features.embed(targets)
+            self._target = targets
+        return self._seen

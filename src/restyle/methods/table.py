@@ -1,0 +1,141 @@
+"""Methods by name: `restyle`, `w`, `ws`, `pti`, with a number of steps, one after another.
+
+`ws:300` is 300 iterations of W+ optimisation; `restyle:5+ws:100` five steps of the encoder, then
+100 iterations from where it came to; `w+pti` the projector's code, then pivotal tuning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from restyle.methods.optimisation import Objective, optimise_w, optimise_ws
+from restyle.methods.pivotal import PivotalTuning
+from restyle.refine import Encoder, Estimate, Render, refine
+
+Method = Callable[[Tensor, Estimate], Iterator[Estimate]]
+
+ITERATIONS = {"w": 1000, "ws": 1000, "pti": 350}
+"""How many steps the methods without an encoder take if none are given."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What the methods are made of.
+
+    Attributes:
+        encode: (B, 6, h, w) to residuals (B, num_ws, D).
+        render: (B, num_ws, D) to images (B, 3, H, W) in [-1, 1].
+        generator: Has `mapping`, `synthesis`, `w_avg`; what `render` renders with.
+        crop: What `render` does with the images of `generator.synthesis`.
+        objective: What optimisation and tuning minimise.
+        encoder_steps: Steps of the encoder if no number is given.
+        most_steps: The most that the encoder can take; None for any number.
+    """
+
+    encode: Encoder
+    render: Render
+    generator: nn.Module
+    crop: Callable[[Tensor], Tensor]
+    objective: Objective
+    encoder_steps: int = 5
+    most_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Methods of which each starts from the last estimate of the one before.
+
+    Attributes:
+        name: As it was asked for, with all numbers of steps.
+        stages: The methods.
+        steps: Their numbers of steps.
+    """
+
+    name: str
+    stages: tuple[Method, ...]
+    steps: tuple[int, ...]
+
+    def __call__(self, target: Tensor, start: Estimate) -> Iterator[Estimate]:
+        """Invert targets (B, 3, h, w) in [-1, 1]; yields the estimate after each step."""
+        estimate = start
+        for method in self.stages:
+            for reached in method(target, estimate):
+                yield reached
+            estimate = reached
+
+    @property
+    def tuning(self) -> PivotalTuning | None:
+        """The pivotal tuning among the stages, whose `generator` belongs to the last estimate."""
+        return next((stage for stage in self.stages if isinstance(stage, PivotalTuning)), None)
+
+
+def build(text: str, networks: Networks) -> Chain:
+    """Make a method from its name.
+
+    Args:
+        text: Names of methods with or without `:steps`, joined by `+`.
+        networks: What they are made of.
+
+    Raises:
+        ValueError: An unknown name, no positive number, more steps than the encoder can take, or a
+            method after pivotal tuning, which would render with the untuned generator.
+    """
+    parts = [_parsed(part, networks) for part in text.split("+")]
+    names = [name for name, _ in parts]
+    if "pti" in names[:-1]:
+        raise ValueError(f"expected pti as the last of the methods, found {text!r}")
+    return Chain(
+        "+".join(f"{name}:{steps}" for name, steps in parts),
+        tuple(_stage(name, steps, networks) for name, steps in parts),
+        tuple(steps for _, steps in parts),
+    )
+
+
+def _parsed(part: str, networks: Networks) -> tuple[str, int]:
+    name, _, number = part.partition(":")
+    defaults = {"restyle": networks.encoder_steps, **ITERATIONS}
+    if name not in defaults:
+        raise ValueError(f"expected a method of {', '.join(defaults)}, found {name!r}")
+    try:
+        steps = int(number or defaults[name])
+    except ValueError:
+        steps = 0
+    if steps < 1:
+        raise ValueError(f"expected {name}:STEPS with a positive number, found {part!r}")
+    most = networks.most_steps
+    if name == "restyle" and most is not None and steps > most:
+        raise ValueError(f"expected at most {most} steps of a single-shot encoder, found {part!r}")
+    return name, steps
+
+
+def _stage(name: str, steps: int, networks: Networks) -> Method:
+    if name == "restyle":
+        return partial(_refined, networks, steps)
+    if name == "pti":
+        return PivotalTuning(networks.generator, networks.objective, steps, crop=networks.crop)
+    if name == "ws":
+        return partial(optimise_ws, networks.render, networks.objective, steps=steps)
+    spread = _w_std(networks.generator)
+    return partial(optimise_w, networks.render, networks.objective, steps=steps, w_std=spread)
+
+
+def _refined(networks: Networks, steps: int, target: Tensor, start: Estimate) -> Iterator[Estimate]:
+    estimates = refine(networks.encode, networks.render, target, start, steps)
+    for _ in range(steps):
+        with torch.no_grad():
+            estimate = next(estimates)
+        yield estimate
+
+
+@torch.no_grad()
+def _w_std(generator: nn.Module, samples: int = 1000) -> float:
+    """Root mean square distance of random codes to the average one."""
+    random = torch.Generator().manual_seed(0)
+    z = torch.randn(samples, generator.config.z_dim, generator=random)
+    w = generator.mapping(z.to(generator.w_avg))
+    return (w - generator.w_avg).square().sum(dim=1).mean().sqrt().item()
