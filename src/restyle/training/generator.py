@@ -46,7 +46,7 @@ class GeneratorTrainer:
         )
         self.generator = StyleGAN2(shape).to(device)
         self.discriminator = Discriminator(DiscriminatorConfig(config.size, shape.channels))
-        self.discriminator.to(device).to(memory_format=torch.channels_last)
+        self.discriminator.to(device, memory_format=torch.channels_last)  # pyright: ignore
         self.ema = Ema(self.generator, config.ema_images)
         self.path_length = torch.zeros((), device=device)
         self.noise: Noise = "fresh" if config.noise else "none"
