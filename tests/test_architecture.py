@@ -14,7 +14,7 @@ FLOORS = [
     {"refine", "images", "files", "layers", "backbones", "domains", "devices", "face_networks"},
     {"generators", "encoders", "losses", "metrics", "methods", "editing", "portraits"}
     | {"faces", "checkpoints", "targets"},
-    {"model", "importers", "public_models", "downloads", "registry"},
+    {"model", "bootstrapping", "importers", "public_models", "downloads", "registry"},
     {"training", "evaluation"},
     {"cli", "commands", "app"},
 ]
@@ -22,6 +22,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 APART = FLOORS[1] | FLOORS[3]  # rooms that never import another room of their floor
 FLOOR_2 = [
     "model",
+    "bootstrapping",
     "importers",
     "public_models",
     "downloads",

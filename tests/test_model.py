@@ -8,10 +8,11 @@ from torch import nn
 
 import restyle
 from restyle import registry
+from restyle.bootstrapping import bootstrap
 from restyle.checkpoints import CheckpointError
 from restyle.domains import Domain
 from restyle.images import ImageError, save_image, to_tensor
-from restyle.model import ReStyle, bootstrap
+from restyle.model import ReStyle
 from tests.tiny import CODES, SIZE, silence, tiny_encoder, tiny_generator, tiny_model
 
 

@@ -26,14 +26,15 @@ __all__ = [
 _HOME = {  # public name -> the module that defines it
     "InversionResult": "restyle.model",
     "ReStyle": "restyle.model",
-    "bootstrap": "restyle.model",
+    "bootstrap": "restyle.bootstrapping",
     "load": "restyle.registry",
 }
 _SUBPACKAGES = ("importers", "portraits")
 
 if TYPE_CHECKING:
     from restyle import importers, portraits
-    from restyle.model import InversionResult, ReStyle, bootstrap
+    from restyle.bootstrapping import bootstrap
+    from restyle.model import InversionResult, ReStyle
     from restyle.registry import load
 
 

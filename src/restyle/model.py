@@ -24,7 +24,7 @@ from restyle.domains import Domain
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.refine import Estimate, average_estimate, refine
-from restyle.targets import Picture, as_pictures, resized, to_target
+from restyle.targets import Picture, as_pictures, to_target
 
 KIND = "restyle"
 DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
@@ -180,7 +180,7 @@ class ReStyle:
                 no images, or a tensor of another shape or range.
             ImageError: A file is not a readable image.
         """
-        return _joined(list(self._batches(as_pictures(images), steps, batch_size)))
+        return joined(list(self.batches(as_pictures(images), steps, batch_size)))
 
     def invert_iter(
         self, images: Iterable[Picture], steps: int | None = None, batch_size: int = 8
@@ -199,8 +199,23 @@ class ReStyle:
             ValueError: As `invert` does, when the first result is asked for.
             ImageError: A file is not a readable image.
         """
-        for result in self._batches(images, steps, batch_size):
+        for result in self.batches(images, steps, batch_size):
             yield from result.split()
+
+    def batches(
+        self, images: Iterable[Picture], steps: int | None = None, batch_size: int = 8
+    ) -> Iterator[InversionResult]:
+        """As `invert_iter`, but yield the results of whole batches."""
+        steps = self.checked_steps(steps)
+        if batch_size < 1:
+            raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
+        images = iter(images)
+        while batch := list(islice(images, batch_size)):
+            target = self.prepare(batch)
+            start = self.start(len(target))
+            with torch.no_grad():
+                estimates = (start, *refine(self.encode, self.generate, target, start, steps))
+            yield InversionResult(target, estimates)
 
     def checked_steps(self, steps: int | None = None) -> int:
         """The number of steps to take: the given one, or 5, or 1 for a single-shot encoder.
@@ -323,20 +338,6 @@ class ReStyle:
                 f"{folder}: expected a model's configuration, found: {error}"
             ) from error
 
-    def _batches(
-        self, images: Iterable[Picture], steps: int | None, batch_size: int
-    ) -> Iterator[InversionResult]:
-        steps = self.checked_steps(steps)
-        if batch_size < 1:
-            raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
-        images = iter(images)
-        while batch := list(islice(images, batch_size)):
-            target = self.prepare(batch)
-            start = self.start(len(target))
-            with torch.no_grad():
-                estimates = (start, *refine(self.encode, self.generate, target, start, steps))
-            yield InversionResult(target, estimates)
-
     def _precision(self) -> AbstractContextManager:
         if self.dtype == torch.float32:
             return nullcontext()
@@ -348,46 +349,12 @@ class ReStyle:
         return {"start_ws": self.start_ws} | generator | encoder
 
 
-def bootstrap(
-    images: Picture | Iterable[Picture],
-    source: ReStyle,
-    target: ReStyle,
-    source_steps: int = 1,
-    steps: int = 2,
-    batch_size: int = 8,
-) -> InversionResult:
-    """Translate images into a related domain: start with one model, go on with another.
-
-    The second model continues from the first one's last codes *and image*. Source: the ReStyle
-    paper, section 5.4 (encoder bootstrapping).
-
-    Args:
-        images: As `ReStyle.invert` takes them, from the source's domain.
-        source: Inverts the images.
-        target: Shares the source's latent lineage (its generator was fine-tuned from the source's).
-        source_steps: Steps of the source; 1 is enough.
-        steps: Steps of the target; 1 or 2 are enough.
-        batch_size: How many images go through the networks at once.
-
-    Returns:
-        The result for the whole batch: the source's start and steps, then the target's.
+def joined(results: list[InversionResult]) -> InversionResult:
+    """Several batches as one.
 
     Raises:
-        ValueError: As `ReStyle.invert` raises it.
+        ValueError: There are none.
     """
-    steps = target.checked_steps(steps)
-    results = []
-    for first in source._batches(as_pictures(images), source_steps, batch_size):
-        pooled = resized(first.target, target.domain.input_size).to(target.device)
-        last = first.steps[-1]
-        start = Estimate(last.ws.to(target.device), last.image.to(target.device))
-        with torch.no_grad():
-            rest = tuple(refine(target.encode, target.generate, pooled, start, steps))
-        results.append(InversionResult(first.target, (*first.steps, *rest)))
-    return _joined(results)
-
-
-def _joined(results: list[InversionResult]) -> InversionResult:
     if not results:
         raise ValueError("expected at least one image, found none")
     return InversionResult(

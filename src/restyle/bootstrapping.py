@@ -1,0 +1,53 @@
+"""Encoder bootstrapping: from one domain into a related one by two models, one after the other."""
+
+from collections.abc import Iterable
+
+import torch
+
+from restyle.model import InversionResult, ReStyle, joined
+from restyle.refine import Estimate, refine
+from restyle.targets import Picture, as_pictures, resized
+
+
+def bootstrap(
+    images: Picture | Iterable[Picture],
+    source: ReStyle,
+    target: ReStyle,
+    source_steps: int = 1,
+    steps: int = 2,
+    batch_size: int = 8,
+) -> InversionResult:
+    """Translate images into a related domain: start with one model, go on with another.
+
+    The second model continues from the first one's last codes *and image*. Source: the ReStyle
+    paper, section 5.4 (encoder bootstrapping).
+
+    Args:
+        images: As `ReStyle.invert` takes them, from the source's domain.
+        source: Inverts the images.
+        target: Shares the source's latent lineage (its generator was fine-tuned from the source's).
+        source_steps: Steps of the source; 1 is enough.
+        steps: Steps of the target; 1 or 2 are enough.
+        batch_size: How many images go through the networks at once.
+
+    Returns:
+        The result for the whole batch: the source's start and steps, then the target's.
+
+    Raises:
+        ValueError: The models' latent codes differ in shape, or as `ReStyle.invert` raises it.
+    """
+    codes, found = tuple(source.start_ws.shape), tuple(target.start_ws.shape)
+    if codes != found:
+        raise ValueError(
+            f"expected a target whose codes are {codes} as the source's, found {found}"
+        )
+    steps = target.checked_steps(steps)
+    results = []
+    for first in source.batches(as_pictures(images), source_steps, batch_size):
+        pooled = resized(first.target, target.domain.input_size).to(target.device)
+        last = first.steps[-1]
+        start = Estimate(last.ws.to(target.device), last.image.to(target.device))
+        with torch.no_grad():
+            rest = tuple(refine(target.encode, target.generate, pooled, start, steps))
+        results.append(InversionResult(first.target, (*first.steps, *rest)))
+    return joined(results)
