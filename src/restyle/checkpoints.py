@@ -136,6 +136,23 @@ def load_strict(
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped keys, or weights that are not finite.
     """
+    check_strict(module, tensors, source)
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+def check_strict(
+    module: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
+) -> None:
+    """Check that weights are a module's own, as `load_strict` does, without copying them.
+
+    Args:
+        module: It may be on the meta device, where it takes no memory.
+        tensors: The weights, by the module's own names.
+        source: Where they come from, for the message.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped keys, or weights that are not finite.
+    """
     expected = module.state_dict()
     shared = [key for key in expected if key in tensors]
     faults = {
@@ -153,7 +170,6 @@ def load_strict(
             f"{source}: expected the weights of {type(module).__name__}, found {text}"
         )
     _check_finite(tensors, source)
-    module.load_state_dict(dict(tensors), strict=True)
 
 
 def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

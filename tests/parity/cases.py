@@ -20,16 +20,24 @@ import torch
 DEFAULT = Path(__file__).parents[3] / "shared" / "parity"
 FOLDER = Path(os.environ.get("RESTYLE_PARITY_DIR", DEFAULT))
 REQUIRED = os.environ.get("RESTYLE_PARITY_REQUIRED") == "1"
+ASKED_FOR = REQUIRED or "RESTYLE_PARITY_DIR" in os.environ
 
 
-def cases(*families: str):
-    """Parametrise a test by the files whose names begin with one of `families`."""
+def cases(*families: str, large: bool = False):
+    """Parametrise a test by the files whose names begin with one of `families`.
+
+    Cases with networks of the official size take minutes in all: by default they are marked slow.
+    They run with the others where parity is asked for, by either variable or `-m slow`.
+    """
     found = sorted(path for path in FOLDER.glob("*.json") if path.name.startswith(families))
-    if found:
-        return pytest.mark.parametrize("path", found, ids=[path.stem for path in found])
-    reason = f"no cases {', '.join(families)} in {FOLDER} (RESTYLE_PARITY_DIR)"
-    mark = () if REQUIRED else pytest.mark.skip(reason=reason)
-    return pytest.mark.parametrize("path", [pytest.param(None, marks=mark, id="absent")])
+    if not found:
+        reason = f"no cases {', '.join(families)} in {FOLDER} (RESTYLE_PARITY_DIR)"
+        marks = () if REQUIRED else pytest.mark.skip(reason=reason)
+        return pytest.mark.parametrize("path", [pytest.param(None, marks=marks, id="absent")])
+    marks = [pytest.mark.timeout(900)] + [pytest.mark.slow] * (large and not ASKED_FOR)
+    return pytest.mark.parametrize(
+        "path", [pytest.param(path, marks=marks, id=path.stem) for path in found]
+    )
 
 
 @dataclass

@@ -22,7 +22,7 @@ def check_stages(case: Case, encoder: Encoder, x: torch.Tensor) -> None:
         case.check(name, encoder(x))
 
 
-@cases("encoder_")
+@cases("encoder_", large=True)
 @torch.no_grad()
 def test_encoder(path):
     case = load(path)

@@ -34,7 +34,7 @@ def check_steps(case: Case, model: ReStyle, result: InversionResult) -> None:
         case.check("step_delta_norm", torch.stack(moves, dim=1))
 
 
-@cases("restyle_")
+@cases("restyle_", large=True)
 def test_restyle(path, tmp_path):
     case = load(path)
     model = read(case, "restyle", tmp_path)
@@ -42,7 +42,7 @@ def test_restyle(path, tmp_path):
     check_steps(case, model, result)
 
 
-@cases("bootstrap_")
+@cases("bootstrap_", large=True)
 def test_bootstrap(path, tmp_path):
     case = load(path)
     source = read(case, "model_1", tmp_path)
@@ -52,7 +52,7 @@ def test_bootstrap(path, tmp_path):
     check_steps(case, source, result)
 
 
-@cases("psp_gradual_", "e4e_encoder4editing_")
+@cases("psp_gradual_", "e4e_encoder4editing_", large=True)
 @torch.no_grad()
 def test_single_shot(path, tmp_path):
     case = load(path)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,7 @@ def _tensors(content: Any) -> Iterator[Tensor]:
 
 def _first_sentence(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    if "Unsupported global" in text:  # PyTorch's long advice on how to allow it anyway
-        return text[text.index("Unsupported global") :].split(" was not", 1)[0]
+    refused = re.search(r"GLOBAL ([\w.]+)", text)
+    if refused:  # PyTorch's own message goes on with advice on how to run it anyway
+        return f"{refused[1]}, which is not run"
     return text.splitlines()[0].split(". ", 1)[0][:200]

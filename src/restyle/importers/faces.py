@@ -96,11 +96,11 @@ def read_embedding(weights: Weights) -> ArcFace:
     if any(".res_layer.5." in name for name in weights.names()):
         return read_arcface(weights)
     widths, units, tensors = take_trunk(weights, "ir_se")
+    dimensions = weights.shape("output_layer.3.bias", 1)[0]
     outputs = weights.rename(
         {"output_layer.0": "norm", "output_layer.3": "project", "output_layer.4": "standardise"}
     )
     weights.finish("an IR-101 network")
-    dimensions = len(outputs.get("project.bias", ()))
     # The file's last normalisation has no scale and shift of its own.
     outputs.setdefault("standardise.weight", torch.ones(dimensions))
     outputs.setdefault("standardise.bias", torch.zeros(dimensions))

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from restyle.checkpoints import CheckpointError, load_strict
+from restyle.checkpoints import CheckpointError, check_strict
 
 Network = TypeVar("Network", bound=nn.Module)
 _SHOWN = 3
@@ -27,21 +27,18 @@ def build(
         The network on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: The file's shapes make no network, or as `load_strict` raises it.
+        CheckpointError: The file's shapes make no network, or as `check_strict` raises it.
     """
     try:
         with torch.device("meta"):
             network = make()
     except ValueError as error:
         raise CheckpointError(f"{source}: {error}") from error
-    network.to_empty(device="cpu")
     # Batch norms counted no batches before PyTorch 0.4.1; nothing that we compute depends on it.
     counters = [name for name in network.state_dict() if name.endswith("num_batches_tracked")]
-    load_strict(
-        network,
-        {name: torch.zeros((), dtype=torch.int64) for name in counters} | {**tensors},
-        source,
-    )
+    tensors = {name: torch.zeros((), dtype=torch.int64) for name in counters} | {**tensors}
+    check_strict(network, tensors, source)  # before memory is taken for what the file claims
+    network.to_empty(device="cpu").load_state_dict(tensors)
     return network.eval()
 
 
@@ -72,13 +69,18 @@ class Weights:
         """What is left, in the file's order."""
         return list(self._left)
 
-    def shape(self, name: str) -> tuple[int, ...]:
+    def shape(self, name: str, ndim: int) -> tuple[int, ...]:
         """The shape of an entry that is left.
 
         Raises:
-            CheckpointError: There is no such entry.
+            CheckpointError: There is no such entry, or it has not `ndim` dimensions.
         """
-        return tuple(self._need(name).shape)
+        shape = tuple(self._need(name).shape)
+        if len(shape) != ndim:
+            raise CheckpointError(
+                f"{self.source}: expected {name} to have {ndim} dimensions, found {shape}"
+            )
+        return shape
 
     def take(self, name: str) -> Tensor:
         """Remove an entry and return it.
@@ -89,6 +91,21 @@ class Weights:
         tensor = self._need(name)
         del self._left[name]
         return tensor
+
+    def take_stack(self, names: list[str], ndim: int) -> Tensor:
+        """Remove entries of equal shape, and return them as one tensor of `ndim + 1` dimensions.
+
+        Raises:
+            CheckpointError: One is missing, or they have not `ndim` dimensions, or differ.
+        """
+        shapes = {name: self.shape(name, ndim) for name in names}
+        odd = next((name for name in names if shapes[name] != shapes[names[0]]), None)
+        if odd:
+            raise CheckpointError(
+                f"{self.source}: expected {odd} of {names[0]}'s shape {shapes[names[0]]}, "
+                f"found {shapes[odd]}"
+            )
+        return torch.stack([self.take(name) for name in names])
 
     def take_prefix(self, prefix: str) -> "Weights":
         """Remove the entries whose names begin with `prefix`, as a table without it."""

@@ -24,23 +24,25 @@ from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.importers.keys import Weights, build
 from restyle.importers.rosinality import FILTER
 
-MAX_MODULES = 10_000
+MAX_MODULES = 1_000  # a generator of 1024 px has fewer than a hundred
 ANY = None
 
-# Constructor arguments: default, and the values that our generator can stand for.
-MAPPING_SETTINGS: dict[str, tuple[Any, Any]] = {
-    "num_layers": (8, ANY),
+# Constructor arguments: default, and the values that our generator can stand for. `int` stands for
+# any count, `float` for any number or None.
+Settings = dict[str, tuple[Any, Any]]
+MAPPING_SETTINGS: Settings = {
+    "num_layers": (8, int),
     "embed_features": (None, (None, "w_dim")),
     "layer_features": (None, (None, "w_dim")),
     "activation": ("lrelu", ("lrelu",)),
     "lr_multiplier": (0.01, (0.01,)),
     "w_avg_beta": (0.995, ANY),
 }
-SYNTHESIS_SETTINGS: dict[str, tuple[Any, Any]] = {
-    "channel_base": (32768, ANY),
-    "channel_max": (512, ANY),
+SYNTHESIS_SETTINGS: Settings = {
+    "channel_base": (32768, int),
+    "channel_max": (512, int),
     "num_fp16_res": (0, ANY),  # a matter of speed: we compute in the precision that is asked for
-    "conv_clamp": (None, ANY),
+    "conv_clamp": (None, float),
     "fp16_channels_last": (False, ANY),
     "architecture": ("skip", ("skip",)),
     "kernel_size": (3, (3,)),
@@ -48,11 +50,11 @@ SYNTHESIS_SETTINGS: dict[str, tuple[Any, Any]] = {
     "use_noise": (True, (True,)),
     "activation": ("lrelu", ("lrelu",)),
 }
-GENERATOR_SETTINGS: dict[str, tuple[Any, Any]] = {
-    "z_dim": (512, ANY),
-    "c_dim": (0, ANY),
-    "w_dim": (512, ANY),
-    "img_resolution": (None, ANY),
+GENERATOR_SETTINGS: Settings = {
+    "z_dim": (512, int),
+    "c_dim": (0, int),
+    "w_dim": (512, int),
+    "img_resolution": (None, int),
     "img_channels": (3, (3,)),
     "mapping_kwargs": ({}, ANY),
     "synthesis_kwargs": ({}, ANY),
@@ -113,16 +115,16 @@ def take_generator(weights: Weights, settings: Mapping[str, Any]) -> StyleGAN2:
     top = _checked(settings, GENERATOR_SETTINGS, source)
     mapping = _checked(top["mapping_kwargs"], MAPPING_SETTINGS, source, top["w_dim"])
     synthesis = _checked(top["synthesis_kwargs"], SYNTHESIS_SETTINGS, source)
-    size = int(top["img_resolution"] or 0)
+    size = top["img_resolution"]
     resolutions = [4 * 2**i for i in range(max(size.bit_length() - 2, 0))]
-    base, most = int(synthesis["channel_base"]), int(synthesis["channel_max"])
+    base, most = synthesis["channel_base"], synthesis["channel_max"]
     config = {
         "size": size,
-        "z_dim": int(top["z_dim"]),
-        "w_dim": int(top["w_dim"]),
+        "z_dim": top["z_dim"],
+        "w_dim": top["w_dim"],
         "channels": tuple(min(base // resolution, most) for resolution in resolutions),
-        "mapping_layers": int(mapping["num_layers"]),
-        "label_dim": int(top["c_dim"]),
+        "mapping_layers": mapping["num_layers"],
+        "label_dim": top["c_dim"],
         "clamp": synthesis["conv_clamp"],
     }
     tensors = {"w_avg": weights.take("mapping.w_avg")}
@@ -162,7 +164,7 @@ def _check_filter(weights: Weights, name: str) -> None:
 
 
 def _checked(
-    given: Any, known: Mapping[str, tuple[Any, Any]], source: object, w_dim: int | None = None
+    given: Any, known: Settings, source: object, w_dim: int | None = None
 ) -> dict[str, Any]:
     """Settings with their defaults, after checking that ours can stand for them."""
     if not isinstance(given, Mapping):
@@ -172,12 +174,17 @@ def _checked(
         raise CheckpointError(f"{source}: expected settings {sorted(known)}, found also {unknown}")
     settings = {name: given.get(name, default) for name, (default, _) in known.items()}
     for name, (_, allowed) in known.items():
-        if allowed is not ANY:
-            values = [w_dim if value == "w_dim" else value for value in allowed]
-            if settings[name] not in values:
-                raise CheckpointError(
-                    f"{source}: expected {name} of {values}, found {settings[name]!r}"
-                )
+        value = settings[name]
+        if allowed is int:
+            if type(value) is not int or not 0 <= value < 2**20:
+                raise CheckpointError(f"{source}: expected {name} to be a count, found {value!r}")
+        elif allowed is float:
+            if not isinstance(value, int | float | None):
+                raise CheckpointError(f"{source}: expected {name} to be a number, found {value!r}")
+        elif allowed is not ANY:
+            values = [w_dim if choice == "w_dim" else choice for choice in allowed]
+            if value not in values:
+                raise CheckpointError(f"{source}: expected {name} of {values}, found {value!r}")
     return settings
 
 

@@ -115,7 +115,7 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
         )
     family = family_of(weights)
     stem = "input_layer.0.weight" if family == "ir_se" else "conv1.weight"
-    input_channels = weights.shape(stem)[1]
+    input_channels = weights.shape(stem, 4)[1]
     widths, units, trunk = take_trunk(weights, family)
     tensors = {f"trunk.{name}": tensor for name, tensor in trunk.items()}
     tensors |= weights.rename(LATERALS)
@@ -153,7 +153,7 @@ def _take_heads(weights: Weights) -> tuple[dict[str, Tensor], tuple[int, int, in
         depths.append(sum(bool(pattern.fullmatch(name)) for name in weights.names()))
     if not depths:
         weights.take("styles.0.linear.weight")  # says what is missing
-    w_dim, channels = weights.shape("styles.0.linear.weight")
+    w_dim, channels = weights.shape("styles.0.linear.weight", 2)
     tensors = {}
     for level, depth in enumerate(sorted(set(depths))):
         blocks = [i for i, d in enumerate(depths) if d == depth]
@@ -165,19 +165,19 @@ def _take_heads(weights: Weights) -> tuple[dict[str, Tensor], tuple[int, int, in
 def _stack(weights: Weights, blocks: list[int], depth: int) -> dict[str, Tensor]:
     """Several blocks of equal depth, in the shapes of `MapToStyle`."""
 
-    def take(name: str) -> list[Tensor]:
-        return [weights.take(f"styles.{block}.{name}") for block in blocks]
+    def take(name: str, ndim: int) -> Tensor:
+        return weights.take_stack([f"styles.{block}.{name}" for block in blocks], ndim)
 
     tensors = {
-        "first.weight": torch.cat(take("convs.0.weight")),
-        "first.bias": torch.cat(take("convs.0.bias")),
-        "out_weight": torch.stack(take("linear.weight")).transpose(1, 2),
-        "out_bias": torch.stack(take("linear.bias"))[:, None],
+        "first.weight": take("convs.0.weight", 4).flatten(0, 1),
+        "first.bias": take("convs.0.bias", 1).flatten(),
+        "out_weight": take("linear.weight", 2).transpose(1, 2),
+        "out_bias": take("linear.bias", 1)[:, None],
     }
     for i in range(1, depth):
-        kernels = torch.stack(take(f"convs.{2 * i}.weight"))  # (blocks, out, in, 3, 3)
+        kernels = take(f"convs.{2 * i}.weight", 4)  # (blocks, out, in, 3, 3)
         tensors[f"weights.{i - 1}"] = kernels.permute(0, 3, 4, 2, 1).flatten(1, 3)
-        tensors[f"biases.{i - 1}"] = torch.stack(take(f"convs.{2 * i}.bias"))[:, None]
+        tensors[f"biases.{i - 1}"] = take(f"convs.{2 * i}.bias", 1)[:, None]
     return tensors
 
 

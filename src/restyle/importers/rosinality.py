@@ -65,9 +65,9 @@ def take_generator(weights: Weights) -> StyleGAN2:
     layers = ["conv1", *_numbered(weights, "convs")]
     to_rgbs = ["to_rgb1", *_numbered(weights, "to_rgbs")]
     depth = len(_numbered(weights, "style"))
-    channels = tuple(weights.shape(f"{name}.conv.weight")[2] for name in to_rgbs)
-    w_dim = weights.shape("conv1.conv.modulation.weight")[1]
-    z_dim = weights.shape("style.1.weight")[1]
+    channels = tuple(weights.shape(f"{name}.conv.weight", 5)[2] for name in to_rgbs)
+    w_dim = weights.shape("conv1.conv.modulation.weight", 2)[1]
+    z_dim = weights.shape("style.1.weight", 2)[1]
     for layer in [*layers[1::2], *to_rgbs[1:]]:
         _check_filter(weights, layer)
 

@@ -82,8 +82,8 @@ def take_trunk(
     ends = [*starts[1:], len(units)]
     stem = next(iter(STEMS[family]))
     last = LAST_CONVOLUTIONS[family]
-    widths = [weights.shape(f"{stem}.weight")[0]]
-    widths += [weights.shape(f"body.{k}.{last}.weight")[0] for k in starts]
+    widths = [weights.shape(f"{stem}.weight", 4)[0]]
+    widths += [weights.shape(f"body.{k}.{last}.weight", 4)[0] for k in starts]
     tensors = weights.rename(STEMS[family], ours="stem.")
     for stage, (start, end) in enumerate(zip(starts, ends, strict=True)):
         for unit in range(start, end):
@@ -100,11 +100,11 @@ def read_arcface(weights: Weights) -> ArcFace:
         CheckpointError: Missing, unexpected or mis-shaped weights.
     """
     widths, units, tensors = take_trunk(weights, "ir_se")
+    dimensions = weights.shape("output_layer.3.bias", 1)[0]
     outputs = weights.rename(
         {"output_layer.0": "norm", "output_layer.3": "project", "output_layer.4": "standardise"}
     )
     weights.finish("an ArcFace network")
-    dimensions = len(outputs.get("project.bias", ()))
     return build(
         lambda: ArcFace(Trunk("ir_se", 3, widths, units), dimensions),
         with_prefix(tensors, "trunk") | outputs,
