@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from restyle.losses.pixels import l2
+from restyle.methods.table import Networks, build
+from tests.tiny import SIZE, tiny_model
+
+
+def networks(model, **changes):
+    parts = {
+        "encode": model.encode,
+        "render": model.generate,
+        "generator": model.generator,
+        "crop": model.domain.crop_render,
+        "objective": l2,
+    }
+    return Networks(**{**parts, **changes})
+
+
+def test_restyle_by_name_is_the_models_inversion():
+    model = tiny_model()
+    target = torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+    method = build("restyle:3", networks(model))
+    estimates = list(method(target, model.start(2)))
+    expected = model.invert(target, steps=3)
+    assert [torch.equal(a.ws, b.ws) for a, b in zip(estimates, expected.steps[1:], strict=True)]
+    assert torch.equal(estimates[-1].image, expected.image)
+    assert not estimates[-1].image.requires_grad
+
+
+def test_a_hybrid_goes_on_where_the_encoder_stopped():
+    model = tiny_model()
+    target = torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+    hybrid = build("restyle:2+ws:5+pti:3", networks(model))
+    estimates = list(hybrid(target, model.start(2)))
+    assert hybrid.steps == (2, 5, 3) and len(estimates) == 10
+    reached = list(build("restyle:2", networks(model))(target, model.start(2)))[-1]
+    expected = list(build("ws:5", networks(model))(target, reached))
+    torch.testing.assert_close(estimates[6].ws, expected[-1].ws)
+    assert torch.equal(estimates[9].ws, estimates[6].ws)  # tuning keeps the codes
+    assert hybrid.tuning is not None
+    torch.testing.assert_close(
+        hybrid.tuning.generator.synthesis(estimates[9].ws), estimates[9].image
+    )
+
+
+def test_names_have_defaults():
+    assert build("restyle", networks(tiny_model())).name == "restyle:5"
+    assert build("w+pti", networks(tiny_model())).name == "w:1000+pti:350"
+    assert build("ws:7", networks(tiny_model())).tuning is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("adam", "expected a method of restyle, w, ws, pti, found 'adam'"),
+        ("ws:0", "positive number, found 'ws:0'"),
+        ("ws:many", "positive number, found 'ws:many'"),
+        ("", "found ''"),
+        ("pti+ws", "expected pti as the last"),
+    ],
+)
+def test_other_names_are_refused(text, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        build(text, networks(tiny_model()))
+
+
+def test_a_single_shot_encoder_takes_one_step():
+    with pytest.raises(ValueError, match="at most 1 steps"):
+        build("restyle:2", networks(tiny_model(), most_steps=1))

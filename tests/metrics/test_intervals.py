@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from restyle.metrics.intervals import bootstrap_mean
+
+
+def test_interval_agrees_with_scipy():
+    values = np.random.default_rng(0).exponential(size=200)
+    found = bootstrap_mean(values)
+    expected = bootstrap(
+        (values,), np.mean, n_resamples=5000, method="percentile", rng=1
+    ).confidence_interval
+    assert found.mean == values.mean()
+    assert found.low == pytest.approx(expected.low, abs=0.02)
+    assert found.high == pytest.approx(expected.high, abs=0.02)
+
+
+def test_interval_holds_the_true_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    intervals = [bootstrap_mean(rng.normal(3, 1, 50)) for _ in range(60)]
+    assert 0.85 < np.mean([i.low < 3 < i.high for i in intervals]) <= 1
+
+
+def test_interval_is_the_same_every_time_and_prints_itself():
+    assert bootstrap_mean(np.arange(9)) == bootstrap_mean(np.arange(9))
+    assert f"{bootstrap_mean(np.ones(4)):.1f}" == "1.0 [1.0, 1.0]"
+
+
+@pytest.mark.parametrize("values", [[], [1.0, np.nan], [[1.0]]])
+def test_values_that_have_no_mean_are_refused(values):
+    with pytest.raises(ValueError, match="expected finite values"):
+        bootstrap_mean(np.array(values))
