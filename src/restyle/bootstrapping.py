@@ -36,11 +36,7 @@ def bootstrap(
     Raises:
         ValueError: The models' latent codes differ in shape, or as `ReStyle.invert` raises it.
     """
-    codes, found = tuple(source.start_ws.shape), tuple(target.start_ws.shape)
-    if codes != found:
-        raise ValueError(
-            f"expected a target whose codes are {codes} as the source's, found {found}"
-        )
+    check_related(source, target)
     steps = target.checked_steps(steps)
     results = []
     for first in source.batches(as_pictures(images), source_steps, batch_size):
@@ -51,3 +47,17 @@ def bootstrap(
             rest = tuple(refine(target.encode, target.generate, pooled, start, steps))
         results.append(InversionResult(first.target, (*first.steps, *rest)))
     return joined(results)
+
+
+def check_related(source: ReStyle, target: ReStyle) -> None:
+    """Check that two models may share a lineage, as far as shapes can tell.
+
+    Raises:
+        ValueError: Their latent codes differ in shape.
+    """
+    codes, found = tuple(source.start_ws.shape), tuple(target.start_ws.shape)
+    if codes != found:
+        raise ValueError(
+            f"expected a target '{target.name}' with codes {codes} as the source "
+            f"'{source.name}' has them, found {found}"
+        )

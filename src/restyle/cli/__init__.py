@@ -15,15 +15,10 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from restyle import __version__
+from restyle.cli.bootstrap import bootstrap
 from restyle.cli.evaluate import app as evaluate
+from restyle.cli.options import FAILED, INTERRUPTED, MISUSED, Count, Device, Dtype, Flag
 from restyle.cli.training import app as train
-
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
-Flag = Annotated[bool, Parameter(negative="")]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Dtype = Literal["float32", "bfloat16", "float16"]
 
 app = App(
     name="restyle",
@@ -39,6 +34,7 @@ app.command(models)
 app.command(portraits)
 app.command(train)
 app.command(evaluate)
+app.command(bootstrap)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -103,7 +99,9 @@ def invert(
     from restyle.cli.inversion import invert_files
 
     if align:
-        _show_licences()
+        from restyle.cli.align import show_licences
+
+        show_licences()
     summary = invert_files(inputs, model, steps, batch_size, device, dtype, out, overwrite, align)
     print(
         f"{summary.done} inverted, {summary.failed} failed, {summary.skipped} done before; "
@@ -134,9 +132,9 @@ def align_faces(
             largest.
         overwrite: Do again what is done already.
     """
-    from restyle.cli.align import align_files
+    from restyle.cli.align import align_files, show_licences
 
-    _show_licences()
+    show_licences()
     which = {"largest": 1, "all": None}.get(face, face) if isinstance(face, str) else face
     summary = align_files(inputs, out, size, which, overwrite)
     print(
@@ -225,13 +223,6 @@ def render(
 
     render_folder(out, count, style, split, size, start, parquet)
     print(f"{count} portraits in {out}")
-
-
-def _show_licences() -> None:
-    from restyle.faces import LICENCES
-
-    for name, licence in LICENCES.items():
-        print(f"using {name}: {licence}", file=sys.stderr)
 
 
 def _complain(error: BaseException | str, code: int) -> int:

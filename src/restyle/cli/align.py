@@ -4,6 +4,7 @@ The crops lie in the folder `aligned` below the output folder. `manifest.jsonl` 
 was found, so that an edited crop can be put back, and with which models.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,12 @@ def align_file(path: Path, size: int = 256, which: int | None = 1) -> list[Align
         return align_faces(read_image(path), size, which)
     except NoFaceError as error:
         raise ImageError(path, error.expected, error.found) from error
+
+
+def show_licences() -> None:
+    """Say which models find faces, and under which licences they may be used."""
+    for name, licence in LICENCES.items():
+        print(f"using {name}: {licence}", file=sys.stderr)
 
 
 def save_crops(faces: Sequence[AlignedFace], item: Item, out: Path) -> dict[str, str]:

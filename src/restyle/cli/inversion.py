@@ -7,7 +7,7 @@ of each input.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from restyle.cli.align import FOUND_WITH, align_file, describe, save_crops
 from restyle.cli.ledger import Item, Ledger, Summary, find_inputs, pending
 from restyle.faces import AlignedFace
 from restyle.files import atomic_write
-from restyle.images import save_image, strip
-from restyle.model import InversionResult
+from restyle.images import ImageFile, save_image, strip
+from restyle.model import InversionResult, ReStyle
 from restyle.targets import resized, to_target
 
 FOLDERS = ("reconstructions", "steps", "aligned")
+Prepared = tuple[Tensor, list[AlignedFace]]
+"""A target (3, h, w), and the face that it was cut out around, if faces are looked for."""
 
 
 def invert_files(
@@ -65,28 +67,75 @@ def invert_files(
     model = registry.load(model_name, device, dtype)
     steps = model.checked_steps(steps)
     settings = {
-        "model": model.name,
-        "model_sha256": model.weights_hash(),
+        **model_facts(model),
         "steps": steps,
         "dtype": str(model.dtype).removeprefix("torch."),
         "faces_found_with": FOUND_WITH if align else None,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    ledger, summary = Ledger(out, settings), Summary()
+    labels = ["average", *(f"step {t}" for t in range(1, steps + 1))]
+    return save_inversions(
+        files,
+        Ledger(out, settings),
+        overwrite,
+        batch_size,
+        prepare=lambda path: prepare(path, model.domain.input_size, align),
+        invert=lambda targets: model.invert(targets, steps, batch_size),
+        labels=labels,
+    )
 
-    def prepare(path: Path) -> tuple[Tensor, list[AlignedFace]]:
-        faces = align_file(path) if align else []
-        return to_target(faces[0].crop if faces else path, model.domain.input_size), faces
 
+def model_facts(model: ReStyle) -> dict[str, Any]:
+    """What manifests and latents files say about the model that made them."""
+    return {"model": model.name, "model_sha256": model.weights_hash()}
+
+
+def prepare(path: Path, size: tuple[int, int], align: bool) -> Prepared:
+    """Read an image as a target, cut out around its largest face if `align` is set.
+
+    Raises:
+        ImageError: It cannot be read, or has no face.
+    """
+    faces = align_file(path) if align else []
+    return to_target(faces[0].crop if faces else path, size), faces
+
+
+def save_inversions(
+    files: Sequence[ImageFile],
+    ledger: Ledger,
+    overwrite: bool,
+    batch_size: int,
+    prepare: Callable[[Path], Prepared],
+    invert: Callable[[Tensor], InversionResult],
+    labels: Sequence[str],
+) -> Summary:
+    """Go through inputs in batches, and keep what an inversion makes of each.
+
+    Args:
+        files: All inputs.
+        ledger: Knows what is done, and is told what becomes of each.
+        overwrite: Do again what is done.
+        batch_size: How many are inverted at once.
+        prepare: Reads an input.
+        invert: Takes targets (B, 3, h, w).
+        labels: Of the steps that the strip shows, which are the result's last ones.
+
+    Returns:
+        The counts.
+
+    Raises:
+        OSError: A result cannot be written.
+    """
+    ledger.out.mkdir(parents=True, exist_ok=True)
+    summary = Summary()
     with tqdm(total=len(files), unit="image", disable=None) as progress:
         todo = pending(files, ledger, overwrite, summary, progress, prepare)
         while batch := list(islice(todo, batch_size)):
             started = time.perf_counter()
-            targets = torch.stack([target for _, (target, _) in batch])
-            result = model.invert(targets, steps, batch_size)
+            result = invert(torch.stack([target for _, (target, _) in batch]))
             seconds = (time.perf_counter() - started) / len(batch)
             for (item, (_, faces)), one in zip(batch, result.split(), strict=True):
-                outputs = save_result(one, item, out, settings) | save_crops(faces, item, out)
+                outputs = save_result(one, item, ledger.out, ledger.settings, labels)
+                outputs |= save_crops(faces, item, ledger.out)
                 facts = {"sha256": item.sha256, "outputs": outputs, "seconds": round(seconds, 4)}
                 ledger.add(item.file, item.name, "done", **facts, faces=describe(faces))
                 summary.done += 1
@@ -95,9 +144,20 @@ def invert_files(
 
 
 def save_result(
-    result: InversionResult, item: Item, out: Path, settings: dict[str, Any]
+    result: InversionResult,
+    item: Item,
+    out: Path,
+    settings: dict[str, Any],
+    labels: Sequence[str],
 ) -> dict[str, str]:
     """Write one image's reconstruction, step strip and latent codes.
+
+    Args:
+        result: Of a single image.
+        item: The image's file and name.
+        out: The output folder.
+        settings: Kept beside the codes.
+        labels: Of the steps that the strip shows after the target, which are the last ones.
 
     Returns:
         Their paths, relative to the output folder.
@@ -109,10 +169,9 @@ def save_result(
     }
     save_image(result.image[0], out / outputs["reconstruction"])
     height, width = result.image.shape[-2:]
-    target = resized(result.target, (height, width))
-    pictures = [target[0].cpu(), *(step.image[0].cpu() for step in result.steps)]
-    numbers = [f"step {t}" for t in range(1, len(result.steps))]
-    save_image(strip(pictures, ["target", "average", *numbers]), out / outputs["strip"])
+    shown = [result.target, *(step.image for step in result.steps[-len(labels) :])]
+    pictures = [resized(image, (height, width))[0].cpu() for image in shown]
+    save_image(strip(pictures, ["target", *labels]), out / outputs["strip"])
     ws = torch.cat([step.ws for step in result.steps]).cpu()  # (steps + 1, num_ws, D)
     metadata = {key: str(value) for key, value in settings.items()}
     metadata |= {"target": os.path.abspath(item.file), "target_sha256": item.sha256}
