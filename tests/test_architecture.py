@@ -11,7 +11,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "restyle"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS = [
-    {"refine", "images", "files", "layers", "backbones", "domains", "devices", "face_networks"},
+    {"refine", "images", "files", "layers", "backbones", "domains", "devices", "face_networks"}
+    | {"stopping"},
     {"generators", "encoders", "losses", "metrics", "methods", "editing", "portraits"}
     | {"faces", "checkpoints", "targets"},
     {"model", "bootstrapping", "importers", "public_models", "downloads", "registry"},

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -24,10 +24,13 @@ from restyle.domains import Domain
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.refine import Estimate, average_estimate, refine
+from restyle.stopping import refine_until
 from restyle.targets import Picture, as_pictures, to_target
 
 KIND = "restyle"
 DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
+
+Steps = int | Literal["auto"] | None
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,20 @@ class InversionResult:
 
     Attributes:
         target: What was inverted, (B, 3, h, w), RGB in [-1, 1], at the encoder's input size.
-        steps: The start (the average image, t = 0) and the estimate after each step.
+        steps: The start (the average image, t = 0) and the estimate after each step. Images that
+            stopped early repeat the best estimate that they had.
+        steps_used: How many steps each image took, (B,) int64; all of them if None is given.
     """
 
     target: Tensor
     steps: tuple[Estimate, ...]
+    steps_used: Tensor = None  # pyright: ignore - filled in below
+
+    def __post_init__(self) -> None:
+        """Without early stopping, every image took every step."""
+        if self.steps_used is None:
+            used = torch.full((len(self.target),), len(self.steps) - 1, device=self.target.device)
+            object.__setattr__(self, "steps_used", used)
 
     @property
     def ws(self) -> Tensor:
@@ -53,10 +65,12 @@ class InversionResult:
         return self.steps[-1].image
 
     def split(self) -> list["InversionResult"]:
-        """The same results, one for each image of the batch."""
+        """The same results, one for each image of the batch, with the steps that it took."""
         return [
-            InversionResult(self.target[i : i + 1], tuple(e[i : i + 1] for e in self.steps))
-            for i in range(len(self.target))
+            InversionResult(
+                self.target[i : i + 1], tuple(e[i : i + 1] for e in self.steps[: n + 1])
+            )
+            for i, n in enumerate(self.steps_used.tolist())
         ]
 
 
@@ -161,14 +175,15 @@ class ReStyle:
         return self
 
     def invert(
-        self, images: Picture | Iterable[Picture], steps: int | None = None, batch_size: int = 8
+        self, images: Picture | Iterable[Picture], steps: Steps = None, batch_size: int = 8
     ) -> InversionResult:
         """Find latent codes whose renders look like the images.
 
         Args:
             images: A path, a PIL image, several of them, or a tensor (3, H, W) or (B, 3, H, W),
                 RGB in [-1, 1]. Each is resized to the encoder's input size, whatever its aspect.
-            steps: How often the estimate is refined; 5 if None, and 1 for a single-shot encoder.
+            steps: How often the estimate is refined; 5 if None, and 1 for a single-shot encoder;
+                "auto" until an image's steps change little (`restyle.stopping`), at most 10 times.
             batch_size: How many images go through the networks at once.
 
         Returns:
@@ -183,7 +198,7 @@ class ReStyle:
         return joined(list(self.batches(as_pictures(images), steps, batch_size)))
 
     def invert_iter(
-        self, images: Iterable[Picture], steps: int | None = None, batch_size: int = 8
+        self, images: Iterable[Picture], steps: Steps = None, batch_size: int = 8
     ) -> Iterator[InversionResult]:
         """Invert any number of images, holding one batch of them in memory.
 
@@ -203,7 +218,7 @@ class ReStyle:
             yield from result.split()
 
     def batches(
-        self, images: Iterable[Picture], steps: int | None = None, batch_size: int = 8
+        self, images: Iterable[Picture], steps: Steps = None, batch_size: int = 8
     ) -> Iterator[InversionResult]:
         """As `invert_iter`, but yield the results of whole batches."""
         steps = self.checked_steps(steps)
@@ -214,19 +229,27 @@ class ReStyle:
             target = self.prepare(batch)
             start = self.start(len(target))
             with torch.no_grad():
-                estimates = (start, *refine(self.encode, self.generate, target, start, steps))
-            yield InversionResult(target, estimates)
+                if steps == "auto":
+                    found = list(refine_until(self.encode, self.generate, target, start))
+                    estimates = (start, *(estimate for estimate, _ in found))
+                    used = torch.stack([took for _, took in found]).sum(dim=0)
+                else:
+                    estimates = (start, *refine(self.encode, self.generate, target, start, steps))
+                    used = None
+            yield InversionResult(target, estimates, used)
 
-    def checked_steps(self, steps: int | None = None) -> int:
+    def checked_steps(self, steps: Steps = None) -> int | Literal["auto"]:
         """The number of steps to take: the given one, or 5, or 1 for a single-shot encoder.
 
         Raises:
             ValueError: Below 1, or more than one step of a single-shot encoder.
         """
-        if steps is None:
+        if steps is None or (steps == "auto" and self.single_shot):
             return 1 if self.single_shot else DEFAULT_STEPS
-        if steps < 1:
-            raise ValueError(f"expected steps of at least 1, found {steps}")
+        if steps == "auto":
+            return "auto"
+        if not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"expected steps of at least 1, or 'auto', found {steps}")
         if self.single_shot and steps > 1:
             raise ValueError(f"expected steps=1 for a single-shot encoder, found {steps}")
         return steps
@@ -357,10 +380,13 @@ def joined(results: list[InversionResult]) -> InversionResult:
     """
     if not results:
         raise ValueError("expected at least one image, found none")
+    most = max(len(result.steps) for result in results)
+    padded = [r.steps + (r.steps[-1],) * (most - len(r.steps)) for r in results]
     return InversionResult(
         target=torch.cat([result.target for result in results]),
         steps=tuple(
             Estimate(torch.cat([e.ws for e in step]), torch.cat([e.image for e in step]))
-            for step in zip(*(result.steps for result in results), strict=True)
+            for step in zip(*padded, strict=True)
         ),
+        steps_used=torch.cat([result.steps_used for result in results]),
     )
