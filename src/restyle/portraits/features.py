@@ -15,9 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restyle.portraits.attributes import SCHEMA, class_names, continuous_names, sample
+from restyle.portraits.points import COUNT
 
 KIND = "features"
 """The kind of checkpoint that holds such a network."""
+
+
+POINTS = COUNT + 7  # the last seven find their own use
+LOOK = 8  # values that are read at every point
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,45 @@ class Residual(nn.Module):
         return F.relu(x + self.second(F.relu(self.first(x))))
 
 
+class Pointer(nn.Module):
+    """Looks at places of the face: where each is, and what is there.
+
+    Every point is the mean place of an attention map over the second level (spatial soft-argmax,
+    Finn et al. 2016, "Deep Spatial Autoencoders"); the first `COUNT` points are trained to be those
+    of `face_points`, the others are free.
+    """
+
+    grid: Tensor
+
+    def __init__(self, config: FeatureConfig):
+        """Takes the size of the network."""
+        super().__init__()
+        width = config.widths[1]
+        self.laterals = nn.ModuleList([nn.Conv2d(w, width, 1) for w in config.widths[1:4]])
+        self.merge = _conv(width, width)
+        self.attention = nn.Conv2d(width, POINTS, 1)
+        self.look = nn.Conv2d(width, LOOK, 1)
+        side = config.size // 2
+        places = (torch.arange(side) + 0.5) * (2 / side) - 1
+        y, x = torch.meshgrid(places, places, indexing="ij")
+        self.register_buffer("grid", torch.stack([x, y], dim=-1).flatten(0, 1), persistent=False)
+
+    def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Find the points in the trunk's maps.
+
+        Returns:
+            Places (B, POINTS, 2), x and y in [-1, 1]; what is there (B, POINTS, LOOK).
+        """
+        x = self.laterals[2](maps[3])
+        for level in (1, 0):
+            x = F.interpolate(x, scale_factor=2.0) + self.laterals[level](maps[1 + level])
+        x = F.relu(self.merge(F.relu(x)))
+        attention = self.attention(x).flatten(2).float().softmax(dim=2)
+        seen = self.look(x).flatten(2).float()
+        with torch.autocast(x.device.type, enabled=False):
+            return attention @ self.grid, attention @ seen.transpose(1, 2)
+
+
 class FeatureNetwork(nn.Module):
     """A small convolutional network on images in [-1, 1], RGB, of any size.
 
@@ -78,7 +122,14 @@ class FeatureNetwork(nn.Module):
             level = nn.Sequential(_conv(narrow, wide, stride=2), nn.ReLU(), Residual(wide))
             self.levels.append(level)
         last = config.widths[-1] * (config.size // 16) ** 2
-        self.hidden = nn.Linear(last, config.hidden)
+        self.pointer = Pointer(config)
+        found = last + POINTS * (2 + LOOK)
+        self.hidden = nn.Sequential(
+            nn.BatchNorm1d(found),
+            nn.Linear(found, config.hidden, bias=False),
+            nn.BatchNorm1d(config.hidden),
+            nn.ReLU(),
+        )
         self.identity = nn.Linear(config.hidden, config.embedding)
         self.values = nn.Linear(config.hidden, len(continuous_names))
         self.logits = nn.Linear(config.hidden, sum(map(len, class_names.values())))
@@ -174,7 +225,7 @@ class FeatureNetwork(nn.Module):
         Returns:
             (B, hidden), for Fréchet distances, precision and recall.
         """
-        return F.relu(self.hidden(self.maps(images)[-1].flatten(1)))
+        return self._features(images)[0]
 
     def heads(self, images: Tensor) -> dict[str, Tensor]:
         """Compute everything that is trained at once.
@@ -184,14 +235,16 @@ class FeatureNetwork(nn.Module):
 
         Returns:
             `embedding` (B, E) of unit length, `values` (B, C) standardised as `standardise` does,
-            `logits` (B, sum of classes); float32.
+            `logits` (B, sum of classes), `points` (B, COUNT, 2) as `face_points`; float32.
         """
-        features = self.features(images)
-        return {
-            "embedding": F.normalize(self.identity(features).float(), dim=1),
-            "values": self.values(features).float(),
-            "logits": self.logits(features).float(),
-        }
+        features, points = self._features(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return {
+                "embedding": F.normalize(self.identity(features), dim=1),
+                "values": self.values(features),
+                "logits": self.logits(features),
+                "points": points[:, :COUNT],
+            }
 
     def standardise(self, vectors: Tensor) -> Tensor:
         """Scale attributes to mean 0 and variance 1 over the portraits.
@@ -200,6 +253,14 @@ class FeatureNetwork(nn.Module):
             vectors: (B, C) as `Attributes.to_vector` gives them.
         """
         return (vectors - self.mean) / self.scale
+
+    def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.maps(images)
+        points, seen = self.pointer(maps)
+        parts = (maps[-1].flatten(1), points.flatten(1), seen.flatten(1))
+        found = torch.cat([part.float() for part in parts], dim=1)
+        with torch.autocast(images.device.type, enabled=False):
+            return self.hidden(found), points
 
     def _standardise(self) -> None:
         people = torch.stack([torch.from_numpy(sample(p).to_vector()) for p in range(1000)])

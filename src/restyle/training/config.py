@@ -96,12 +96,12 @@ class FeatureTraining:
 
     out: Path = Path("runs/features-train")
     export: Path | None = None
-    images: int = 300_000
-    batch: int = 64
+    images: int = 200_000
+    batch: int = 32
     fresh: float = 0.25
     pool: int = 16_384
     size: int = 64
-    widths: tuple[int, int, int, int, int] = (16, 48, 64, 96, 96)
+    widths: tuple[int, int, int, int, int] = (16, 32, 64, 96, 96)
     hidden: int = 192
     embedding: int = 96
     lr: float = 2e-3
@@ -116,7 +116,7 @@ FEATURES = {
     "judge": FeatureTraining(
         out=Path("runs/features-judge"),
         export=Path("src/restyle/weights/portraits-judge"),
-        widths=(24, 40, 80, 96, 96),
+        widths=(24, 40, 64, 96, 96),
         hidden=224,
         embedding=128,
         seed=2,
