@@ -1,6 +1,7 @@
 """Foreign files: checkpoints of other projects, read without running any code in them."""
 
 from restyle.importers.convert import convert
+from restyle.importers.directions import read_direction
 from restyle.importers.files import read
 
-__all__ = ["convert", "read"]
+__all__ = ["convert", "read", "read_direction"]

@@ -1,0 +1,224 @@
+"""Directions in latent space: what is known about one, its file, and the published files.
+
+A direction's file is a safetensors file with one tensor, `direction`, and everything else that is
+known about it as text beside the tensor. A folder of such files is a set of directions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from restyle.files import atomic_write
+
+FORMAT = "restyle-direction-1"
+SUFFIX = ".safetensors"
+BUNDLED = Path(__file__).parents[1] / "weights" / "directions"
+"""Where the directions that come with the package are, a folder for each generator."""
+
+
+class DirectionError(ValueError):
+    """A direction that cannot be used: the message says which, what was expected and found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """Where to move latent codes so that something about the picture changes.
+
+    Attributes:
+        name: What changes.
+        vector: (D,) for all layers alike (space W), or (num_ws, D), a row a layer (space W+).
+        scale: How many times `vector` makes strength 1: one standard deviation of the generator's
+            codes along it. None where nobody has measured it.
+        layers: The layers (rows of W+) that are moved; None for all of them.
+        generator_sha256: Hash of the weights that it was found with; None where that is unknown.
+        licence: Under which it may be used.
+        about: How it was found.
+    """
+
+    name: str
+    vector: Tensor
+    scale: float | None = None
+    layers: tuple[int, ...] | None = None
+    generator_sha256: str | None = None
+    licence: str = "unknown"
+    about: str = ""
+
+    def __post_init__(self):
+        """Check shape and values; (1, D) becomes (D,)."""
+        vector = self.vector
+        if not vector.is_floating_point() or vector.ndim not in (1, 2) or not vector.numel():
+            raise DirectionError(
+                f"{self.name}: expected a real direction (D,), (1, D) or (num_ws, D), "
+                f"found {tuple(vector.shape)} {vector.dtype}"
+            )
+        vector = vector.detach().float().cpu()
+        if not bool(vector.isfinite().all()) or not bool(vector.any()):
+            raise DirectionError(f"{self.name}: expected finite values that are not all zero")
+        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
+            raise DirectionError(f"{self.name}: expected a scale above 0, found {self.scale}")
+        squeezed = vector[0] if vector.ndim == 2 and len(vector) == 1 else vector
+        object.__setattr__(self, "vector", squeezed.contiguous())
+
+    @property
+    def space(self) -> str:
+        """`W`, where all layers move alike, or `W+`."""
+        return "W" if self.vector.ndim == 1 else "W+"
+
+    def check_codes(self, num_ws: int, w_dim: int) -> None:
+        """Check that it can move codes (num_ws, w_dim).
+
+        Raises:
+            DirectionError: Another width, or another number of layers.
+        """
+        shape = tuple(self.vector.shape)
+        if shape not in ((w_dim,), (num_ws, w_dim)):
+            raise DirectionError(
+                f"direction '{self.name}': expected shape ({w_dim},) or ({num_ws}, {w_dim}) "
+                f"for this generator, found {shape}"
+            )
+        if self.layers is not None and not all(0 <= layer < num_ws for layer in self.layers):
+            raise DirectionError(
+                f"direction '{self.name}': expected layers from 0 to {num_ws - 1} for this "
+                f"generator, found {max(self.layers)}"
+            )
+
+    def calibrated(self, w: Tensor) -> Direction:
+        """The same direction with its scale measured.
+
+        Args:
+            w: (N, D) codes of the generator, 10,000 or so.
+        """
+        return replace(self, scale=projection_scale(self.vector, w))
+
+
+def projection_scale(vector: Tensor, w: Tensor) -> float:
+    """One standard deviation of codes along a direction, in multiples of the direction's length.
+
+    A direction in W+ is compared with codes that are repeated for every layer.
+
+    Args:
+        vector: (D,) or (num_ws, D).
+        w: (N, D) codes.
+    """
+    rows = vector[None] if vector.ndim == 1 else vector
+    along = w.double() @ rows.double().sum(dim=0).to(w.device)
+    return float(along.std() / rows.double().square().sum())
+
+
+def save_direction(direction: Direction, path: str | os.PathLike[str]) -> None:
+    """Write a direction's file, atomically.
+
+    Args:
+        direction: What to write.
+        path: A name that ends in `.safetensors`.
+
+    Raises:
+        ValueError: Another ending.
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{path}: expected a name ending in {SUFFIX}")
+    facts = {
+        "format": FORMAT,
+        "name": direction.name,
+        "space": direction.space,
+        "shape": list(direction.vector.shape),
+        "scale": direction.scale,
+        "layers": None if direction.layers is None else list(direction.layers),
+        "generator_sha256": direction.generator_sha256,
+        "licence": direction.licence,
+        "about": direction.about,
+    }
+    metadata = {key: json.dumps(value) for key, value in facts.items()}
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(save({"direction": direction.vector}, metadata))
+
+
+def read_direction(path: str | os.PathLike[str]) -> Direction:
+    """Read a direction's file; `restyle.importers.read_direction` reads published ones.
+
+    Raises:
+        DirectionError: Missing, empty, damaged, or something else.
+    """
+    path = Path(path)
+    check_file(path, "a direction's file")
+    try:
+        with safe_open(path, "pt") as file:
+            facts = {key: json.loads(text) for key, text in (file.metadata() or {}).items()}
+            if facts.get("format") != FORMAT or list(file.keys()) != ["direction"]:
+                raise DirectionError(
+                    f"{path}: expected a direction ({FORMAT}), found a file that holds "
+                    f"{', '.join(sorted(file.keys())[:3]) or 'nothing'}"
+                )
+            layers = facts["layers"]
+            return Direction(
+                facts["name"],
+                file.get_tensor("direction"),
+                facts["scale"],
+                None if layers is None else tuple(layers),
+                facts["generator_sha256"],
+                facts["licence"],
+                facts["about"],
+            )
+    except DirectionError:
+        raise
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise DirectionError(f"{path}: expected a direction's file, found: {error}") from error
+
+
+def check_file(path: Path, what: str) -> None:
+    """Check that there is a file with something in it.
+
+    Raises:
+        DirectionError: There is not.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        found = "an empty file" if path.is_file() else "nothing of that name"
+        raise DirectionError(f"{path}: expected {what}, found {found}")
+
+
+def directions_in(folder: str | os.PathLike[str]) -> list[Direction]:
+    """Read all directions in a folder and in those below it, in the order of their names.
+
+    Raises:
+        DirectionError: One of the files is damaged.
+    """
+    return [read_direction(path) for path in sorted(Path(folder).rglob(f"*{SUFFIX}"))]
+
+
+def find_direction(
+    which: str | os.PathLike[str], generator_sha256: str, known: Iterable[Direction]
+) -> Direction:
+    """Find a direction by its name, or read it from a file.
+
+    Args:
+        which: A name among the known directions, where one of this generator goes before those of
+            others; or the path of a file.
+        generator_sha256: Hash of the generator's weights.
+        known: The directions to choose from.
+
+    Raises:
+        DirectionError: There is none of this name, or the file cannot be used.
+    """
+    named = {}
+    for direction in known:
+        if direction.name not in named or direction.generator_sha256 == generator_sha256:
+            named[direction.name] = direction
+    if str(which) in named:
+        return named[str(which)]
+    if Path(which).suffix == SUFFIX:
+        return read_direction(which)
+    raise DirectionError(
+        f"unknown direction '{which}': expected a direction's file ({SUFFIX}) or one of: "
+        f"{', '.join(sorted(named)) or 'none is known'}"
+    )

@@ -1,0 +1,128 @@
+"""Edits of one generator's codes: directions by name, checked against it and measured with it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from restyle.editing.directions import (
+    BUNDLED,
+    Direction,
+    directions_in,
+    find_direction,
+)
+from restyle.editing.edits import Layers, shift
+
+SAMPLES = 10_000
+"""Codes that a direction's scale is measured over."""
+
+Which = str | os.PathLike[str] | Direction
+"""A direction: its name, its file, or itself."""
+
+
+class Generator(Protocol):
+    """What is needed of a generator."""
+
+    config: Any
+    w_avg: Tensor
+    num_ws: int
+
+    def mapping(self, z: Tensor) -> Tensor:
+        """From (N, z_dim) normal vectors to (N, w_dim) codes."""
+        ...
+
+
+@torch.no_grad()
+def sample_w(generator: Generator, count: int = SAMPLES, seed: int = 0) -> Tensor:
+    """Random codes (count, D) of a generator, the same on every device."""
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(count, generator.config.z_dim, generator=rng).to(generator.w_avg.device)
+    return torch.cat([generator.mapping(chunk) for chunk in z.split(1024)])
+
+
+class Editor:
+    """Moves the codes of one generator along directions.
+
+    Attributes:
+        generator: Whose codes they are.
+        generator_sha256: Hash of its weights.
+    """
+
+    def __init__(self, generator: Generator, generator_sha256: str):
+        """Take a generator and the hash of its weights."""
+        self.generator = generator
+        self.generator_sha256 = generator_sha256
+        self._ready: dict[str, Direction] = {}
+
+    @cached_property
+    def known(self) -> list[Direction]:
+        """The bundled directions, of all generators."""
+        return directions_in(BUNDLED)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the bundled directions that were found with this generator."""
+        mine = (d for d in self.known if d.generator_sha256 == self.generator_sha256)
+        return sorted(direction.name for direction in mine)
+
+    def direction(self, which: Which) -> Direction:
+        """Make a direction ready for this generator.
+
+        Args:
+            which: A bundled direction's name, a direction's file, or a direction. One that has no
+                scale is measured over 10,000 of the generator's codes; one that was found with
+                another generator is used with a warning.
+
+        Raises:
+            DirectionError: Unknown, damaged, or of other codes than the generator's.
+        """
+        if not isinstance(which, Direction):
+            key = os.fspath(which)
+            if key not in self._ready:
+                found = find_direction(which, self.generator_sha256, self.known)
+                self._ready[key] = self.direction(found)
+            return self._ready[key]
+        which.check_codes(self.generator.num_ws, self.generator.config.w_dim)
+        if which.generator_sha256 not in (None, self.generator_sha256):
+            warnings.warn(
+                f"direction '{which.name}' was found with another generator: "
+                "what it changes, and how much, may differ",
+                stacklevel=3,
+            )
+        return which if which.scale else which.calibrated(sample_w(self.generator))
+
+    def edit(
+        self,
+        ws: Tensor,
+        directions: Which | Mapping[Any, float | Tensor],
+        strength: float | Tensor = 1.0,
+        layers: Layers = None,
+    ) -> Tensor:
+        """Move codes along one direction, or along several at once.
+
+        Args:
+            ws: (B, num_ws, D).
+            directions: One direction, or a table of directions and their strengths.
+            strength: Of a single direction, in standard deviations of the generator's codes along
+                it; a number, or (B,).
+            layers: The layers (rows of W+) that are moved: a group (coarse, middle, fine), numbers,
+                or those of each direction if None.
+
+        Returns:
+            New codes (B, num_ws, D).
+
+        Raises:
+            ValueError: An unknown or unfitting direction, a strength that is no finite number, or
+                layers that there are not.
+        """
+        if not isinstance(directions, Mapping):
+            directions = {directions: strength}
+        for which, amount in directions.items():
+            ws = shift(ws, self.direction(which), amount, layers)
+        return ws

@@ -1,0 +1,163 @@
+"""Changing latent codes: along directions, by mixing layers, and on the way between two people."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from restyle.editing.directions import Direction
+
+GROUPS = {"coarse": (0, 4), "middle": (4, 8), "fine": (8, None)}
+"""Groups of layers, their rows in W+: 4 to 8 pixels (pose, shape), 16 to 32 (features), the rest
+(colours, texture). Source: Karras et al. 2019, "A Style-Based Generator Architecture for Generative
+Adversarial Networks", section 3.1."""
+
+Layers = str | Sequence[int] | None
+"""Layers (rows of W+): a group's name, numbers, or None for all of them."""
+
+
+def layer_numbers(layers: Layers, num_ws: int) -> list[int]:
+    """The rows of W+ that are meant.
+
+    Args:
+        layers: A group's name, numbers, or text such as `0-3,7`; None for all of them.
+        num_ws: How many there are.
+
+    Raises:
+        ValueError: No such group or layer, or none at all.
+    """
+    if layers is None:
+        return list(range(num_ws))
+    if isinstance(layers, str):
+        layers = _parsed(layers, num_ws)
+    if not layers or not all(isinstance(row, int) and 0 <= row < num_ws for row in layers):
+        raise ValueError(f"expected layers from 0 to {num_ws - 1}, found {list(layers)}")
+    return sorted(set(layers))
+
+
+def shift(
+    ws: Tensor, direction: Direction, strength: float | Tensor = 1.0, layers: Layers = None
+) -> Tensor:
+    """Move codes along a direction.
+
+    Args:
+        ws: (B, num_ws, D).
+        direction: Where to; its scale must be known.
+        strength: How far, in standard deviations of the generator's codes along the direction; one
+            number, or (B,), one for each code.
+        layers: The layers that are moved; those of the direction if None.
+
+    Returns:
+        New codes (B, num_ws, D).
+
+    Raises:
+        ValueError: The direction does not fit the codes or has no scale, a strength is not a finite
+            number, or there are no such layers.
+    """
+    if ws.ndim != 3:
+        raise ValueError(f"expected codes (B, num_ws, D), found {tuple(ws.shape)}")
+    num_ws, w_dim = ws.shape[1:]
+    direction.check_codes(num_ws, w_dim)
+    if direction.scale is None:
+        raise ValueError(f"direction '{direction.name}': expected a scale, found none")
+    if isinstance(strength, str) or not isinstance(strength, Tensor | int | float):
+        raise ValueError(f"expected a strength that is a number, found {strength!r}")
+    amount = torch.as_tensor(strength, dtype=ws.dtype, device=ws.device)
+    if amount.ndim > 1 or not bool(amount.isfinite().all()):
+        raise ValueError(f"expected strengths that are finite numbers, found {strength}")
+    rows = layer_numbers(direction.layers if layers is None else layers, num_ws)
+    step = torch.zeros_like(ws[0])
+    step[rows] = (direction.vector.to(ws) * direction.scale).expand_as(step)[rows]
+    return ws + amount.reshape(-1, 1, 1) * step
+
+
+def mix(ws: Tensor, other: Tensor, layers: Layers) -> Tensor:
+    """Give some layers of one person to another (style mixing).
+
+    Args:
+        ws: (B, num_ws, D): the person who changes.
+        other: (B, num_ws, D) or (1, num_ws, D): where the layers come from.
+        layers: Which ones.
+
+    Returns:
+        New codes (B, num_ws, D).
+
+    Raises:
+        ValueError: The codes differ in shape, or there are no such layers.
+    """
+    _check_alike(ws, other)
+    mixed = ws.clone()
+    rows = layer_numbers(layers, ws.shape[1])
+    mixed[:, rows] = other[:, rows].to(ws)
+    return mixed
+
+
+def interpolate(ws: Tensor, other: Tensor, steps: int) -> Tensor:
+    """Go from one person to another in a straight line.
+
+    Args:
+        ws: (1, num_ws, D): the first one.
+        other: (1, num_ws, D): the last one.
+        steps: How many codes, both ends included.
+
+    Returns:
+        (steps, num_ws, D).
+
+    Raises:
+        ValueError: The codes differ in shape, or there are fewer than two steps.
+    """
+    _check_alike(ws, other)
+    if len(ws) != 1 or steps < 2:
+        raise ValueError(f"expected one code and at least 2 steps, found {len(ws)} and {steps}")
+    share = torch.linspace(0, 1, steps, device=ws.device).reshape(-1, 1, 1)
+    return torch.lerp(ws, other.to(ws), share)
+
+
+def parse_strengths(text: str) -> list[float]:
+    """Read strengths: `2`, `-2,0,2`, or `-3:3:7` for seven from -3 to 3.
+
+    Raises:
+        ValueError: Not finite numbers, or no whole number of them.
+    """
+    wanted = f"strengths: expected numbers such as 2, -2,0,2 or -3:3:7, found '{text}'"
+    try:
+        if ":" in text:
+            first, last, count = text.split(":")
+            number = int(count)
+            if number < 2:
+                raise ValueError(wanted)
+            width = float(last) - float(first)
+            values = [float(first) + width * i / (number - 1) for i in range(number)]
+        else:
+            values = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ValueError(wanted) from error
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(wanted)
+    return values
+
+
+def _parsed(text: str, num_ws: int) -> list[int]:
+    if text in GROUPS:
+        rows = list(range(num_ws))[slice(*GROUPS[text])]
+        if not rows:
+            raise ValueError(f"expected layers from 0 to {num_ws - 1}: there are no {text} ones")
+        return rows
+    rows = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not found:
+            raise ValueError(
+                f"layers: expected {', '.join(GROUPS)} or numbers such as 0-3,7, found '{text}'"
+            )
+        rows += range(int(found[1]), int(found[2] or found[1]) + 1)
+    return rows
+
+
+def _check_alike(ws: Tensor, other: Tensor) -> None:
+    if ws.ndim != 3 or other.shape[1:] != ws.shape[1:] or len(other) not in (1, len(ws)):
+        raise ValueError(f"expected codes of shape {tuple(ws.shape)}, found {tuple(other.shape)}")

@@ -1,0 +1,140 @@
+"""Finding directions: from labelled codes, from their spread, and from a generator's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.1, seed: int = 0) -> np.ndarray:
+    """The direction in which an attribute changes fastest: the normal of a linear SVM.
+
+    The codes with the highest and those with the lowest scores are told apart. Source: Shen et al.
+    2020, "Interpreting the Latent Space of GANs for Semantic Face Editing" (InterFaceGAN), section
+    3.1.
+
+    Args:
+        w: (N, D) codes.
+        scores: (N,): how much of the attribute each code's picture shows.
+        share: How many of the codes, as a share of N, are taken from each end.
+        seed: Of the solver.
+
+    Returns:
+        (D,) of unit length, towards higher scores.
+
+    Raises:
+        ValueError: Shapes that do not fit, scores that are not finite or all alike.
+        ImportError: scikit-learn is missing (`pip install 'restyle[evaluate]'`).
+    """
+    try:
+        from sklearn.svm import LinearSVC
+    except ImportError as error:
+        raise ImportError(
+            "finding directions needs scikit-learn: pip install 'restyle[evaluate]'"
+        ) from error
+
+    if w.ndim != 2 or scores.shape != w.shape[:1] or not np.isfinite(scores).all():
+        raise ValueError(
+            f"expected codes (N, D) and N finite scores, found {w.shape} and {scores.shape}"
+        )
+    count = int(share * len(w))
+    if not 0 < share <= 0.5 or count < 1 or np.ptp(scores) == 0:
+        raise ValueError(
+            f"expected scores that differ and a share of at least one code, found {share:g} of "
+            f"{len(w)} codes"
+        )
+    order = np.argsort(scores, kind="stable")
+    chosen = np.concatenate([order[:count], order[-count:]])
+    mean, spread = w.mean(axis=0), w.std()  # one number: the geometry of W stays as it is
+    machine = LinearSVC(C=1.0, dual=False, random_state=seed)
+    machine.fit((w[chosen] - mean) / spread, np.repeat([0, 1], count))
+    normal = machine.coef_[0]
+    return (normal / np.linalg.norm(normal)).astype(np.float32)
+
+
+def conditional(direction: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """What is left of a direction that must not change other attributes.
+
+    Source: InterFaceGAN, section 3.2, equation 3 (conditional manipulation), for several conditions
+    at once.
+
+    Args:
+        direction: (D,).
+        others: The directions (D,) of the other attributes.
+
+    Returns:
+        (D,) of unit length, orthogonal to all others.
+
+    Raises:
+        ValueError: The others leave nothing of it.
+    """
+    left = direction.astype(np.float64)
+    if len(others):
+        basis = np.linalg.qr(np.stack(others, axis=1).astype(np.float64))[0]
+        for _ in range(2):  # the second time for what rounding left
+            left = left - basis @ (basis.T @ left)
+    length = np.linalg.norm(left)
+    if length < 1e-6 * np.linalg.norm(direction):
+        raise ValueError(f"expected a direction that {len(others)} others do not span")
+    return (left / length).astype(np.float32)
+
+
+def principal_components(w: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The directions in which codes vary most, and how much.
+
+    Source: Härkönen et al. 2020, "GANSpace: Discovering Interpretable GAN Controls", section 2.1
+    (PCA of W).
+
+    Args:
+        w: (N, D) random codes.
+        count: How many components, at most min(N, D).
+
+    Returns:
+        (count, D), rows of unit length from the largest variance on; and their standard deviations
+        (count,).
+
+    Raises:
+        ValueError: There are not so many.
+    """
+    if not 1 <= count <= min(w.shape):
+        raise ValueError(f"expected 1 to {min(w.shape)} components, found {count}")
+    centred = (w - w.mean(dim=0)).double()
+    _, values, rows = torch.linalg.svd(centred, full_matrices=False)
+    return _signed(rows[:count]).float(), (values[:count] / (len(w) - 1) ** 0.5).float()
+
+
+def closed_form(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The directions that styles react to most strongly, from the weights alone.
+
+    Source: Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs" (SeFa),
+    equation 4.
+
+    Args:
+        weights: The matrices (C, D) that turn codes into styles.
+
+    Returns:
+        (D, D), rows of unit length from the strongest on; and their singular values (D,).
+    """
+    _, values, rows = torch.linalg.svd(
+        torch.cat([w.double() for w in weights]), full_matrices=False
+    )
+    return _signed(rows).float(), values.float()
+
+
+def style_weights(generator: Any) -> list[Tensor]:
+    """The style matrices (C, D) of a StyleGAN2 generator that SeFa's authors' recipe factorises.
+
+    All of its convolutions and the first conversion to RGB, as the widely used implementation does.
+    """
+    synthesis = generator.synthesis
+    return [layer.style.weight for layer in (*synthesis.layers, synthesis.to_rgbs[0])]
+
+
+def _signed(rows: Tensor) -> Tensor:
+    """Signs are arbitrary: let the largest entry of each row be positive."""
+    largest = rows.abs().argmax(dim=1, keepdim=True)
+    return rows * rows.gather(1, largest).sign()

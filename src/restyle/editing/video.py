@@ -1,0 +1,122 @@
+"""Moving pictures: MP4 and GIF files of iterations, edits and interpolations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from restyle.files import atomic_write
+from restyle.images import to_uint8
+
+SUFFIXES = (".mp4", ".gif")
+FPS = 25
+SMALLEST = 256
+"""Smaller pictures are enlarged, by a whole factor, to at least this height."""
+
+
+def save_video(frames: Iterable[Tensor], path: str | Path, fps: int = FPS) -> None:
+    """Write a film, atomically: H.264 in an MP4 file, or a GIF that repeats for ever.
+
+    Args:
+        frames: Images (3, H, W) of one size, RGB in [-1, 1]. They may be made while it is written.
+        path: A name that ends in `.mp4` or `.gif`.
+        fps: Frames a second.
+
+    Raises:
+        ValueError: Another ending, no frames, or frames of different sizes.
+        ImportError: imageio is missing (`pip install 'restyle[video]'`).
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
+    check_video(path)
+    import imageio.v2 as imageio
+
+    pictures = (_shown(frame) for frame in frames)
+    first = next(pictures, None)
+    if first is None:
+        raise ValueError(f"{path}: expected at least one frame, found none")
+    options = (
+        {"fps": fps, "macro_block_size": 2}
+        if path.suffix == ".mp4"
+        else {
+            "duration": 1000 / fps,
+            "loop": 0,
+        }
+    )
+    with atomic_write(path) as temporary:
+        with imageio.get_writer(temporary, **options) as writer:
+            writer.append_data(first)
+            for picture in pictures:
+                if picture.shape != first.shape:
+                    raise ValueError(
+                        f"{path}: expected frames of {first.shape[:2]}, found {picture.shape[:2]}"
+                    )
+                writer.append_data(picture)
+
+
+def check_video(path: str | Path) -> None:
+    """Check that a film can be written, before its frames are made.
+
+    Raises:
+        ValueError: The name does not end in `.mp4` or `.gif`.
+        ImportError: imageio is missing (`pip install 'restyle[video]'`).
+    """
+    if Path(path).suffix not in SUFFIXES:
+        raise ValueError(f"{path}: expected a name ending in {' or '.join(SUFFIXES)}")
+    try:
+        import imageio.v2  # noqa: F401 - is it there?
+
+        if Path(path).suffix == ".mp4":
+            import imageio_ffmpeg  # noqa: F401
+    except ImportError as error:
+        raise ImportError("videos need imageio: pip install 'restyle[video]'") from error
+
+
+def there_and_back(first: float, last: float, frames: int = 2 * FPS) -> list[float]:
+    """Strengths of a film that can repeat: from one to the other, and back, slower at the ends.
+
+    Args:
+        first: Where it begins.
+        last: Where it turns.
+        frames: How many in each direction.
+    """
+    share = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, frames))
+    path = first + (last - first) * share
+    return [*path.tolist(), *path[-2:0:-1].tolist()]
+
+
+def between(stops: Sequence[Tensor], frames: int = FPS) -> Tensor:
+    """Codes of a film that goes from stop to stop in straight lines, slower near each.
+
+    Args:
+        stops: Codes (num_ws, D), at least two.
+        frames: How many for each line.
+
+    Returns:
+        (N, num_ws, D), from the first stop to the last one.
+
+    Raises:
+        ValueError: Fewer than two stops, or stops of different shapes.
+    """
+    shapes = {tuple(stop.shape) for stop in stops}
+    if len(stops) < 2 or len(shapes) != 1:
+        raise ValueError(f"expected two or more codes of one shape, found {len(stops)}: {shapes}")
+    share = 0.5 - 0.5 * torch.cos(torch.linspace(0, torch.pi, frames + 1)[:-1])
+    share = share.to(stops[0]).reshape(-1, 1, 1)
+    lines = [torch.lerp(a, b, share) for a, b in zip(stops, stops[1:], strict=False)]
+    return torch.cat([*lines, stops[-1][None]])
+
+
+def _shown(frame: Tensor) -> np.ndarray:
+    """Pixels with even sides, as H.264 needs them, and large enough to look at."""
+    picture = Image.fromarray(np.ascontiguousarray(to_uint8(frame)))
+    factor = -(-SMALLEST // picture.height) if picture.height < SMALLEST else 1
+    width, height = (side * factor // 2 * 2 for side in picture.size)
+    if factor > 1:
+        picture = picture.resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(picture)[:height, :width]

@@ -1,0 +1,55 @@
+"""Published directions: the files of ReStyle and e4e (`.pt`) and of InterFaceGAN (`.npy`)."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restyle.checkpoints import CheckpointError
+from restyle.editing.directions import Direction, DirectionError, check_file
+from restyle.importers.archive import is_archive, read_archive
+
+
+def read_direction(
+    path: str | os.PathLike[str], name: str | None = None, licence: str = "unknown"
+) -> Direction:
+    """Read a published direction, whatever device it was saved on.
+
+    Such a file holds one array (D,), (1, D) or (num_ws, D) and nothing else. What is made of it has
+    no scale yet: editing measures it with the generator at hand.
+
+    Args:
+        path: The file.
+        name: What changes along the direction; the file's own name if None.
+        licence: Under which it may be used.
+
+    Raises:
+        DirectionError: Missing, empty, damaged, or something else. Nothing in it is ever executed.
+    """
+    path = Path(path)
+    check_file(path, "a published direction")
+    vector = _archived(path) if is_archive(path) else _array(path)
+    return Direction(name or path.stem, vector, licence=licence, about=f"from {path.name}")
+
+
+def _archived(path: Path) -> Tensor:
+    try:
+        content = read_archive(path)
+    except CheckpointError as error:
+        raise DirectionError(str(error)) from error
+    if not isinstance(content, Tensor):
+        raise DirectionError(f"{path}: expected one tensor, found a {type(content).__name__}")
+    return content
+
+
+def _array(path: Path) -> Tensor:
+    try:
+        # Mapped, so that no header can claim more than the file has.
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        return torch.from_numpy(np.array(values, dtype=np.float32))
+    except (OSError, EOFError, TypeError, ValueError) as error:
+        raise DirectionError(
+            f"{path}: expected a direction (.pt or .npy), found: {str(error).splitlines()[0]}"
+        ) from error
