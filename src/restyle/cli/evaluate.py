@@ -16,6 +16,66 @@ app = App(
 )
 
 
+@app.default
+def compare(
+    *,
+    model: list[str] | None = None,
+    methods: list[str] | None = None,
+    data: str = "portraits",
+    images: Count | None = None,
+    measures: list[Literal["mse", "psnr", "ms_ssim", "perceptual", "identity"]] | None = None,
+    judge: str = "portraits-judge",
+    features: str | None = None,
+    out: Path = Path("results/evaluation"),
+    batch_size: Count = 16,
+    device: Device = "auto",
+) -> None:
+    """Compare models and methods on the same images: how good each is, and what it costs.
+
+    Writes OUT/report.html, which stands alone, its pictures, OUT/results.json, and a line for each
+    method, image and step to OUT/rows.jsonl. More models and methods can be added by repeating the
+    command with them. Files that cannot be used are named, and cost only themselves.
+
+    Methods are restyle (the encoder), w and ws (optimisation of one code, or of one for each
+    layer), and pti (pivotal tuning), each with a number of steps, joined by + where one starts from
+    what the other found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350.
+
+    Args:
+        model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
+            [default: portraits]
+        methods: As above. [default: restyle:10]
+        data: portraits or toon (test split), or a folder of images.
+        images: The first so many of them. [default: 512 portraits, or all of a folder]
+        measures: What is measured; the last two need the judge. [default: all of them for drawn
+            portraits, else those without the judge]
+        judge: The feature network that judges, a bundled name or a folder.
+        features: The one whose distances optimisation minimises, beside the squared error; none to
+            minimise that alone. [default: portraits-features for drawn portraits, else none]
+        out: The folder of the results.
+        batch_size: Images at once.
+        device: Where to compute.
+    """
+    import shlex
+    import sys
+
+    from restyle.evaluation.compare import Comparison, default_measures, optimised_by
+    from restyle.evaluation.compare import compare as run
+    from restyle.evaluation.comparison_report import write_report
+
+    config = Comparison(
+        models=tuple(model or ["portraits"]),
+        methods=tuple(methods or ["restyle:10"]),
+        data=data,
+        images=images,
+        judge=judge,
+        features=optimised_by(data) if features is None else features,
+        measures=tuple(measures or default_measures(data)),
+    )
+    command = shlex.join(["restyle", *sys.argv[1:]])
+    print(write_report(run(config, out, device, batch_size), out, command))
+    print(f"\nThe report is {out / 'report.html'}")
+
+
 @app.command
 def generator(
     *folders: Annotated[str, Parameter(required=True)],
@@ -23,7 +83,7 @@ def generator(
     samples: Count = 10_000,
     images: Count = 32,
     iterations: Count = 300,
-    lr: float = 0.05,
+    lr: float = 0.1,
     data: str = "portraits",
     judge: str = "portraits-judge",
 ) -> None:

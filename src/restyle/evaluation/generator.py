@@ -56,7 +56,7 @@ class GeneratorEvaluation:
     samples: int = 10_000
     images: int = 32
     iterations: int = 300
-    lr: float = 0.05
+    lr: float = 0.1
     data: str = "portraits"
     judge: str = "portraits-judge"
     seed: int = 0

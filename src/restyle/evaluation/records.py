@@ -90,13 +90,18 @@ def arrays_in_parts(
     for first in range(0, count, part):
         indices = range(first, min(count, first + part))
         path = Path(folder) / f"{indices.start:07d}-{indices.stop:07d}.npz"
-        if not path.exists():
-            arrays = compute(indices)
-            with atomic_write(path) as temporary, temporary.open("wb") as stream:
-                np.savez(stream, **arrays)
-        with np.load(path, allow_pickle=False) as stored:
-            parts.append({name: stored[name] for name in stored.files})
+        parts.append(kept_arrays(path, lambda indices=indices: compute(indices)))
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def kept_arrays(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Read arrays from an .npz file, or compute and write them where it is not there."""
+    if not path.exists():
+        arrays = compute()
+        with atomic_write(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **arrays)  # pyright: ignore - a name could be one of its options
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

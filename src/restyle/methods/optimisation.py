@@ -42,7 +42,7 @@ def optimise_ws(
     target: Tensor,
     start: Estimate,
     steps: int,
-    lr: float = 0.05,
+    lr: float = 0.1,
 ) -> Iterator[Estimate]:
     """Optimise a code for each layer (W+) with Adam.
 

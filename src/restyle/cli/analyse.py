@@ -1,0 +1,50 @@
+"""`restyle analyse`: how the loop works inside a model."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+
+
+def analyse(
+    *,
+    model: str = "portraits",
+    other: str | None = None,
+    data: str = "portraits",
+    images: Count | None = None,
+    steps: Annotated[int, Parameter(validator=Number(gte=10))] = 20,
+    out: Path = Path("results/analysis"),
+    batch_size: Count = 16,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> None:
+    """Show how the loop works inside a model.
+
+    How large the change of each step is, in which layers, frequencies and places; how many images a
+    step improves or makes worse; whether residuals converge; what other starts and disturbed inputs
+    do; and what stopping early costs. Prints tables; writes OUT/report.html, which stands alone,
+    its pictures and OUT/results.json. Repeating the command goes on where it was interrupted.
+
+    Args:
+        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        other: Another model of the same generator, such as a single-shot one, to start from.
+        data: portraits or toon (test split), or a folder of images.
+        images: The first so many of them. [default: 256 portraits, or all of a folder]
+        steps: How often the estimate is refined.
+        out: The folder of the results.
+        batch_size: Images at once.
+        device: Where to compute.
+    """
+    import shlex
+    import sys
+
+    from restyle.evaluation.analysis import Analysis
+    from restyle.evaluation.analysis import analyse as run
+    from restyle.evaluation.analysis_report import write_report
+
+    config = Analysis(model, other, data, images, steps)
+    results = run(config, out, device, batch_size)
+    print(write_report(results, out, shlex.join(["restyle", *sys.argv[1:]])))
+    print(f"\nThe report is {out / 'report.html'}")
