@@ -25,7 +25,7 @@ types: $(STAMP)  ## check types
 	$(BIN)/pyright
 
 bench: $(STAMP)  ## measure the speed of encoder, generator and a whole step
-	$(BIN)/python -m restyle.evaluation.bench
+	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 clean:  ## remove the environment, demo results and caches
 	rm -rf .venv demo build dist .pytest_cache .ruff_cache

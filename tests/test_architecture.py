@@ -12,16 +12,17 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS = [
     {"refine", "images", "files", "layers", "backbones", "domains", "devices", "face_networks"}
-    | {"stopping"},
+    | {"stopping", "results"},
     {"generators", "encoders", "losses", "metrics", "methods", "editing", "portraits"}
     | {"faces", "checkpoints", "targets"},
-    {"model", "bootstrapping", "importers", "public_models", "downloads", "registry"},
+    {"inference", "model", "bootstrapping", "importers", "public_models", "downloads", "registry"},
     {"training", "evaluation"},
     {"cli", "commands", "app"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 APART = FLOORS[1] | FLOORS[3]  # rooms that never import another room of their floor
 FLOOR_2 = [
+    "inference",
     "model",
     "bootstrapping",
     "importers",

@@ -39,7 +39,7 @@ class LinearGenerator(nn.Module):
     def broadcast(self, w):
         return w[:, None].expand(-1, self.num_ws, -1)
 
-    def synthesis(self, ws, noise="fixed"):
+    def synthesis(self, ws, noise="fixed", resolution=None):
         return (ws.flatten(1) @ self.matrix).view(-1, 3, SIZE, SIZE)
 
 

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _HOME = {  # public name -> the module that defines it
-    "InversionResult": "restyle.model",
+    "InversionResult": "restyle.results",
     "ReStyle": "restyle.model",
     "bootstrap": "restyle.bootstrapping",
     "load": "restyle.registry",
@@ -34,8 +34,9 @@ _SUBPACKAGES = ("importers", "portraits")
 if TYPE_CHECKING:
     from restyle import importers, portraits
     from restyle.bootstrapping import bootstrap
-    from restyle.model import InversionResult, ReStyle
+    from restyle.model import ReStyle
     from restyle.registry import load
+    from restyle.results import InversionResult
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import torch
 
-from restyle.model import InversionResult, ReStyle, joined
+from restyle.model import ReStyle
 from restyle.refine import Estimate, refine
+from restyle.results import InversionResult, joined
 from restyle.targets import Picture, as_pictures, resized
 
 

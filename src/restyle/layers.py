@@ -95,8 +95,11 @@ def fir_kernel(like: Tensor, channels: int, gain: float = 1.0) -> Tensor:
     return kernel.expand(channels, 1, 4, 4)
 
 
-def blur(x: Tensor, padding: int, gain: float = 1.0) -> Tensor:
-    """Filter (B, C, H, W) with [1, 3, 3, 1], to (B, C, H + 2 * padding - 3, W + ...)."""
+def blur(x: Tensor, padding: int | tuple[int, int], gain: float = 1.0) -> Tensor:
+    """Filter (B, C, H, W) with [1, 3, 3, 1], to (B, C, H + 2 * padding - 3, W + ...).
+
+    The padding with zeros is one number, or one for the height and one for the width.
+    """
     channels = x.shape[1]
     return F.conv2d(x, fir_kernel(x, channels, gain), padding=padding, groups=channels)
 

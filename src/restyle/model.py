@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -21,9 +21,13 @@ from restyle.checkpoints import (
 )
 from restyle.devices import resolve_device, resolve_dtype
 from restyle.domains import Domain
+from restyle.editing.editor import Editor
+from restyle.editing.edits import Layers
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from restyle.refine import Estimate, average_estimate, refine
+from restyle.inference import Inference
+from restyle.refine import Estimate, Render, average_estimate, refine
+from restyle.results import InversionResult, joined
 from restyle.stopping import refine_until
 from restyle.targets import Picture, as_pictures, to_target
 
@@ -31,47 +35,6 @@ KIND = "restyle"
 DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
 
 Steps = int | Literal["auto"] | None
-
-
-@dataclass(frozen=True)
-class InversionResult:
-    """What an inversion found for a batch of B images.
-
-    Attributes:
-        target: What was inverted, (B, 3, h, w), RGB in [-1, 1], at the encoder's input size.
-        steps: The start (the average image, t = 0) and the estimate after each step. Images that
-            stopped early repeat the best estimate that they had.
-        steps_used: How many steps each image took, (B,) int64; all of them if None is given.
-    """
-
-    target: Tensor
-    steps: tuple[Estimate, ...]
-    steps_used: Tensor = None  # pyright: ignore - filled in below
-
-    def __post_init__(self) -> None:
-        """Without early stopping, every image took every step."""
-        if self.steps_used is None:
-            used = torch.full((len(self.target),), len(self.steps) - 1, device=self.target.device)
-            object.__setattr__(self, "steps_used", used)
-
-    @property
-    def ws(self) -> Tensor:
-        """The last step's latent codes in W+, (B, num_ws, D)."""
-        return self.steps[-1].ws
-
-    @property
-    def image(self) -> Tensor:
-        """The last step's reconstruction, (B, 3, H, W), RGB in [-1, 1]."""
-        return self.steps[-1].image
-
-    def split(self) -> list["InversionResult"]:
-        """The same results, one for each image of the batch, with the steps that it took."""
-        return [
-            InversionResult(
-                self.target[i : i + 1], tuple(e[i : i + 1] for e in self.steps[: n + 1])
-            )
-            for i, n in enumerate(self.steps_used.tolist())
-        ]
 
 
 class ReStyle:
@@ -88,7 +51,6 @@ class ReStyle:
         name: What the model is called.
         card: Facts about the weights (training data, images seen, licence), saved with them.
         start_ws: The codes (num_ws, D) that every inversion starts from.
-        dtype: The precision of the convolutions; latent codes and images are float32 throughout.
     """
 
     def __init__(
@@ -122,7 +84,7 @@ class ReStyle:
         self.domain = domain
         self.name = name
         self.card = dict(card or {})
-        self.dtype = torch.float32
+        self._inference = Inference(self.generator, self.encoder)
         if start_ws is None:
             start_ws = generator.broadcast(generator.w_avg[None])[0]
         if tuple(start_ws.shape) != codes:
@@ -134,6 +96,11 @@ class ReStyle:
     def device(self) -> torch.device:
         """Where the networks are."""
         return self.generator.w_avg.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the convolutions; latent codes and images are float32 throughout."""
+        return self._inference.dtype
 
     @property
     def single_shot(self) -> bool:
@@ -149,14 +116,19 @@ class ReStyle:
         return self._average
 
     def to(
-        self, device: str | torch.device | None = None, dtype: str | torch.dtype | None = None
+        self,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        compiled: bool | None = None,
     ) -> "ReStyle":
-        """Move the model, or change the precision that it computes in.
+        """Move the model, or change how it computes.
 
         Args:
             device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device; unchanged if None.
             dtype: float32, bfloat16 or float16, as a name or a torch dtype; unchanged if None. The
-                weights stay float32; lower precision is by automatic mixed precision.
+                weights that are saved stay float32.
+            compiled: Whether `torch.compile` makes the networks faster, which takes minutes once
+                for each batch size; unchanged if None.
 
         Returns:
             The model itself.
@@ -170,12 +142,18 @@ class ReStyle:
             self.encoder.to(device)
             self.start_ws = self.start_ws.to(device)
         if dtype is not None:
-            self.dtype = resolve_dtype(dtype)
+            self._inference.dtype = resolve_dtype(dtype)
+        if compiled is not None:
+            self._inference.compiled = compiled
         self._average = None
         return self
 
     def invert(
-        self, images: Picture | Iterable[Picture], steps: Steps = None, batch_size: int = 8
+        self,
+        images: Picture | Iterable[Picture],
+        steps: Steps = None,
+        batch_size: int = 8,
+        preview: int | None = None,
     ) -> InversionResult:
         """Find latent codes whose renders look like the images.
 
@@ -185,6 +163,8 @@ class ReStyle:
             steps: How often the estimate is refined; 5 if None, and 1 for a single-shot encoder;
                 "auto" until an image's steps change little (`restyle.stopping`), at most 10 times.
             batch_size: How many images go through the networks at once.
+            preview: Render all steps but the last only up to this height and width, a power of two
+                from the encoder's input size on; faster, and slightly different. Not with "auto".
 
         Returns:
             The result for the whole batch, in the order of the images. It carries no gradients, and
@@ -192,13 +172,17 @@ class ReStyle:
 
         Raises:
             ValueError: `steps` or `batch_size` below 1, more than one single-shot step,
-                no images, or a tensor of another shape or range.
+                no images, another preview resolution, or a tensor of another shape or range.
             ImageError: A file is not a readable image.
         """
-        return joined(list(self.batches(as_pictures(images), steps, batch_size)))
+        return joined(list(self.batches(as_pictures(images), steps, batch_size, preview)))
 
     def invert_iter(
-        self, images: Iterable[Picture], steps: Steps = None, batch_size: int = 8
+        self,
+        images: Iterable[Picture],
+        steps: Steps = None,
+        batch_size: int = 8,
+        preview: int | None = None,
     ) -> Iterator[InversionResult]:
         """Invert any number of images, holding one batch of them in memory.
 
@@ -206,6 +190,7 @@ class ReStyle:
             images: Paths, PIL images or (3, H, W) tensors; read as they are needed.
             steps: As in `invert`.
             batch_size: As in `invert`.
+            preview: As in `invert`.
 
         Yields:
             The result for each image, a batch of one, in order.
@@ -214,14 +199,19 @@ class ReStyle:
             ValueError: As `invert` does, when the first result is asked for.
             ImageError: A file is not a readable image.
         """
-        for result in self.batches(images, steps, batch_size):
+        for result in self.batches(images, steps, batch_size, preview):
             yield from result.split()
 
     def batches(
-        self, images: Iterable[Picture], steps: Steps = None, batch_size: int = 8
+        self,
+        images: Iterable[Picture],
+        steps: Steps = None,
+        batch_size: int = 8,
+        preview: int | None = None,
     ) -> Iterator[InversionResult]:
         """As `invert_iter`, but yield the results of whole batches."""
         steps = self.checked_steps(steps)
+        rough = self._preview(preview, steps)
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
         images = iter(images)
@@ -234,8 +224,9 @@ class ReStyle:
                     estimates = (start, *(estimate for estimate, _ in found))
                     used = torch.stack([took for _, took in found]).sum(dim=0)
                 else:
-                    estimates = (start, *refine(self.encode, self.generate, target, start, steps))
-                    used = None
+                    inner = (start, *refine(self.encode, rough, target, start, steps - 1))
+                    last = refine(self.encode, self.generate, target, inner[-1], 1)
+                    estimates, used = (*inner, *last), None
             yield InversionResult(target, estimates, used)
 
     def checked_steps(self, steps: Steps = None) -> int | Literal["auto"]:
@@ -274,21 +265,19 @@ class ReStyle:
 
     def encode(self, pair: Tensor) -> Tensor:
         """Predict residuals (B, num_ws, D) from (B, 6, h, w): target, then current image."""
-        with self._precision():
-            return self.encoder(pair[:, : self.encoder.config.input_channels]).float()
+        return self._inference.encode(pair[:, : self.encoder.config.input_channels])
 
-    def generate(self, ws: Tensor) -> Tensor:
+    def generate(self, ws: Tensor, resolution: int | None = None) -> Tensor:
         """Render latent codes, differentiably where they need gradients.
 
         Args:
             ws: Codes in W+, (B, num_ws, D).
+            resolution: Height and width before the crop, a power of two; the full size if None.
 
         Returns:
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
         """
-        with self._precision():
-            image = self.generator.synthesis(ws, noise="fixed").float()
-        return self.domain.crop_render(image)
+        return self.domain.crop_render(self._inference.render(ws, resolution))
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> Estimate:
         """Draw random images; a seed gives the same latent codes on every device.
@@ -312,6 +301,28 @@ class ReStyle:
             w = self.generator.truncate(self.generator.mapping(z), truncation)
             ws = self.generator.broadcast(w)
             return Estimate(ws, self.generate(ws))
+
+    @cached_property
+    def editor(self) -> Editor:
+        """Knows the directions that the generator's codes can be moved along."""
+        return Editor(self.generator, weights_hash(self.generator.state_dict()))
+
+    def edit(
+        self, ws: Tensor, directions: Any, strength: float | Tensor = 1.0, layers: Layers = None
+    ) -> Estimate:
+        """Change something about pictures, and render them.
+
+        The arguments are those of `Editor.edit`: `edit(ws, "smile", 2.0)` along one direction,
+        `edit(ws, {"smile": 2.0, "yaw": -1.0})` along several.
+
+        Returns:
+            The new codes and their renders, differentiable in `ws` and `strength`.
+
+        Raises:
+            ValueError: An unknown direction, or one, a strength or layers that do not fit.
+        """
+        edited = self.editor.edit(ws.to(self.device), directions, strength, layers)
+        return Estimate(edited, self.generate(edited))
 
     def weights_hash(self) -> str:
         """SHA-256 (hex) over the weights of both networks."""
@@ -361,32 +372,21 @@ class ReStyle:
                 f"{folder}: expected a model's configuration, found: {error}"
             ) from error
 
-    def _precision(self) -> AbstractContextManager:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.dtype)
+    def _preview(self, resolution: int | None, steps: int | Literal["auto"]) -> Render:
+        """What renders the steps before the last one."""
+        if resolution is None:
+            return self.generate
+        smallest, size = max(self.domain.input_size), self.generator.config.size
+        if resolution not in [s for s in (2**k for k in range(2, 11)) if smallest <= s <= size]:
+            raise ValueError(
+                f"expected a preview of a power of two from {smallest} to {size}, "
+                f"found {resolution}"
+            )
+        if steps == "auto":
+            raise ValueError("expected a number of steps with a preview, found 'auto'")
+        return partial(self.generate, resolution=resolution)
 
     def _tensors(self) -> dict[str, Tensor]:
         generator = with_prefix(self.generator.state_dict(), "generator")
         encoder = with_prefix(self.encoder.state_dict(), "encoder")
         return {"start_ws": self.start_ws} | generator | encoder
-
-
-def joined(results: list[InversionResult]) -> InversionResult:
-    """Several batches as one.
-
-    Raises:
-        ValueError: There are none.
-    """
-    if not results:
-        raise ValueError("expected at least one image, found none")
-    most = max(len(result.steps) for result in results)
-    padded = [r.steps + (r.steps[-1],) * (most - len(r.steps)) for r in results]
-    return InversionResult(
-        target=torch.cat([result.target for result in results]),
-        steps=tuple(
-            Estimate(torch.cat([e.ws for e in step]), torch.cat([e.image for e in step]))
-            for step in zip(*padded, strict=True)
-        ),
-        steps_used=torch.cat([result.steps_used for result in results]),
-    )

@@ -1,0 +1,175 @@
+"""How long a step of ReStyle takes, in a unit that travels between machines.
+
+The unit is the time of one float32 `conv2d` of (4, 256, 64, 64) with 256 3x3 filters, in the
+default memory layout, warmed up, the median of 20. It is measured before, between and after the
+rows of the table; each row is divided by the mean of the units on its two sides. Weights are random
+(the speed does not depend on them), with noise switched on. The official numbers are those of the
+reference's CPU path, in the same unit.
+
+    python benchmarks/speed.py --threads 2
+"""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable
+from statistics import mean, median
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from restyle.domains import FACES
+from restyle.encoders import Encoder, EncoderConfig
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.model import ReStyle
+from restyle.refine import refine
+
+OFFICIAL = {  # (size, batch): encoder, generator, whole step
+    (1024, 1): (6.1, 49.3, 55.4),
+    (1024, 4): (20.7, 304, 325),
+    (256, 1): (6.8, 17.4, 24.3),
+    (256, 4): (24.9, 91.5, 116),
+}
+TARGETS = {(1024, 1): 19, (1024, 4): 64, (256, 1): 11, (256, 4): 38}  # whole steps
+UNIT_GMAC = 4 * 64 * 64 * 256 * 256 * 9 / 1e9
+
+
+def random_model(size: int) -> ReStyle:
+    """A model of the official size for faces with random weights from a fixed seed."""
+    torch.manual_seed(0)
+    generator = StyleGAN2(StyleGAN2Config(size))
+    for layer in generator.synthesis.layers:
+        torch.nn.init.constant_(layer.noise_strength, 0.1)
+    encoder = Encoder(EncoderConfig(num_ws=generator.num_ws))
+    return ReStyle(generator, encoder, FACES, f"random {size}")
+
+
+def unit() -> float:
+    """Seconds of the unit, the median of 20."""
+    x, weight = torch.randn(4, 256, 64, 64), torch.randn(256, 256, 3, 3)
+    with torch.no_grad():
+        times = [elapsed(lambda: torch.conv2d(x, weight, padding=1)) for _ in range(23)]
+    return median(times[3:])
+
+
+def elapsed(call: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+class Stopwatch:
+    """Calls a function and keeps how long each call took, in seconds."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        self.function = function
+        self.times: list[float] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        start = time.perf_counter()
+        result = self.function(x)
+        self.times.append(time.perf_counter() - start)
+        return result
+
+
+@torch.no_grad()
+def measure(model: ReStyle, batch: int, repeats: int) -> tuple[float, float, float]:
+    """Median seconds of the encoder, the generator and a whole step, once warmed up."""
+    encode, generate = Stopwatch(model.encode), Stopwatch(model.generate)
+    target, start = torch.rand(batch, 3, 256, 256) * 2 - 1, model.start(batch)
+    whole = [
+        elapsed(lambda: list(refine(encode, generate, target, start, steps=1)))
+        for _ in range(repeats + 1)
+    ]
+    return median(encode.times[1:]), median(generate.times[1:]), median(whole[1:])
+
+
+def gmacs(size: int) -> tuple[float, float]:
+    """Billions of multiply-adds of the encoder and of the generator for one image."""
+    counts = []
+    with torch.device("meta"):
+        generator = StyleGAN2(StyleGAN2Config(size))
+        encoder = Encoder(EncoderConfig(num_ws=generator.num_ws))
+        calls = (
+            lambda: encoder(torch.empty(1, 6, 256, 256)),
+            lambda: generator.synthesis(torch.empty(1, generator.num_ws, 512)),
+        )
+        for call in calls:
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                call()
+            counts.append(counter.get_total_flops() / 2e9)
+    return counts[0], counts[1]
+
+
+@torch.no_grad()
+def where_the_time_goes(model: ReStyle, rows: int = 8) -> str:
+    """The operators that a whole step spends most of its time in, batch 1."""
+    target, start = torch.zeros(1, 3, 256, 256), model.start(1)
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        list(refine(model.encode, model.generate, target, start, steps=1))
+    events = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    lines = [f"| {'operator':32} | calls | share |", f"|{'-' * 34}|------:|------:|"]
+    for event in events[:rows]:
+        share = event.self_cpu_time_total / total
+        lines.append(f"| {event.key:32} | {event.count:5} | {share:5.1%} |")
+    return "\n".join(lines)
+
+
+def report(cells: list[tuple[int, int]], dtype: str, compiled: bool, repeats: int) -> None:
+    """Measure and print the table, the units, the floor and the profile."""
+    print("| | encoder | generator | whole step | target | official | floor | GMAC/s |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    units = [unit()]
+    model, profiles = None, {}
+    for size, batch in cells:
+        if model is None or model.generator.config.size != size:
+            model = random_model(size).to(dtype=dtype, compiled=compiled)
+        seconds = measure(model, batch, repeats)
+        units.append(unit())
+        encoder, generator, whole = (t / mean(units[-2:]) for t in seconds)
+        gmac = batch * sum(gmacs(size))
+        print(
+            f"| {size} px, batch {batch} | {encoder:.1f} | {generator:.1f} | **{whole:.1f}** | "
+            f"{TARGETS[size, batch]} | {' / '.join(f'{n:g}' for n in OFFICIAL[size, batch])} | "
+            f"{gmac / UNIT_GMAC:.1f} | {gmac / seconds[2]:.0f} |",
+            flush=True,
+        )
+        if batch == 1:
+            profiles[size] = where_the_time_goes(model)
+    print("\nUnits measured before, between and after (ms):", end=" ")
+    print(", ".join(f"{1000 * seconds:.0f}" for seconds in units), end="; ")
+    print(f"one does {UNIT_GMAC / median(units):.0f} GMAC/s.")
+    for size in dict.fromkeys(size for size, _ in cells):
+        encoder, generator = gmacs(size)
+        print(f"GMAC an image at {size} px: encoder {encoder:.1f}, generator {generator:.1f}.")
+    for size, table in profiles.items():
+        print(f"\nWhere a step at {size} px, batch 1 spends its time:\n\n{table}")
+
+
+def main() -> None:
+    """Read the options and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 256], choices=[1024, 256])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4], choices=[1, 4])
+    parser.add_argument("--repeats", type=int, default=5, help="calls of which the median counts")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--compile", action="store_true", help="use torch.compile")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+        f"{options.threads} threads, torch {torch.__version__}, {options.dtype}"
+        f"{', torch.compile' if options.compile else ''}, median of {options.repeats}\n"
+    )
+    cells = [(size, batch) for size in options.sizes for batch in options.batches]
+    report(cells, options.dtype, options.compile, options.repeats)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What an inversion found."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from restyle.refine import Estimate
+
+
+@dataclass(frozen=True)
+class InversionResult:
+    """What an inversion found for a batch of B images.
+
+    Attributes:
+        target: What was inverted, (B, 3, h, w), RGB in [-1, 1], at the encoder's input size.
+        steps: The start (the average image, t = 0) and the estimate after each step. Images that
+            stopped early repeat the best estimate that they had.
+        steps_used: How many steps each image took, (B,) int64; all of them if None is given.
+    """
+
+    target: Tensor
+    steps: tuple[Estimate, ...]
+    steps_used: Tensor = None  # pyright: ignore - filled in below
+
+    def __post_init__(self) -> None:
+        """Without early stopping, every image took every step."""
+        if self.steps_used is None:
+            used = torch.full((len(self.target),), len(self.steps) - 1, device=self.target.device)
+            object.__setattr__(self, "steps_used", used)
+
+    @property
+    def ws(self) -> Tensor:
+        """The last step's latent codes in W+, (B, num_ws, D)."""
+        return self.steps[-1].ws
+
+    @property
+    def image(self) -> Tensor:
+        """The last step's reconstruction, (B, 3, H, W), RGB in [-1, 1]."""
+        return self.steps[-1].image
+
+    def split(self) -> list["InversionResult"]:
+        """The same results, one for each image of the batch, with the steps that it took."""
+        return [
+            InversionResult(
+                self.target[i : i + 1], tuple(e[i : i + 1] for e in self.steps[: n + 1])
+            )
+            for i, n in enumerate(self.steps_used.tolist())
+        ]
+
+
+def joined(results: list[InversionResult]) -> InversionResult:
+    """Several batches as one; a single one as it is, without copies.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not results:
+        raise ValueError("expected at least one image, found none")
+    if len(results) == 1:
+        return results[0]
+    most = max(len(result.steps) for result in results)
+    padded = [r.steps + (r.steps[-1],) * (most - len(r.steps)) for r in results]
+    return InversionResult(
+        target=torch.cat([result.target for result in results]),
+        steps=tuple(
+            Estimate(torch.cat([e.ws for e in step]), torch.cat([e.image for e in step]))
+            for step in zip(*padded, strict=True)
+        ),
+        steps_used=torch.cat([result.steps_used for result in results]),
+    )
