@@ -15,7 +15,9 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from restyle import __version__
+from restyle.cli.analyse import analyse
 from restyle.cli.bootstrap import bootstrap
+from restyle.cli.edit import animate, directions, edit, mix
 from restyle.cli.evaluate import app as evaluate
 from restyle.cli.options import FAILED, INTERRUPTED, MISUSED, Count, Device, Dtype, Flag
 from restyle.cli.training import app as train
@@ -34,7 +36,12 @@ app.command(models)
 app.command(portraits)
 app.command(train)
 app.command(evaluate)
+app.command(analyse)
 app.command(bootstrap)
+app.command(edit)
+app.command(mix)
+app.command(animate)
+app.command(directions)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,6 +82,8 @@ def invert(
     out: Path = Path("results"),
     overwrite: Flag = False,
     align: Flag = False,
+    preview_resolution: Count | None = None,
+    compile: Flag = False,
 ) -> int:
     """Find the latent codes of images, step by step.
 
@@ -95,6 +104,9 @@ def invert(
         overwrite: Do again what is done already.
         align: Cut out the largest face of each input first, as `restyle align` does; the crops are
             kept in OUT/aligned. An input without a face fails.
+        preview_resolution: Render all steps but the last only up to this height and width, a power
+            of two: faster, and slightly different. [default: the full size]
+        compile: Let torch.compile make the networks faster, which itself takes minutes.
     """
     from restyle.cli.inversion import invert_files
 
@@ -102,7 +114,19 @@ def invert(
         from restyle.cli.align import show_licences
 
         show_licences()
-    summary = invert_files(inputs, model, steps, batch_size, device, dtype, out, overwrite, align)
+    summary = invert_files(
+        inputs,
+        model,
+        steps,
+        batch_size,
+        device,
+        dtype,
+        out,
+        overwrite,
+        align,
+        preview_resolution,
+        compile,
+    )
     print(
         f"{summary.done} inverted, {summary.failed} failed, {summary.skipped} done before; "
         f"results in {out}"

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
 from restyle import registry
 from restyle.cli.align import FOUND_WITH, align_file, describe, save_crops
 from restyle.cli.ledger import Item, Ledger, Summary, find_inputs, pending
+from restyle.editing.latents import save_latents
 from restyle.faces import AlignedFace
-from restyle.files import atomic_write
 from restyle.images import ImageFile, save_image, strip
-from restyle.model import InversionResult, ReStyle
+from restyle.model import InversionResult, ReStyle, Steps
 from restyle.targets import resized, to_target
 
 FOLDERS = ("reconstructions", "steps", "aligned")
@@ -34,13 +33,15 @@ Prepared = tuple[Tensor, list[AlignedFace]]
 def invert_files(
     inputs: Sequence[Path],
     model_name: str,
-    steps: int | None,
+    steps: Steps,
     batch_size: int,
     device: str,
     dtype: str,
     out: Path,
     overwrite: bool = False,
     align: bool = False,
+    preview: int | None = None,
+    compiled: bool = False,
 ) -> Summary:
     """Invert image files; one that cannot be read costs only itself.
 
@@ -54,33 +55,36 @@ def invert_files(
         out: The folder of the results. It may lie in a folder that is searched, or be one.
         overwrite: Do again what is done.
         align: Find the largest face of each input and invert its crop.
+        preview: Height and width up to which steps before the last one are rendered; all if None.
+        compiled: Use `torch.compile`.
 
     Returns:
         The counts.
 
     Raises:
         ImageError: A folder holds no images.
-        ValueError: There is no such model or device, or it cannot take so many steps.
+        ValueError: There is no such model or device, or it cannot take so many steps, or render
+            such previews.
         OSError: A result cannot be written.
     """
     files = find_inputs(inputs, out, FOLDERS)
-    model = registry.load(model_name, device, dtype)
+    model = registry.load(model_name, device, dtype).to(compiled=compiled)
     steps = model.checked_steps(steps)
+    model.checked_preview(preview, steps)
     settings = {
         **model_facts(model),
         "steps": steps,
+        "preview": preview,
         "dtype": str(model.dtype).removeprefix("torch."),
         "faces_found_with": FOUND_WITH if align else None,
     }
-    labels = ["average", *(f"step {t}" for t in range(1, steps + 1))]
     return save_inversions(
         files,
         Ledger(out, settings),
         overwrite,
         batch_size,
         prepare=lambda path: prepare(path, model.domain.input_size, align),
-        invert=lambda targets: model.invert(targets, steps, batch_size),
-        labels=labels,
+        invert=lambda targets: model.invert(targets, steps, batch_size, preview),
     )
 
 
@@ -106,7 +110,7 @@ def save_inversions(
     batch_size: int,
     prepare: Callable[[Path], Prepared],
     invert: Callable[[Tensor], InversionResult],
-    labels: Sequence[str],
+    labels: Sequence[str] = (),
 ) -> Summary:
     """Go through inputs in batches, and keep what an inversion makes of each.
 
@@ -117,7 +121,8 @@ def save_inversions(
         batch_size: How many are inverted at once.
         prepare: Reads an input.
         invert: Takes targets (B, 3, h, w).
-        labels: Of the steps that the strip shows, which are the result's last ones.
+        labels: Of the steps that the strip shows, which are the result's last ones; the average and
+            the numbers of all steps if there are none.
 
     Returns:
         The counts.
@@ -148,7 +153,7 @@ def save_result(
     item: Item,
     out: Path,
     settings: dict[str, Any],
-    labels: Sequence[str],
+    labels: Sequence[str] = (),
 ) -> dict[str, str]:
     """Write one image's reconstruction, step strip and latent codes.
 
@@ -157,7 +162,7 @@ def save_result(
         item: The image's file and name.
         out: The output folder.
         settings: Kept beside the codes.
-        labels: Of the steps that the strip shows after the target, which are the last ones.
+        labels: Of the steps that the strip shows after the target, as `save_inversions` takes them.
 
     Returns:
         Their paths, relative to the output folder.
@@ -169,12 +174,11 @@ def save_result(
     }
     save_image(result.image[0], out / outputs["reconstruction"])
     height, width = result.image.shape[-2:]
+    labels = labels or ["average", *(f"step {t}" for t in range(1, len(result.steps)))]
     shown = [result.target, *(step.image for step in result.steps[-len(labels) :])]
     pictures = [resized(image, (height, width))[0].cpu() for image in shown]
     save_image(strip(pictures, ["target", *labels]), out / outputs["strip"])
-    ws = torch.cat([step.ws for step in result.steps]).cpu()  # (steps + 1, num_ws, D)
-    metadata = {key: str(value) for key, value in settings.items()}
-    metadata |= {"target": os.path.abspath(item.file), "target_sha256": item.sha256}
-    with atomic_write(out / outputs["latents"]) as temporary:
-        temporary.write_bytes(save({"ws": ws}, metadata))
+    ws = torch.cat([step.ws for step in result.steps])  # (steps + 1, num_ws, D)
+    source = {"target": os.path.abspath(item.file), "target_sha256": item.sha256}
+    save_latents(ws, {**settings, **source}, out / outputs["latents"])
     return outputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -31,10 +31,11 @@ class Generator(Protocol):
 
     config: Any
     w_avg: Tensor
-    num_ws: int
+    mapping: Callable[[Tensor], Tensor]
 
-    def mapping(self, z: Tensor) -> Tensor:
-        """From (N, z_dim) normal vectors to (N, w_dim) codes."""
+    @property
+    def num_ws(self) -> int:
+        """Rows of its codes in W+."""
         ...
 
 
@@ -58,7 +59,7 @@ class Editor:
         """Take a generator and the hash of its weights."""
         self.generator = generator
         self.generator_sha256 = generator_sha256
-        self._ready: dict[str, Direction] = {}
+        self._ready: dict[str | Direction, Direction] = {}
 
     @cached_property
     def known(self) -> list[Direction]:
@@ -82,20 +83,14 @@ class Editor:
         Raises:
             DirectionError: Unknown, damaged, or of other codes than the generator's.
         """
-        if not isinstance(which, Direction):
-            key = os.fspath(which)
-            if key not in self._ready:
-                found = find_direction(which, self.generator_sha256, self.known)
-                self._ready[key] = self.direction(found)
-            return self._ready[key]
-        which.check_codes(self.generator.num_ws, self.generator.config.w_dim)
-        if which.generator_sha256 not in (None, self.generator_sha256):
-            warnings.warn(
-                f"direction '{which.name}' was found with another generator: "
-                "what it changes, and how much, may differ",
-                stacklevel=3,
-            )
-        return which if which.scale else which.calibrated(sample_w(self.generator))
+        key = which if isinstance(which, Direction) else os.fspath(which)
+        if key not in self._ready:
+            found = which
+            if not isinstance(found, Direction):
+                found = find_direction(found, self.generator_sha256, self.known)
+            ready = self._checked(found)
+            self._ready |= {key: ready, ready: ready}
+        return self._ready[key]
 
     def edit(
         self,
@@ -126,3 +121,13 @@ class Editor:
         for which, amount in directions.items():
             ws = shift(ws, self.direction(which), amount, layers)
         return ws
+
+    def _checked(self, direction: Direction) -> Direction:
+        direction.check_codes(self.generator.num_ws, self.generator.config.w_dim)
+        if direction.generator_sha256 not in (None, self.generator_sha256):
+            warnings.warn(
+                f"direction '{direction.name}' was found with another generator: "
+                "what it changes, and how much, may differ",
+                stacklevel=4,
+            )
+        return direction if direction.scale else direction.calibrated(sample_w(self.generator))

@@ -50,7 +50,7 @@ def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.1, seed: int = 
     order = np.argsort(scores, kind="stable")
     chosen = np.concatenate([order[:count], order[-count:]])
     mean, spread = w.mean(axis=0), w.std()  # one number: the geometry of W stays as it is
-    machine = LinearSVC(C=1.0, dual=False, random_state=seed)
+    machine = LinearSVC(C=1.0, dual="auto", random_state=seed)
     machine.fit((w[chosen] - mean) / spread, np.repeat([0, 1], count))
     normal = machine.coef_[0]
     return (normal / np.linalg.norm(normal)).astype(np.float32)

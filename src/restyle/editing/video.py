@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,15 +41,11 @@ def save_video(frames: Iterable[Tensor], path: str | Path, fps: int = FPS) -> No
     first = next(pictures, None)
     if first is None:
         raise ValueError(f"{path}: expected at least one frame, found none")
-    options = (
-        {"fps": fps, "macro_block_size": 2}
-        if path.suffix == ".mp4"
-        else {
-            "duration": 1000 / fps,
-            "loop": 0,
-        }
-    )
+    film = {"fps": fps, "macro_block_size": 2}
+    loop = {"duration": 1000 / fps, "loop": 0}
+    options: Any = film if path.suffix == ".mp4" else loop
     with atomic_write(path) as temporary:
+        writer: Any
         with imageio.get_writer(temporary, **options) as writer:
             writer.append_data(first)
             for picture in pictures:
