@@ -43,6 +43,11 @@ class Estimate:
         return Estimate(self.ws.detach(), self.image.detach())
 
 
+def pooled(image: Tensor, target: Tensor) -> Tensor:
+    """Area-pool images (B, 3, H, W) to the height and width of others, to compare them."""
+    return adaptive_avg_pool2d(image, (target.shape[-2], target.shape[-1]))
+
+
 def average_estimate(w_avg: Tensor, render: Render, batch: int) -> Estimate:
     """Where ReStyle starts: the average code and the average image, shared by a whole batch.
 
@@ -89,11 +94,11 @@ def refine(
         raise ValueError(
             f"expected a start for each of the {len(target)} targets, found {len(start.ws)} starts"
         )
-    estimate, size = start, (target.shape[-2], target.shape[-1])
+    estimate = start
     for _ in range(steps):
         current = estimate.detach()
-        pooled = adaptive_avg_pool2d(current.image, size)
-        residual = encoder(torch.cat([target, pooled.to(target.dtype)], dim=1))
+        image = pooled(current.image, target).to(target.dtype)
+        residual = encoder(torch.cat([target, image], dim=1))
         ws = current.ws + residual
         estimate = Estimate(ws, render(ws))
         yield estimate

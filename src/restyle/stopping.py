@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from restyle.refine import Encoder, Estimate, Render, refine
+from restyle.refine import Encoder, Estimate, Render, pooled, refine
 
 MOST_STEPS = 10
 TOLERANCE = 0.02
@@ -68,5 +67,4 @@ def refine_until(
 
 
 def _squared_error(image: Tensor, target: Tensor) -> Tensor:
-    pooled = adaptive_avg_pool2d(image, target.shape[-2:])
-    return (pooled - target).square().flatten(1).mean(dim=1)
+    return (pooled(image, target) - target).square().flatten(1).mean(dim=1)

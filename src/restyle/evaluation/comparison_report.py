@@ -181,8 +181,8 @@ def _strips(one: Contestant, compared: Compared, names: list[str]):
             {round(s) for s in np.linspace(0, one.steps, min(one.steps, STRIP_STEPS) + 1)}
         )
         labels = ["target", *("average" if s == 0 else f"step {s}" for s in shown)]
-        shape = start.image.shape[-2:]
-        for i, target in enumerate(resized(batch, shape)):
+        height, width = start.image.shape[-2:]
+        for i, target in enumerate(resized(batch, (height, width))):
             pictures = [target.cpu(), *(estimates[s].image[i].cpu() for s in shown)]
             strips.append(strip(pictures, labels))
     return grid(strips, columns=1)

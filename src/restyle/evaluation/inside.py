@@ -12,7 +12,7 @@ from torch import Tensor
 
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle
-from restyle.refine import Estimate, refine
+from restyle.refine import Estimate, pooled, refine
 
 BANDS = 6
 """Frequency bands, each an octave wide; the last one ends where the sampling does."""
@@ -34,12 +34,11 @@ def trace(model: ReStyle, target: Tensor, start: Estimate, steps: int) -> dict[s
         frequency band (`band_energy`); `heat` (B, S, h, w), the change's mean magnitude over the
         colours, in [-1, 1] units.
     """
-    size = target.shape[-2:]
-    before, shown = start, F.adaptive_avg_pool2d(start.image, size)
+    before, shown = start, pooled(start.image, target)
     found: dict[str, list[Tensor]] = {"mse": [l2(shown, target)], "layers": [], "bands": []}
     found["heat"] = []
     for estimate in refine(model.encode, model.generate, target, start, steps):
-        image = F.adaptive_avg_pool2d(estimate.image, size)
+        image = pooled(estimate.image, target)
         change = image - shown
         found["mse"].append(l2(image, target))
         found["layers"].append((estimate.ws - before.ws).norm(dim=2))
@@ -160,7 +159,7 @@ def disturbed(
     for name, change in disturbances(seed).items():
         shown = change(target)
         result = model.invert(shown, steps, len(target))
-        image = F.adaptive_avg_pool2d(result.image, shown.shape[-2:])
+        image = pooled(result.image, shown)
         away = (result.ws - plain.ws).flatten(1).norm(dim=1) / reach
         found[name] = {
             "mse": l2(image, shown).cpu().numpy(),
@@ -172,5 +171,5 @@ def disturbed(
 def stopped_early(model: ReStyle, target: Tensor) -> dict[str, Any]:
     """Invert with `steps="auto"`: `mse` (B,), `steps` (B,) that each image took."""
     result = model.invert(target, "auto", len(target))
-    image = F.adaptive_avg_pool2d(result.image, target.shape[-2:])
+    image = pooled(result.image, target)
     return {"mse": l2(image, target).cpu().numpy(), "steps": result.steps_used.cpu().numpy()}

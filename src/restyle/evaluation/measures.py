@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.metrics.pixels import ms_ssim, psnr
+from restyle.refine import pooled
 
 
 class Measure(NamedTuple):
@@ -59,8 +59,8 @@ class Judge:
             A function of images (B, 3, H, W), which are area-pooled to the target's size. It gives
             B values of every measure.
         """
-        maps = self.network.maps(target) if "perceptual" in self.names else None
-        embedding = self.network.embed(target) if "identity" in self.names else None
+        maps: Any = self.network.maps(target) if "perceptual" in self.names else None
+        embedding: Any = self.network.embed(target) if "identity" in self.names else None
         functions = {
             "mse": lambda image: l2(image, target),
             "psnr": lambda image: psnr(image, target),
@@ -71,7 +71,7 @@ class Judge:
 
         @torch.no_grad()
         def measure(image: Tensor) -> dict[str, list[float]]:
-            pooled = F.adaptive_avg_pool2d(image, target.shape[-2:])
-            return {name: functions[name](pooled).tolist() for name in self.names}
+            small = pooled(image, target)
+            return {name: functions[name](small).tolist() for name in self.names}
 
         return measure

@@ -10,7 +10,8 @@ import numpy as np
 
 from restyle.files import atomic_write
 
-Line = tuple[Sequence[float], Sequence[float]]
+Values = Sequence[float] | np.ndarray
+Line = tuple[Values, Values]
 
 
 def lines(
@@ -20,7 +21,7 @@ def lines(
     y: str,
     log_x: bool = False,
     log_y: bool = False,
-    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    bands: Mapping[str, Line] | None = None,
 ) -> Path:
     """Draw curves with a point at every value.
 

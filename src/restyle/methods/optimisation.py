@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restyle.refine import Estimate, Render
+from restyle.refine import Estimate, Render, pooled
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 NoisyRender = Callable[[Tensor, Sequence[Tensor]], Tensor]
@@ -70,7 +70,7 @@ def optimise_ws(
         with torch.enable_grad():
             if step == 0:
                 image = render(ws)
-            distance = objective(F.adaptive_avg_pool2d(image, target.shape[-2:]), target).sum()
+            distance = objective(pooled(image, target), target).sum()
             (ws.grad,) = torch.autograd.grad(distance, ws)
             _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
             optimiser.step()
@@ -130,7 +130,7 @@ def optimise_w(
         with torch.enable_grad():
             if step == 0:
                 estimate = rendered(step)
-            image = F.adaptive_avg_pool2d(estimate.image, target.shape[-2:])
+            image = pooled(estimate.image, target)
             distance = objective(image, target).sum()
             if noise:
                 distance = distance + noise.weight * noise_regularisation(maps)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from restyle.files import atomic_write
 from restyle.methods.optimisation import Objective
-from restyle.refine import Estimate
+from restyle.refine import Estimate, pooled
 
 
 class PivotalTuning:
@@ -33,7 +33,7 @@ class PivotalTuning:
 
     def __init__(
         self,
-        generator: nn.Module,
+        generator: Any,
         objective: Objective,
         steps: int = 350,
         lr: float = 3e-4,
@@ -42,7 +42,8 @@ class PivotalTuning:
         """Take what is to be tuned.
 
         Args:
-            generator: Has `synthesis`, (B, num_ws, D) codes to (B, 3, H, W); it is not changed.
+            generator: A module with `synthesis`, (B, num_ws, D) codes to (B, 3, H, W); it is not
+                changed.
             objective: What is minimised.
             steps: How many steps to take.
             lr: Adam's learning rate.
@@ -68,9 +69,7 @@ class PivotalTuning:
             with torch.enable_grad():
                 if step == 0:
                     image = self._crop(synthesis(pivots))
-                distance = self._objective(
-                    F.adaptive_avg_pool2d(image, target.shape[-2:]), target
-                ).sum()
+                distance = self._objective(pooled(image, target), target).sum()
                 gradients = torch.autograd.grad(distance, parameters, allow_unused=True)
                 for parameter, gradient in zip(parameters, gradients, strict=True):
                     parameter.grad = gradient

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from restyle.methods.optimisation import Objective, optimise_w, optimise_ws
 from restyle.methods.pivotal import PivotalTuning
@@ -39,7 +40,7 @@ class Networks:
 
     encode: Encoder
     render: Render
-    generator: nn.Module
+    generator: Any
     crop: Callable[[Tensor], Tensor]
     objective: Objective
     encoder_steps: int = 5
@@ -133,7 +134,7 @@ def _refined(networks: Networks, steps: int, target: Tensor, start: Estimate) ->
 
 
 @torch.no_grad()
-def _w_std(generator: nn.Module, samples: int = 1000) -> float:
+def _w_std(generator: Any, samples: int = 1000) -> float:
     """Root mean square distance of random codes to the average one."""
     random = torch.Generator().manual_seed(0)
     z = torch.randn(samples, generator.config.z_dim, generator=random)

@@ -1,0 +1,108 @@
+"""What a feature network reads in portraits, in each attribute's own deviations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restyle.evaluation.generator import read_attributes
+from restyle.portraits.attributes import (
+    SCHEMA,
+    Attributes,
+    Classes,
+    class_names,
+    continuous_names,
+)
+from restyle.portraits.features import FeatureNetwork
+from restyle.portraits.visibility import visible
+
+ACCESSORIES = ("glasses", "beard", "hat")
+"""Attributes with classes that are read as there or not there."""
+
+NAMES = (*continuous_names, *ACCESSORIES)
+"""The A attributes that are read, in the order of the readings' columns."""
+
+
+class Reader:
+    """Reads the attributes of images as numbers that can be compared with one another.
+
+    A continuous attribute is read in standard deviations over the portraits. An accessory is read
+    as the probability that it is there, in standard deviations of its being there.
+    """
+
+    def __init__(self, network: FeatureNetwork):
+        """Take the network that reads."""
+        self.network = network
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> np.ndarray:
+        """Readings (N, A) float32 of images (N, 3, h, w) in [-1, 1]."""
+        heads = self.network.heads(images)
+        margins = accessory_margins(heads["logits"])
+        present = margins.sigmoid() / torch.tensor([deviation(n) for n in ACCESSORIES]).to(margins)
+        return torch.cat([heads["values"], present], dim=1).cpu().numpy()
+
+    @torch.no_grad()
+    def labels(self, images: Tensor) -> np.ndarray:
+        """Scores (N, A) to find directions by: as the readings, but accessories as log-odds.
+
+        What a picture does not show, such as a bald person's hair length, is NaN.
+        """
+        heads = self.network.heads(images)
+        margins = accessory_margins(heads["logits"])
+        scores = torch.cat([heads["values"], margins], dim=1).cpu().numpy()
+        people = read_attributes({k: v.cpu() for k, v in self.network.attributes(images).items()})
+        return np.where([shown(person) for person in people], scores, np.nan)
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> np.ndarray:
+        """Identity embeddings (N, E) of unit length."""
+        return self.network.embed(images).cpu().numpy()
+
+
+def accessory_margins(logits: Tensor) -> Tensor:
+    """Log-odds (N, len(ACCESSORIES)) that each accessory is there, from all logits (N, K)."""
+    parts = dict(
+        zip(class_names, logits.split([len(n) for n in class_names.values()], dim=1), strict=True)
+    )
+    found = []
+    for name in ACCESSORIES:
+        absent = class_names[name].index("none")
+        others = [i for i in range(len(class_names[name])) if i != absent]
+        found.append(parts[name][:, others].logsumexp(dim=1) - parts[name][:, absent])
+    return torch.stack(found, dim=1)
+
+
+def deviation(accessory: str) -> float:
+    """Standard deviation of an accessory's being there (0 or 1), over the portraits."""
+    spec = SCHEMA[accessory]
+    assert isinstance(spec, Classes)
+    there = 1 - spec.shares[spec.names.index("none")]
+    return float(np.sqrt(there * (1 - there)))
+
+
+def shown(person: Attributes) -> list[bool]:
+    """Which of the A attributes a picture of this person shows."""
+    seen = visible(person)
+    return [seen[name] for name in NAMES]
+
+
+def changed(person: Attributes, name: str, network: FeatureNetwork) -> Attributes:
+    """The same person with one attribute truly changed, to be drawn.
+
+    A continuous attribute changes by one standard deviation, upwards where there is room for it,
+    else downwards; an accessory is taken off, or the most common one is put on.
+    """
+    spec: Any = SCHEMA[name]
+    if name in ACCESSORIES:
+        absent = getattr(person, name) == "none"
+        shares = dict(zip(spec.names, spec.shares, strict=True))
+        del shares["none"]
+        return person.with_(**{name: max(shares, key=shares.__getitem__) if absent else "none"})
+    step = float(network.scale[continuous_names.index(name)]) * (spec.high - spec.low) / 2
+    value = getattr(person, name)
+    moved = value + step if value + step <= spec.high else value - step
+    return person.with_(**{name: float(np.clip(moved, spec.low, spec.high))})
