@@ -11,6 +11,10 @@ RESTYLE = "MIT; the generator in it: NVIDIA Source Code License, non-commercial"
 NVIDIA = "NVIDIA Source Code License, non-commercial"
 _ADA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
 _MOCO = "https://dl.fbaipublicfiles.com/moco/moco_checkpoints/moco_v2_800ep"
+_TORCH = "https://download.pytorch.org/models"
+_LPIPS = (
+    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
+)
 _HUB_E4E = "AIRI-Institute/HairFastGAN:pretrained_models/encoder4editing/e4e_ffhq_encode.pt"
 
 
@@ -193,11 +197,47 @@ PUBLIC = (
     PublicModel(
         "resnet34",
         "resnet34-333f7ec4.pth",
-        ("https://download.pytorch.org/models/resnet34-333f7ec4.pth",),
+        (f"{_TORCH}/resnet34-333f7ec4.pth",),
         "BSD 3-Clause",
         "ImageNet classifier: start of other encoders",
         "network",
         digest="sha256:333f7ec4",  # torchvision puts it into the name
+    ),
+    PublicModel(
+        "alexnet",
+        "alexnet-owt-7be5be79.pth",
+        (f"{_TORCH}/alexnet-owt-7be5be79.pth",),
+        "BSD 3-Clause",
+        "ImageNet classifier: perceptual loss (LPIPS)",
+        "network",
+        digest="sha256:7be5be79",
+    ),
+    PublicModel(
+        "vgg16",
+        "vgg16-397923af.pth",
+        (f"{_TORCH}/vgg16-397923af.pth",),
+        "BSD 3-Clause",
+        "ImageNet classifier: perceptual loss (LPIPS)",
+        "network",
+        digest="sha256:397923af",
+    ),
+    PublicModel(
+        "lpips-alex",
+        "alex.pth",
+        (f"{_LPIPS}/alex.pth",),
+        "BSD 2-Clause",
+        "LPIPS 0.1: what AlexNet's channels count",
+        "network",
+        needs="alexnet",
+    ),
+    PublicModel(
+        "lpips-vgg",
+        "vgg.pth",
+        (f"{_LPIPS}/vgg.pth",),
+        "BSD 2-Clause",
+        "LPIPS 0.1: what VGG-16's channels count",
+        "network",
+        needs="vgg16",
     ),
     PublicModel(
         "moco-v2",

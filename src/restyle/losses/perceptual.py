@@ -9,7 +9,11 @@ from torch import Tensor
 
 
 class FeatureMaps(Protocol):
-    """A network whose inner maps can be compared."""
+    """A network whose inner maps can be compared.
+
+    It may have a `calibration`: for each map a weight (C,) for each channel, learned from people's
+    judgements. Without it all channels of all maps count alike.
+    """
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Maps (B, C, h, w) of images (B, 3, H, W) in [-1, 1], from fine to coarse."""
@@ -17,11 +21,11 @@ class FeatureMaps(Protocol):
 
 
 def perceptual(network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[Tensor]) -> Tensor:
-    """Perceptual distance of each image to its target, as LPIPS without learned weights.
+    """Perceptual distance of each image to its target; LPIPS, if the network is calibrated.
 
     At every place of every map the features are scaled to unit length; their squared distance is
-    averaged over places and over maps (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep
-    Features as a Perceptual Metric", equation 1 with equal weights).
+    averaged over places and weighted over maps (Zhang et al. 2018, "The Unreasonable Effectiveness
+    of Deep Features as a Perceptual Metric", equation 1).
 
     Args:
         network: Gives the maps.
@@ -29,19 +33,29 @@ def perceptual(network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[
         targets: The targets, as `images`; or their maps, when they are compared more than once.
 
     Returns:
-        (B,), from 0 to 4.
+        (B,), from 0 to 4 without a calibration.
 
     Raises:
         ValueError: The maps differ in number or shape.
     """
+    return distances_by_map(network, images, targets).sum(dim=1)
+
+
+def distances_by_map(
+    network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[Tensor]
+) -> Tensor:
+    """What each map adds to `perceptual`, which has the same arguments: (B, maps)."""
     seen = network.maps(images)
     wanted = network.maps(targets) if isinstance(targets, Tensor) else targets
     shapes, expected = [tuple(m.shape) for m in wanted], [tuple(m.shape) for m in seen]
     if shapes != expected:
         raise ValueError(f"targets: expected maps of shapes {expected}, received {shapes}")
-    return torch.stack([_distance(a, b) for a, b in zip(seen, wanted, strict=True)]).mean(dim=0)
+    alike = seen[0].new_full((1,), 1 / len(seen), dtype=torch.float32)
+    calibration = getattr(network, "calibration", [alike] * len(seen))
+    layers = zip(seen, wanted, calibration, strict=True)
+    return torch.stack([_distance(a, b, weight) for a, b, weight in layers], dim=1)
 
 
-def _distance(a: Tensor, b: Tensor) -> Tensor:
+def _distance(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     difference = F.normalize(a.float(), dim=1) - F.normalize(b.float(), dim=1)
-    return difference.square().sum(dim=1).mean(dim=(1, 2))
+    return (difference.square() * weight[:, None, None]).sum(dim=1).mean(dim=(1, 2))

@@ -1,0 +1,141 @@
+"""The frozen networks around an encoder's training, found by the names that its options give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from restyle.backbones import ArcFace, Trunk
+from restyle.checkpoints import CheckpointError, load_folder, load_strict, without_prefix
+from restyle.downloads import pulled
+from restyle.encoders import Encoder
+from restyle.losses.identity import AlignedFaces, Embedding
+from restyle.losses.perceptual import FeatureMaps
+from restyle.registry import folder_of, load_features
+from restyle.training.config import EncoderTraining
+
+LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
+"""The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""
+
+
+class LossNetworks(nn.Module):
+    """What images are compared by; None where a loss has no weight.
+
+    Attributes:
+        perceptual: Gives maps.
+        identity: Gives embeddings of persons.
+        moco: Gives features of anything.
+    """
+
+    def __init__(
+        self,
+        perceptual: FeatureMaps | None = None,
+        identity: Embedding | None = None,
+        moco: Embedding | None = None,
+    ):
+        """Take the networks, which are frozen and put into evaluation mode."""
+        super().__init__()
+        self.perceptual, self.identity, self.moco = perceptual, identity, moco
+        self.eval().requires_grad_(False)
+
+
+def load_networks(config: EncoderTraining) -> LossNetworks:
+    """Load the networks of the losses that take part, on the CPU.
+
+    Raises:
+        ValueError: A network is not there.
+        CheckpointError: A network cannot be used.
+    """
+    loaded: dict[str, Any] = {}
+
+    def once(name: str, loader: Callable[[str], Any]) -> Any:
+        if name not in loaded:
+            loaded[name] = loader(name)
+        return loaded[name]
+
+    return LossNetworks(
+        once(config.perceptual_network, load_maps) if config.perceptual else None,
+        once(config.identity_network, load_faces) if config.identity else None,
+        once(config.moco_network, load_moco) if config.moco else None,
+    )
+
+
+def load_maps(name: str) -> FeatureMaps:
+    """Load a network for the perceptual distance: LPIPS, or one for portraits."""
+    if name in LPIPS:
+        from restyle.importers.perceptual import read_lpips
+
+        return read_lpips(*map(network_file, LPIPS[name]))
+    return load_features(name)
+
+
+def load_faces(name: str) -> Embedding:
+    """Load a network for the identity distance: ArcFace's file, or one for portraits.
+
+    Raises:
+        CheckpointError: The file holds another network.
+    """
+    if (path := find_file(name)) is None:
+        return load_features(name)
+    from restyle import importers
+
+    found = importers.read(path)
+    if not isinstance(found, ArcFace):
+        raise CheckpointError(f"{path}: expected an ArcFace network, found {type(found).__name__}")
+    return AlignedFaces(found)
+
+
+def load_moco(name: str) -> Embedding:
+    """Load MoCo's network from its file."""
+    from restyle.importers.similarity import read_moco
+
+    return read_moco(network_file(name))
+
+
+def start_encoder(encoder: Encoder, name: str) -> None:
+    """Give an encoder the weights that its training begins with.
+
+    Args:
+        encoder: Freshly initialised.
+        name: The file or the pulled name of a backbone, whose weights the trunk takes over; or a
+            trained model with an equal encoder, all of whose weights are taken over.
+
+    Raises:
+        ValueError: There is nothing of that name, or the trunk has other layers.
+        CheckpointError: The file cannot be used.
+    """
+    if (path := find_file(name)) is None:
+        folder = folder_of(name)
+        _, tensors = load_folder(folder)
+        load_strict(encoder, without_prefix(tensors, "encoder"), f"{folder} (encoder)")
+        return
+    from restyle import importers
+
+    found = importers.read(path)
+    trunk = getattr(found, "trunk", found)
+    if not isinstance(trunk, Trunk):
+        raise CheckpointError(f"{path}: expected a backbone, found a {type(found).__name__}")
+    encoder.start_from(trunk)
+
+
+def find_file(name: str) -> Path | None:
+    """The file of a path or of a pulled network's name; None if it is no file."""
+    path = Path(name) if Path(name).is_file() else pulled(name)
+    return path if path is not None and path.is_file() else None
+
+
+def network_file(name: str) -> Path:
+    """The same, where there must be one.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if (path := find_file(name)) is None:
+        raise ValueError(
+            f"expected a network's file, found nothing at '{name}' "
+            f"(public ones are fetched by restyle models pull {name})"
+        )
+    return path

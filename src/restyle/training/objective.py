@@ -1,0 +1,102 @@
+"""What an encoder is trained for: the weighted sum of the losses that take part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from restyle.losses.codes import delta_norms, w_norm
+from restyle.losses.identity import identity
+from restyle.losses.perceptual import perceptual
+from restyle.losses.pixels import l2
+from restyle.training.discriminator import Adversary, adversarial
+from restyle.training.networks import LossNetworks
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A target (B, 3, h, w) and what the networks see in it, computed once for all steps.
+
+    Attributes:
+        image: The target itself.
+        maps: For the perceptual distance, if it takes part.
+        identity: Its embedding (B, E), if persons are compared.
+        moco: Its features (B, F), if they are compared.
+    """
+
+    image: Tensor
+    maps: list[Tensor] = field(default_factory=list)
+    identity: Tensor | None = None
+    moco: Tensor | None = None
+
+
+class Objective:
+    """The whole loss of method and paper, all parts of which are optional.
+
+    Attributes:
+        weights: The losses that take part, and what they count.
+        networks: What images are compared by.
+        adversary: The discriminator of codes; None if it takes no part.
+    """
+
+    def __init__(
+        self,
+        weights: dict[str, float],
+        networks: LossNetworks,
+        average: Tensor,
+        adversary: Adversary | None = None,
+    ):
+        """Put the parts together.
+
+        Args:
+            weights: Those of `EncoderTraining.losses`.
+            networks: The networks that they need.
+            average: (num_ws, w_dim) codes that the w-norm is the distance from.
+            adversary: The discriminator, if `weights` has an adversarial loss.
+        """
+        self.weights = weights
+        self.networks = networks
+        self.adversary = adversary
+        self._average = average
+
+    @torch.no_grad()
+    def look_at(self, target: Tensor) -> Wanted:
+        """Look at a target (B, 3, h, w) in [-1, 1] once, for `losses` at every step."""
+        see = self.networks
+        return Wanted(
+            target,
+            see.perceptual.maps(target) if see.perceptual else [],
+            see.identity.embed(target) if see.identity else None,
+            see.moco.embed(target) if see.moco else None,
+        )
+
+    def losses(self, image: Tensor, ws: Tensor, wanted: Wanted, stage: int) -> dict[str, Tensor]:
+        """Compare an image and its codes with what is wanted.
+
+        Args:
+            image: (B, 3, h, w) the render at the target's size.
+            ws: (B, num_ws, w_dim) its codes.
+            wanted: The target.
+            stage: The last row of the codes that may differ from the first.
+
+        Returns:
+            Means over the batch: `loss`, the weighted sum, and each part by name; `l2` always.
+        """
+        parts = {"l2": l2(image, wanted.image)}
+        if self.networks.perceptual:
+            parts["perceptual"] = perceptual(self.networks.perceptual, image, wanted.maps)
+        if self.networks.identity and wanted.identity is not None:
+            parts["identity"] = identity(self.networks.identity, image, wanted.identity)
+        if self.networks.moco and wanted.moco is not None:
+            parts["moco"] = identity(self.networks.moco, image, wanted.moco)
+        if "w_norm" in self.weights:
+            parts["w_norm"] = w_norm(ws, self._average)
+        if "delta_norm" in self.weights:
+            parts["delta_norm"] = delta_norms(ws, stage).sum(dim=1)
+        if self.adversary:
+            parts["adversarial"] = adversarial(self.adversary.discriminator, ws, stage)
+        means = {name: values.mean() for name, values in parts.items()}
+        total = torch.stack([weight * means[name] for name, weight in self.weights.items()]).sum()
+        return {"loss": total, **means}

@@ -1,0 +1,44 @@
+"""The optimisers that encoders are trained with, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+RANGER = {"betas": (0.95, 0.999), "eps": 1e-5, "k": 6, "alpha": 0.5, "degenerated_to_sgd": True}
+
+
+def make_optimiser(
+    name: str, parameters: Iterable[nn.Parameter], lr: float, **options: Any
+) -> torch.optim.Optimizer:
+    """Make an optimiser.
+
+    Ranger is RAdam (Liu et al., ICLR 2020) with lookahead (Zhang et al., NeurIPS 2019) and
+    centralised gradients (Yong et al., ECCV 2020), with the settings of pSp and ReStyle: until the
+    rectification is defined, in the first steps, it descends along the mean gradient.
+
+    Args:
+        name: ranger, adam or adamw.
+        parameters: What it changes.
+        lr: The learning rate.
+        options: Settings of the optimiser other than the usual ones.
+
+    Raises:
+        ValueError: An unknown name.
+        ImportError: Ranger's library is missing.
+    """
+    if name == "ranger":
+        try:
+            from pytorch_optimizer import Ranger
+        except ImportError as error:
+            raise ImportError(
+                "the optimiser 'ranger' needs the extra 'train': pip install 'restyle[train]'"
+            ) from error
+        return Ranger(parameters, lr=lr, **RANGER | options)
+    makers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    if name not in makers:
+        raise ValueError(f"optimiser: expected ranger, {', '.join(makers)}; found {name!r}")
+    return makers[name](parameters, lr=lr, fused=True, **options)
