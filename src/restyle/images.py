@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -124,7 +124,29 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     path = Path(path)
     _require_file(path)
     try:
-        with path.open("rb") as stream, warnings.catch_warnings():
+        with path.open("rb") as stream:
+            return decode_image(stream, path, max_pixels)
+    except PermissionError as error:
+        raise ImageError(path, "a readable file", "permission denied") from error
+
+
+def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a picture from an open file or from memory, as `read_image` does.
+
+    Args:
+        stream: A JPEG, PNG or WebP file.
+        path: What to call it in errors.
+        max_pixels: As in `read_image`.
+
+    Returns:
+        The picture, mode RGB, fully loaded.
+
+    Raises:
+        ImageError: It is empty, no image, damaged, animated or too large.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
             # Sizes are checked below; Pillow's warning would only repeat it less clearly.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(stream, formats=_FORMATS) as image:
@@ -134,13 +156,12 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(path, "a JPEG, PNG or WebP image", _first_bytes(path)) from error
+        found = _first_bytes(stream)
+        raise ImageError(path, "a JPEG, PNG or WebP image", found) from error
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
         found = f"{int(pixels[0]):,} pixels" if pixels else "far more"
         raise ImageError(path, f"at most {max_pixels:,} pixels", found) from error
-    except PermissionError as error:
-        raise ImageError(path, "a readable file", "permission denied") from error
     except Exception as error:  # decoders raise many types for damaged files
         raise ImageError(path, "an intact image", f"a damaged one ({error})") from error
 
@@ -332,9 +353,9 @@ def _require_single(path: Path, image: Image.Image, max_pixels: int) -> None:
         raise ImageError(path, "a still image", f"an animation of {frames} frames")
 
 
-def _first_bytes(path: Path) -> str:
-    with path.open("rb") as stream:
-        start = stream.read(12)
+def _first_bytes(stream: BinaryIO) -> str:
+    stream.seek(0)
+    start = stream.read(12)
     return f"a file that begins with {start!r}" if start else "an empty file"
 
 

@@ -11,7 +11,6 @@ from restyle.checkpoints import CheckpointError
 from restyle.files import read_jsonl
 from restyle.registry import load_generator
 from restyle.training.config import GeneratorTraining
-from restyle.training.data import Folder, draw, open_source
 from restyle.training.generator import GeneratorTrainer, r1_penalty, train_generator
 
 
@@ -128,39 +127,3 @@ def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monk
     monkeypatch.setattr(generator, "Run", ThreeProcesses)
     with pytest.raises(ValueError, match="multiple of the 3 processes, found 8"):
         train_generator(training(tmp_path / "run", pictures))
-
-
-def test_a_pass_over_a_folder_shows_every_image_once(pictures):
-    source = Folder(pictures, 16)
-    first, second = draw(source, 0, 10), draw(source, 10, 10)
-    assert first.shape == (10, 3, 16, 16)
-
-    def keys(images):
-        return sorted(image.sum().item() for image in images)
-
-    assert keys(first) == keys(second) == keys(draw(source, 0, 10, seed=5))
-    assert not torch.equal(first, second)
-    torch.testing.assert_close(torch.cat([draw(source, 0, 4), draw(source, 4, 6)]), first)
-
-
-def test_broken_files_are_skipped_and_listed(tmp_path, pictures):
-    for path in pictures.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "3.png").write_bytes(b"no picture")
-    source = Folder(tmp_path, 16)
-    with pytest.warns(UserWarning, match=r"3\.png"):
-        images = source.images(range(10))
-    assert images.shape == (10, 16, 16, 3)
-    assert list(source.broken) == [tmp_path / "3.png"]
-    np.testing.assert_array_equal(images[3], images[4])
-
-
-def test_validation_images_of_a_folder_are_not_trained_on(pictures):
-    train, val = Folder(pictures, 16, "train"), Folder(pictures, 16, "val")
-    assert not set(train.files) & set(val.files)
-    assert len(train) + len(val) == 10
-
-
-def test_portraits_are_square():
-    with pytest.raises(ValueError, match="32 x 64"):
-        open_source("portraits", (32, 64))

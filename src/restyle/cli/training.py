@@ -1,7 +1,7 @@
 """`restyle train`: a command for each network, whose options are its configuration's fields."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, make_dataclass, replace
 from importlib import import_module
 from typing import Annotated, Any, Literal, get_type_hints
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from cyclopts import App, Parameter
 
 from restyle.training import config as presets_of
+from restyle.training.presets import ENCODERS
 
 app = App(
     name="train",
@@ -17,7 +18,9 @@ app = App(
 )
 
 
-def add_command(name: str, about: str, presets: Mapping[str, Any], trainer: str) -> None:
+def add_command(
+    name: str, about: str, presets: Mapping[str, Any], trainer: str, describer: str = ""
+) -> None:
     """Add a command that trains from a preset, changed by the options that are given.
 
     Args:
@@ -25,33 +28,44 @@ def add_command(name: str, about: str, presets: Mapping[str, Any], trainer: str)
         about: Its help.
         presets: Configurations of one kind by name; the first one is the default.
         trainer: What takes the configuration, as `module:function`, imported when the command runs.
+        describer: What describes the training of a configuration; gives the option `--dry-run`.
     """
-    options = _options(presets)
+    options = _options(presets, dry_run=bool(describer))
 
     def train(*, given: Annotated[options, Parameter(name="*")] = options()) -> int | None:  # type: ignore[valid-type]  # noqa: B008
         changes = {key: value for key, value in vars(given).items() if value is not None}
         preset = changes.pop("preset") if len(presets) > 1 else next(iter(presets))
+        dry_run = changes.pop("dry_run", False)
         config = replace(presets[preset], **changes)
+        if dry_run:
+            print(_function(describer)(config))
+            return None
         from restyle.training.parallel import launch
 
         code = launch(config.processes, sys.argv[1:])
         if code is None:  # one process was asked for, or this is one of several
-            module, function = trainer.split(":")
-            getattr(import_module(module), function)(config)
+            _function(trainer)(config)
         return code
 
     app.command(train, name=name, help=about)
 
 
-def _options(presets: Mapping[str, Any]) -> type:
+def _function(place: str) -> Callable[[Any], Any]:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
+def _options(presets: Mapping[str, Any], dry_run: bool = False) -> type:
     """A record of the presets' fields with none of them set: what is not given is the preset's."""
     kind = type(next(iter(presets.values())))
     hints = get_type_hints(kind)
     choice = Annotated[Literal[tuple(presets)], Parameter(help="What the other options change.")]
+    dry = Annotated[bool, Parameter(help="Describe the training, and do nothing.", negative="")]
     return make_dataclass(
         f"{kind.__name__}Options",
         [
             *([("preset", choice, next(iter(presets)))] if len(presets) > 1 else []),
+            *([("dry_run", dry, False)] if dry_run else []),
             *((f.name, _option(f.name, hints[f.name], presets), None) for f in fields(kind)),
         ],
         # Without a module of its own, cyclopts would take the record for a built-in type.
@@ -85,6 +99,7 @@ add_command(
 add_command(
     "encoder",
     "Train an encoder to invert a generator, step by step.",
-    {"portraits": presets_of.EncoderTraining()},
+    ENCODERS,
     "restyle.training.encoder:train_encoder",
+    describer="restyle.training.describe:describe_encoder",
 )

@@ -1,6 +1,6 @@
 """What an encoder is made of, and the presets of the published models and of our own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from restyle.backbones import IR_SE50, RESNET34, Family
@@ -84,4 +84,12 @@ PORTRAITS_128 = EncoderConfig(
     head_channels=64,
 )
 
-PRESETS = {"portraits": PORTRAITS, "portraits-128": PORTRAITS_128}
+PRESETS = {
+    "portraits": PORTRAITS,
+    "portraits-128": PORTRAITS_128,
+    "faces": RESTYLE_FACES,
+    "cars": RESTYLE_CARS,
+    "resnet": replace(RESTYLE_CARS, input_size=(256, 256)),
+    "pyramid": PSP_FACES,
+}
+"""Encoders by name. What depends on the generator, and the head, is set where one is built."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 def as_record(config: Any) -> dict[str, Any]:
@@ -36,6 +36,11 @@ class GeneratorTraining:
         flip: Mirror half of the images of a folder.
         ema_images: Half-life of the averaged generator, in images.
         grow_from: Run folder of a generator of half the size to grow from.
+        initial: Run folder of a generator of the same shape to start from, whose codes keep their
+            meaning: the mapping network stays as it is.
+        fresh_discriminator: With `initial`: do not start from its discriminator as well.
+        keep_coarse: With `initial`: export the initial generator's layers up to so many pixels with
+            the trained ones behind them (Toonify's layer swapping); 0: the trained ones alone.
         fade_images: Images over which a grown network's new resolution is faded in.
         precision: bf16 (autocast) or float32.
         snapshot_images: Images from one kept half-precision snapshot of the generator to the next.
@@ -63,6 +68,9 @@ class GeneratorTraining:
     flip: bool = False
     ema_images: float = 5_000
     grow_from: Path | None = None
+    initial: Path | None = None
+    fresh_discriminator: bool = False
+    keep_coarse: int = 0
     fade_images: int = 20_000
     precision: str = "bf16"
     snapshot_images: int = 18_000
@@ -127,32 +135,51 @@ FEATURES = {
 
 @dataclass(frozen=True)
 class EncoderTraining:
-    """How an encoder is trained to invert a generator.
+    """How an encoder is trained to invert a generator. A loss takes part if its weight is positive.
 
     Attributes:
-        generator: Folder, bundled name or checkpoint file of the generator to invert.
+        generator: Folder, bundled name, pulled name or checkpoint file of the generator to invert.
         out: The run folder; repeating the command resumes it.
-        data: "portraits", or a folder of images.
-        preset: The encoder's size: portraits or portraits-128.
+        data: "portraits", a folder of images, a zip file, or shards (shards-{000..009}.tar).
+        targets: What the data shall become, as `data`, with the same names: pSp's other tasks.
+            Empty: the data themselves.
+        encoder: The encoder's size, a name of `restyle.encoders.PRESETS`.
+        initial: What the encoder begins with: the file or pulled name of a backbone (ir-se50,
+            resnet34), or a trained model with an equal encoder. Empty: random weights.
         domain: What the images show: portraits, toon, faces, cars, churches, horses, wild animals.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
         warmup_images: Samples of the generator, with known codes, to train on before.
         batch: Images in a step, over all processes.
+        accumulate: Parts that a process's share of a batch goes through the networks in.
         steps: Refinement steps on each batch.
         continuation: Share of the batches that go on where the last one stopped, with the same
             targets, so that more steps than `steps` are seen.
-        lr: Adam's learning rate.
+        optimiser: ranger, adam or adamw.
+        lr: The learning rate.
         decay: Share of the images, at the end, over which the learning rate falls to zero.
         l2: Weight of the mean squared error.
         perceptual: Weight of the perceptual distance.
-        identity: Weight of the identity distance.
-        features: Network for the perceptual and the identity distance, a bundled name or a folder.
+        perceptual_network: lpips-alex or lpips-vgg (pulled), or a feature network for portraits.
+        identity: Weight of the identity distance; not together with `moco`.
+        identity_network: ir-se50 (pulled) or its file, or a feature network for portraits.
+        moco: Weight of the distance of MoCo's features, for what is no face.
+        moco_network: MoCo's network: moco-v2 (pulled) or its file.
+        w_norm: Weight of the distance from the average code.
+        delta_norm: Weight of the distance of the codes of one image from the first of them.
+        adversarial: Weight of the discriminator of codes.
+        adversarial_lr: Its learning rate.
+        r1: Weight of its R1 penalty.
+        r1_interval: Steps from one R1 penalty to the next.
+        pool: Codes that it remembers.
+        progressive_start: Step at which e4e's first delta is switched on; warm-up steps count.
+        progressive_interval: Steps from one delta to the next; 0: all are on from the beginning.
         single_shot: Train an encoder that sees the target alone and takes one step.
         head: psp (each code on its own) or e4e (one code and deltas).
-        flip: Mirror half of the images of a folder.
-        validation_images: Images that the encoder is validated on.
-        precision: bf16 (autocast) or float32.
+        flip: Mirror half of the images.
+        validation_images: Images that the encoder is validated on; 0: all that are held out.
+        precision: float32, bf16 or fp16 (mixed, with a gradient scaler).
+        compile: Compile encoder and generator with torch.compile.
         processes: Processes on this machine, data parallel.
         device: auto, cpu or cuda.
         seed: Seed of everything random.
@@ -162,26 +189,96 @@ class EncoderTraining:
     generator: str = "portraits"
     out: Path = Path("runs/encoder")
     data: str = "portraits"
-    preset: str = "portraits"
+    targets: str = ""
+    encoder: str = "portraits"
+    initial: str = ""
     domain: str = "portraits"
     style: str = "photo"
     images: int = 60_000
     warmup_images: int = 60_000
     batch: int = 16
+    accumulate: int = 1
     steps: int = 5
     continuation: float = 0.3
+    optimiser: str = "adam"
     lr: float = 1e-3
     decay: float = 0.4
     l2: float = 1.0
     perceptual: float = 0.8
+    perceptual_network: str = "portraits-features"
     identity: float = 0.1
-    features: str = "portraits-features"
+    identity_network: str = "portraits-features"
+    moco: float = 0.0
+    moco_network: str = "moco-v2"
+    w_norm: float = 0.0
+    delta_norm: float = 0.0
+    adversarial: float = 0.0
+    adversarial_lr: float = 2e-5
+    r1: float = 10.0
+    r1_interval: int = 16
+    pool: int = 50
+    progressive_start: int = 20_000
+    progressive_interval: int = 0
     single_shot: bool = False
-    head: str = "psp"
+    head: Literal["psp", "e4e"] = "psp"
     flip: bool = False
     validation_images: int = 512
     precision: str = "bf16"
+    compile: bool = False
     processes: int = 1
     device: str = "auto"
     seed: int = 0
     checkpoint_minutes: float = 5.0
+
+    def __post_init__(self):
+        """Refuse what cannot be trained, before anything is loaded.
+
+        Raises:
+            ValueError: Identity and MoCo together, no loss, a negative weight, a batch that cannot
+                be divided, toons as input, or an unknown name.
+        """
+        negative = [name for name in LOSSES if getattr(self, name) < 0]
+        if negative:
+            found = getattr(self, negative[0])
+            raise ValueError(f"{negative[0]}: expected a weight of 0 or more, found {found}")
+        if self.identity and self.moco:
+            raise ValueError(
+                "expected an identity loss (faces) or a MoCo loss (anything else), "
+                f"found both: identity {self.identity}, moco {self.moco}"
+            )
+        if not (self.l2 or self.perceptual or self.identity or self.moco):
+            raise ValueError(
+                "expected a positive weight for one of l2, perceptual, identity, moco; found none"
+            )
+        parts = self.processes * self.accumulate
+        if self.accumulate < 1 or self.batch < 1 or self.batch % parts:
+            raise ValueError(
+                f"batch: expected a multiple of {parts} (processes x accumulate), "
+                f"found {self.batch}"
+            )
+        if self.domain == "toon" and self.style == "toon":
+            raise ValueError(
+                "style: a toon encoder is trained on photos (style photo), which its generator "
+                "turns into toons; found toon"
+            )
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}"
+                )
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The weights of the losses that take part."""
+        return {name: getattr(self, name) for name in LOSSES if getattr(self, name)}
+
+
+LOSSES = ("l2", "perceptual", "identity", "moco", "w_norm", "delta_norm", "adversarial")
+"""The fields of `EncoderTraining` that are weights of losses."""
+
+CHOICES = {
+    "optimiser": ("ranger", "adam", "adamw"),
+    "precision": ("float32", "bf16", "fp16"),
+    "head": ("psp", "e4e"),
+}
+"""What some of its fields may be."""

@@ -1,4 +1,4 @@
-"""What is trained on: the drawn portraits, or any folder of images, as one kind of source.
+"""What is trained on: the drawn portraits, or pictures in files, as one kind of source.
 
 A training counts the images that it has seen. `draw` turns the count into indices, so that a
 resumed run goes on where it was, and several processes share one pass over the data.
@@ -7,17 +7,20 @@ resumed run goes on where it was, and several processes share one pass over the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path, PurePath
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.images import ImageError, list_images, read_image, to_tensor, to_uint8
+from restyle.images import ImageError, to_tensor, to_uint8
+from restyle.training.containers import Entry, list_entries
 
-HELD_OUT = 20  # one file in so many of a folder is for validation
+HELD_OUT = 20  # one file in so many is for validation
 ENDLESS = 10_000_000  # a source of this length is never seen twice, and needs no shuffling
 
 
@@ -29,41 +32,34 @@ class Source(Protocol):
         ...
 
     def images(self, indices: Sequence[int]) -> np.ndarray:
-        """(N, H, W, 3) uint8, RGB."""
+        """(N, H, W, 3) uint8, RGB; pairs have six channels, those of the target last."""
         ...
 
 
-class Folder:
-    """The images of a folder and its subfolders, resized to one size; broken files are skipped.
+class Pictures:
+    """Pictures in files, or pairs of them, resized to one size; broken ones are skipped.
 
     Attributes:
         broken: What was wrong with each file that could not be read so far.
     """
 
-    def __init__(self, folder: str | Path, size: int | tuple[int, int], split: str = "all"):
-        """List the files.
+    def __init__(self, rows: Sequence[tuple[Entry, ...]], size: int | tuple[int, int]):
+        """Take what is listed.
 
         Args:
-            folder: Where the images are.
+            rows: One entry for each picture, or two for each pair.
             size: What they are resized to: (height, width) or both at once.
-            split: "val" for one file in twenty, "train" for the others, or "all".
-
-        Raises:
-            ImageError: If there are none.
         """
-        files = [file.path for file in list_images(folder)]
-        held_out = files[::HELD_OUT]
-        splits = {"all": files, "val": held_out, "train": sorted(set(files) - set(held_out))}
-        self.files = splits[split] or files
+        self.rows = rows
         self.size = (size, size) if isinstance(size, int) else size
         self.broken: dict[Path, str] = {}
 
     def __len__(self) -> int:
-        """How many files there are."""
-        return len(self.files)
+        """How many pictures or pairs there are, broken ones included."""
+        return len(self.rows)
 
     def images(self, indices: Sequence[int]) -> np.ndarray:
-        """Read files; (N, H, W, 3) uint8. The next readable file stands in for a broken one.
+        """Read pictures: (N, H, W, 3 or 6) uint8. The next readable one stands in for a broken one.
 
         Raises:
             ValueError: If no file can be read.
@@ -71,37 +67,52 @@ class Folder:
         return np.stack([self._read(int(index)) for index in indices])
 
     def _read(self, index: int) -> np.ndarray:
-        for offset in range(len(self.files)):
-            path = self.files[(index + offset) % len(self.files)]
-            if path in self.broken:
+        for offset in range(len(self.rows)):
+            row = self.rows[(index + offset) % len(self.rows)]
+            if any(entry.path in self.broken for entry in row):
                 continue
             try:
-                return to_uint8(to_tensor(read_image(path), self.size))
+                parts = [to_uint8(to_tensor(entry.read(), self.size)) for entry in row]
+                return np.concatenate(parts, axis=2)
             except ImageError as error:
-                self.broken[path] = str(error)
+                self.broken[error.path] = str(error)
                 warnings.warn(f"skipped: {error}", stacklevel=2)
         raise ValueError(
-            f"expected at least one readable image, found {len(self.files)} broken ones"
+            f"expected at least one readable image, found {len(self.rows)} broken ones"
         )
 
 
 def open_source(
-    data: str, size: int | tuple[int, int], style: str = "photo", split: str = "all"
+    data: str,
+    size: int | tuple[int, int],
+    style: str = "photo",
+    split: str = "all",
+    targets: str = "",
 ) -> Source:
-    """Open what a training's `data` names: "portraits", or a folder of images.
+    """Open what a training's `data` names.
 
     Args:
-        data: The name or the path.
+        data: "portraits", or what `list_entries` takes.
         size: Height and width that the images shall have.
         style: How portraits are drawn.
-        split: "train", "val" or "all"; all of the portraits are those for training.
+        split: "train", "val" (one file in twenty) or "all"; all of the portraits are those for
+            training.
+        targets: What the images shall become, as `data`: files with the same names but for their
+            suffixes. Empty: the images alone.
 
     Raises:
-        ValueError: If portraits are asked for in a shape that is not square.
-        ImageError: If a folder has no images.
+        ValueError: If portraits are asked for in a shape that is not square, or as pairs.
+        ImageError: If there are no images, or the names of pairs differ.
     """
     if data != "portraits":
-        return Folder(data, size, split)
+        rows = [(entry,) for entry in list_entries(data)]
+        if targets:
+            rows = _paired(data, targets)
+        held_out = rows[::HELD_OUT]
+        kept = [row for at, row in enumerate(rows) if at % HELD_OUT]
+        return Pictures({"all": rows, "val": held_out, "train": kept or rows}[split], size)
+    if targets:
+        raise ValueError(f"targets: expected files as data, found portraits to become {targets!r}")
     from restyle.portraits import Portraits
 
     height, width = (size, size) if isinstance(size, int) else size
@@ -113,6 +124,9 @@ def open_source(
 def draw(source: Source, position: int, count: int, seed: int = 0, flip: bool = False) -> Tensor:
     """The images that come at a position of an endless, shuffled pass over a source.
 
+    Which image comes at a position, and whether it is mirrored, depends on nothing but the position
+    and the seed: not on how many processes share the pass.
+
     Args:
         source: Where from.
         position: Images drawn before, over all processes.
@@ -121,7 +135,7 @@ def draw(source: Source, position: int, count: int, seed: int = 0, flip: bool = 
         flip: Mirror half of them.
 
     Returns:
-        (count, 3, H, W) in [-1, 1].
+        (count, 3 or 6, H, W) in [-1, 1].
     """
     positions = np.arange(position, position + count)
     indices = positions % len(source)
@@ -131,16 +145,59 @@ def draw(source: Source, position: int, count: int, seed: int = 0, flip: bool = 
         indices = [orders[int(p)][at] for p, at in zip(passes, indices, strict=True)]
     images = load(source, indices)
     if flip:
-        mirrored = torch.from_numpy(np.random.default_rng((seed, position)).random(count) < 0.5)
+        coins = [np.random.default_rng((seed, int(p), 1)).random() for p in positions]
+        mirrored = torch.tensor(coins) < 0.5
         images[mirrored] = images[mirrored].flip(3)
     return images
 
 
 def load(source: Source, indices: Iterable[int]) -> Tensor:
-    """Images by index: (N, 3, H, W) in [-1, 1]."""
+    """Images by index: (N, 3 or 6, H, W) in [-1, 1]."""
     images = torch.from_numpy(source.images([int(index) for index in indices]))
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+class Ahead:
+    """Reads the next batch in a thread while this one is trained on."""
+
+    def __init__(self, read: Callable[[int], Tensor]):
+        """Take what reads the batch at a position; it must depend on nothing else."""
+        self._read = read
+        self._thread = ThreadPoolExecutor(1)
+        self._coming: tuple[int, Future[Tensor]] | None = None
+
+    def __call__(self, position: int) -> Tensor:
+        """The batch at a position: the prepared one, if it is that one."""
+        coming, self._coming = self._coming, None
+        if coming is not None and coming[0] == position:
+            return coming[1].result()
+        return self._read(position)
+
+    def prepare(self, position: int) -> None:
+        """Begin to read the batch that will be asked for next."""
+        self._coming = position, self._thread.submit(self._read, position)
+
+    def close(self) -> None:
+        """Let the thread end; what it reads now is dropped."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+@lru_cache(maxsize=2)
 def _shuffled(length: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(length)
+
+
+def _paired(data: str, targets: str) -> list[tuple[Entry, ...]]:
+    """Entries of two containers with the same names, suffixes aside."""
+    sources, wanted = (
+        {PurePath(entry.name).with_suffix("").as_posix(): entry for entry in list_entries(place)}
+        for place in (data, targets)
+    )
+    if sources.keys() != wanted.keys():
+        alone = sorted(sources.keys() ^ wanted.keys())
+        raise ImageError(
+            targets,
+            f"a target for each of the {len(sources)} images of {data}",
+            f"{len(alone)} without a counterpart, such as {alone[0]}",
+        )
+    return [(entry, wanted[name]) for name, entry in sources.items()]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 T = TypeVar("T")
 
@@ -143,3 +143,30 @@ def wait() -> None:
     """Wait until every process is here; all processes."""
     if process_count() > 1:
         dist.barrier()
+
+
+def sum_everywhere(values: Sequence[float], device: torch.device) -> list[float]:
+    """Add numbers up over the processes; all processes.
+
+    Args:
+        values: As many in every process.
+        device: Where this process computes.
+    """
+    if process_count() == 1:
+        return list(values)
+    tensor = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(tensor)
+    return tensor.tolist()
+
+
+def average_numbers(numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The means of scalars over the processes; all processes.
+
+    Args:
+        numbers: The same names in every process.
+    """
+    if process_count() == 1 or not numbers:
+        return dict(numbers)
+    means = torch.stack([value.float() for value in numbers.values()])
+    dist.all_reduce(means)
+    return dict(zip(numbers, means / process_count(), strict=True))

@@ -107,7 +107,7 @@ class Run:
         self._stop = False
         self._parent = os.getppid()
         self._sums: dict[str, Tensor | float] = {}
-        self._counted = 0
+        self._counts: dict[str, int] = {}  # not every step has every number
         self._board: Any = None
         self._bar: Any = None
 
@@ -195,15 +195,15 @@ class Run:
         for name, value in (numbers or {}).items():
             value = value.detach().float() if isinstance(value, Tensor) else float(value)
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._counted += 1
+            self._counts[name] = self._counts.get(name, 0) + 1
         bar = self._progress()
         bar.update(self.images - bar.n)
         self._logged_images += batch * self.processes
         if self._logged_images >= self.log_images or not self.unfinished:
             now = time.monotonic()
             speed = self._logged_images / max(now - self._logged, 1e-9)
-            means = {name: float(value) / self._counted for name, value in self._sums.items()}
-            self._sums, self._counted, self._logged_images, self._logged = {}, 0, 0, now
+            means = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
+            self._sums, self._counts, self._logged_images, self._logged = {}, {}, 0, now
             self.log({**means, "images_per_second": speed})
 
     def log(self, numbers: Mapping[str, float]) -> None:

@@ -1,0 +1,296 @@
+"""One step of training an encoder, by the ReStyle loop itself.
+
+Alaluf et al. 2021, section 3: each batch of targets is refined for several steps, the whole loss is
+taken on every step's image and back-propagated at once, and the optimiser steps when all of them
+are done. A single-shot encoder (pSp, e4e) is the same training with one step and an encoder that
+sees the target alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from restyle.domains import Domain
+from restyle.encoders import Encoder
+from restyle.encoders.heads import MapToStyle
+from restyle.generators.stylegan2 import StyleGAN2
+from restyle.model import ReStyle
+from restyle.refine import Estimate, average_estimate, refine
+from restyle.training.config import EncoderTraining
+from restyle.training.discriminator import Adversary
+from restyle.training.networks import LossNetworks
+from restyle.training.objective import Objective
+from restyle.training.optimisers import make_optimiser
+from restyle.training.parallel import average_gradients, gather, process_count
+
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class EncoderTrainer:
+    """An encoder, the frozen networks around it, and one training step.
+
+    Attributes:
+        encoder: What is trained.
+        objective: What for.
+        steps: Refinement steps on each batch.
+        last: Sources, targets and estimates of the last batch, with images at the targets' size.
+    """
+
+    def __init__(
+        self,
+        config: EncoderTraining,
+        generator: StyleGAN2,
+        encoder: Encoder,
+        domain: Domain,
+        networks: LossNetworks,
+        device: torch.device,
+    ):
+        """Put the networks, all on the CPU, together on a device."""
+        self.config, self.device, self.domain = config, device, domain
+        self.generator: StyleGAN2 = generator.to(device, memory_format=torch.channels_last)  # pyright: ignore
+        self.encoder: Encoder = encoder.to(device, memory_format=torch.channels_last)  # pyright: ignore
+        if device.type == "cuda" and process_count() > 1:
+            self.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(self.encoder)
+        self._encoder, self._synthesis = self.encoder, generator.synthesis
+        if config.compile:
+            self._encoder = torch.compile(self.encoder)
+            self._synthesis = torch.compile(generator.synthesis)
+        self.start_ws = generator.broadcast(generator.w_avg[None])[0]
+        adversary = None
+        if config.adversarial:
+            settings = (config.adversarial_lr, config.r1, config.r1_interval, config.pool)
+            adversary = Adversary(generator.config.w_dim, device, *settings)
+        self.objective = Objective(config.losses, networks.to(device), self.start_ws, adversary)
+        self.optimiser = make_optimiser(config.optimiser, self.encoder.parameters(), config.lr)
+        self._kind = "cuda" if device.type == "cuda" else "cpu"
+        self.scaler = torch.amp.GradScaler(self._kind, enabled=config.precision == "fp16")
+        self.steps = 1 if config.single_shot else config.steps
+        self.last: tuple[Tensor, Tensor, Estimate] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed training needs; all processes."""
+        adversary = self.objective.adversary
+        own = {
+            "last": None if self.last is None else [*self.last[:2], *vars(self.last[2]).values()],
+            "pool": adversary and adversary.pool.codes,
+        }
+        return {
+            "encoder": self.encoder.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "adversary": adversary and adversary.state_dict(),
+            "own": gather(_moved(own, torch.device("cpu"))),
+        }
+
+    def load_state_dict(self, state: dict[str, Any], rank: int = 0) -> None:
+        """Take over what `state_dict` gave.
+
+        With another number of processes than before, each starts without a last batch and a pool.
+        """
+        self.encoder.load_state_dict(state["encoder"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        adversary = self.objective.adversary
+        if adversary is not None:
+            adversary.load_state_dict(state["adversary"])
+        if len(state["own"]) != process_count():
+            return
+        own = _moved(state["own"][rank], self.device)
+        if own["last"] is not None:
+            source, target, ws, image = own["last"]
+            self.last = source, target, Estimate(ws, image)
+        if adversary is not None:
+            adversary.pool.codes = own["pool"]
+
+    def encode(self, pair: Tensor) -> Tensor:
+        """Predict residuals (B, num_ws, w_dim) from (B, 6, h, w): the target, then the image."""
+        seen = pair[:, : self.encoder.config.input_channels]
+        with self.autocast():
+            return self._encoder(seen.contiguous(memory_format=torch.channels_last))
+
+    def render(self, ws: Tensor) -> Tensor:
+        """Render codes (B, num_ws, w_dim) to (B, 3, H, W) in [-1, 1], float32."""
+        with self.autocast():
+            image = self._synthesis(ws, "fixed")
+        return self.domain.crop_render(image.float())
+
+    def stage_at(self, images: int) -> int:
+        """How many of e4e's deltas are on after a number of images (Tov et al., section 4.2)."""
+        config, all_of_them = self.config, self.generator.num_ws - 1
+        if config.head != "e4e" or not config.progressive_interval:
+            return all_of_them
+        steps = images // config.batch - config.progressive_start
+        return min(max(0, steps // config.progressive_interval + 1), all_of_them)
+
+    def set_progress(self, images: int) -> None:
+        """Set what depends on the images seen: e4e's stage, and the learning rate.
+
+        The rate is constant, then falls to zero over the last images.
+        """
+        self.encoder.stage = self.stage_at(images)
+        total = self.config.warmup_images + self.config.images
+        left = (total - images) / max(1.0, self.config.decay * self.config.images)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.lr * min(1.0, left)
+
+    def continues(self, images: int) -> bool:
+        """Whether the batch that comes after a number of images goes on from the last one."""
+        if self.last is None or self.steps == 1 or not self.config.continuation:
+            return False
+        # No state: every process and every resumed run comes to the same answer.
+        draw = np.random.default_rng((self.config.seed, images)).random()
+        return bool(draw < self.config.continuation)
+
+    def warm_up(self, batch: int) -> dict[str, Tensor]:
+        """Train on samples of the generator, whose codes are known.
+
+        The current estimate of half of them is the average, as in the first step of the loop; for
+        the others it is part of the way to the target, and a little off, as in the later ones.
+        """
+        with torch.no_grad():
+            ws, other = self._samples(2 * batch).chunk(2)
+            start = self.start_ws
+            nearness = torch.rand(batch, 1, 1, device=self.device)
+            current = start + nearness * (ws - start) + 0.2 * (other - start)
+            at_start = torch.arange(batch, device=self.device).view(-1, 1, 1) < batch // 2
+            current = torch.where(at_start, start, current)
+            target, image = self.render(torch.cat([ws, current])).chunk(2)
+            pair = torch.cat([self.pooled(target), self.pooled(image)], dim=1)
+            wanted = ws - (start if self.config.single_shot else current)
+            scale = (ws - start).square().mean()
+        loss = (self.encode(pair) - wanted).square().mean() / scale
+        self.scaler.scale(loss).backward()
+        self._update()
+        return {"loss_w": loss.detach()}
+
+    def train_batch(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """One step on new images, from the average.
+
+        Args:
+            source: (B, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
+            target: What the result shall look like, as `source`; usually the same.
+        """
+        return self.step(source, target, self.average(len(source)))
+
+    def go_on(self) -> dict[str, Tensor]:
+        """One step on the last batch, from where it is."""
+        if self.last is None:
+            raise ValueError("expected a batch before this one, found none")
+        return self.step(*self.last)
+
+    @torch.no_grad()
+    def average(self, batch: int) -> Estimate:
+        """Where refinement starts."""
+        return average_estimate(self.start_ws, self.render, batch)
+
+    def step(self, source: Tensor, target: Tensor, start: Estimate) -> dict[str, Tensor]:
+        """Refine a batch from a start, learning from every step.
+
+        Args:
+            source: (B, 3, h, w) in [-1, 1], at the encoder's input size.
+            target: The same shape.
+            start: Where the refinement starts.
+
+        Returns:
+            The losses: the mean over the steps, and the squared error of the first and the last.
+        """
+        count = self.config.accumulate
+        parts = zip(*(x.chunk(count) for x in (source, target, start.ws, start.image)), strict=True)
+        numbers: list[dict[str, Tensor]] = []
+        codes: list[Tensor] = []
+        ends: list[Estimate] = []
+        for seen, wanted, ws, image in parts:
+            for estimate, losses in self.learn(seen, wanted, Estimate(ws, image)):
+                numbers.append(losses)
+                codes.append(estimate.ws)
+            ends.append(estimate)
+        last = Estimate(torch.cat([e.ws for e in ends]), torch.cat([e.image for e in ends]))
+        self.last = source, target, last
+        self._update()
+        totals = _means(numbers)
+        totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
+        totals["mse_last"] = _means(numbers[self.steps - 1 :: self.steps])["l2"]
+        if (adversary := self.objective.adversary) is not None:
+            fake = torch.cat(codes)
+            totals |= adversary.step(self._mapped(len(fake)), fake)
+        return totals
+
+    def learn(
+        self, source: Tensor, target: Tensor, start: Estimate
+    ) -> Iterator[tuple[Estimate, dict[str, Tensor]]]:
+        """Refine part of a batch, and add to the gradients at every step."""
+        with self.autocast():
+            wanted = self.objective.look_at(target)
+        for estimate in refine(self.encode, self.render, source, start, self.steps):
+            image = self.pooled(estimate.image)
+            with self.autocast():
+                losses = self.objective.losses(image, estimate.ws, wanted, self.encoder.stage)
+            self.scaler.scale(losses["loss"] / self.config.accumulate).backward()
+            yield (
+                Estimate(estimate.ws, image).detach(),
+                {name: value.detach() for name, value in losses.items()},
+            )
+
+    def model(self) -> ReStyle:
+        """The generator and a copy of the encoder as they are now, as a model.
+
+        Deltas that are not switched on yet are zero in the copy.
+        """
+        # Copied, not built anew, as random weights would take numbers from the training's stream.
+        encoder = copy.deepcopy(self.encoder)
+        encoder.stage = encoder.config.num_ws - 1
+        heads = [head for head in encoder.heads if isinstance(head, MapToStyle)]
+        first = 0
+        for head in heads:
+            off = torch.arange(first, first + head.count) > self.encoder.stage
+            head.out_weight.data[off] = 0
+            head.out_bias.data[off] = 0
+            first += head.count
+        model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
+        return model.to(self.device, PRECISIONS[self.config.precision])
+
+    def pooled(self, image: Tensor) -> Tensor:
+        """A render at the encoder's input size."""
+        return F.adaptive_avg_pool2d(image, self.encoder.config.input_size)
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the networks."""
+        dtype = PRECISIONS[self.config.precision]
+        return torch.autocast(self._kind, dtype=dtype, enabled=dtype != torch.float32)
+
+    @torch.no_grad()
+    def _mapped(self, count: int) -> Tensor:
+        z = torch.randn(count, self.generator.config.z_dim, device=self.device)
+        return self.generator.mapping(z)
+
+    def _samples(self, count: int) -> Tensor:
+        first, second = self._mapped(2 * count).chunk(2)
+        from_second = torch.rand(count, self.generator.num_ws, 1, device=self.device) < 0.25
+        return torch.where(from_second, second.unsqueeze(1), first.unsqueeze(1))
+
+    def _update(self) -> None:
+        # Once for all backward passes of a step: those before need no synchronisation.
+        average_gradients(self.encoder)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad()
+
+
+def _means(numbers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([one[name] for one in numbers]).mean() for name in numbers[0]}
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """Nested lists and dictionaries of tensors on another device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {name: _moved(one, device) for name, one in value.items()}
+    return [_moved(one, device) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,82 @@
+"""Encoder trainings by name: those of the papers, and those of the bundled portraits models.
+
+The papers' runs are counted in steps of eight images. What ReStyle's authors report for pSp:
+faces 110,000 steps, cars 75,000, wild animals 40,000, churches 150,000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from restyle.training.config import EncoderTraining
+
+_PAPER = EncoderTraining(
+    batch=8,
+    warmup_images=0,
+    continuation=0.0,
+    optimiser="ranger",
+    lr=1e-4,
+    decay=0.0,
+    perceptual_network="lpips-alex",
+    flip=True,
+    validation_images=0,
+    precision="float32",
+)
+_FACES = replace(
+    _PAPER,
+    generator="stylegan2-ffhq",
+    domain="faces",
+    encoder="faces",
+    initial="ir-se50",
+    identity_network="ir-se50",
+    images=8 * 110_000,
+)
+_OTHERS = replace(_PAPER, encoder="resnet", initial="resnet34", identity=0.0, moco=0.5)
+_PSP = {
+    "faces": _FACES,
+    "cars": replace(
+        _OTHERS, generator="stylegan2-car", domain="cars", encoder="cars", images=8 * 75_000
+    ),
+    "churches": replace(
+        _OTHERS, generator="stylegan2-church", domain="churches", images=8 * 150_000
+    ),
+    "horses": replace(_OTHERS, generator="stylegan2-horse", domain="horses", images=8 * 75_000),
+    "wild": replace(
+        _OTHERS, generator="stylegan2-afhq-wild", domain="wild animals", images=8 * 40_000
+    ),
+}
+_TOON = {"perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
+_E4E = {"head": "e4e", "delta_norm": 2e-4, "adversarial": 0.1}
+_PORTRAITS = EncoderTraining()
+_PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=1_500, progressive_interval=150)
+
+
+def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
+    """Each preset with a run folder of its own name."""
+    return {name: replace(p, out=Path("runs") / f"encoder-{name}") for name, p in presets.items()}
+
+
+ENCODERS = _named(
+    {
+        "portraits": _PORTRAITS,
+        "portraits-e4e": _PORTRAITS_E4E,
+        "portraits-single-shot": replace(_PORTRAITS, single_shot=True),
+        "portraits-single-shot-e4e": replace(_PORTRAITS_E4E, single_shot=True),
+        "portraits-toon": replace(
+            _PORTRAITS,
+            **_TOON,
+            generator="portraits-toon",
+            domain="toon",
+            initial="portraits",
+            warmup_images=0,
+        ),
+        **_PSP,
+        **{
+            f"{name}-e4e": replace(preset, **_E4E, progressive_interval=2_000)
+            for name, preset in _PSP.items()
+        },
+        "toon": replace(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
+    }
+)
+"""Every encoder training that has a name, the default first."""

@@ -1,0 +1,187 @@
+"""What is trained on: folders, zip files, shards and pairs."""
+
+import io
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restyle.images import ImageError
+from restyle.training.containers import list_entries
+from restyle.training.data import Ahead, draw, load, open_source
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for index in range(10):
+        path = folder / ("sub" if index % 2 else ".") / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(path)
+    return folder
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.png"))
+
+
+@pytest.fixture
+def zipped(pictures, tmp_path) -> Path:
+    path = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("about.txt", "no picture")
+        archive.writestr("__MACOSX/._1.png", b"no picture")
+        for file in files(pictures):
+            archive.write(file, file.relative_to(pictures))
+    return path
+
+
+@pytest.fixture
+def shards(pictures, tmp_path) -> Path:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for number in range(2):
+        with tarfile.open(folder / f"part-{number:03}.tar", "w") as archive:
+            for file in files(pictures)[number::2]:
+                archive.add(file, file.name)
+                label = tarfile.TarInfo(f"{file.stem}.json")
+                label.size = 2
+                archive.addfile(label, io.BytesIO(b"{}"))
+    return folder
+
+
+def sums(images: torch.Tensor) -> list[float]:
+    return sorted(round(image.sum().item(), 2) for image in images)
+
+
+def test_containers_hold_the_same_pictures(pictures, zipped, shards):
+    wanted = load(open_source(str(pictures), 16), range(10))
+    assert wanted.shape == (10, 3, 16, 16)
+    for data in (zipped, shards, shards / "part-{000..001}.tar"):
+        source = open_source(str(data), 16)
+        assert len(source) == 10
+        assert sums(load(source, range(10))) == sums(wanted)
+    assert len(open_source(str(shards / "part-000.tar"), 16)) == 5
+
+
+def test_any_size_is_resized(pictures):
+    source = open_source(str(pictures), (12, 32))
+    assert load(source, [0, 1]).shape == (2, 3, 12, 32)
+
+
+def test_a_pass_shows_every_image_once(pictures):
+    source = open_source(str(pictures), 16)
+    first, second = draw(source, 0, 10), draw(source, 10, 10)
+    assert sums(first) == sums(second) == sums(draw(source, 0, 10, seed=5))
+    assert not torch.equal(first, second)
+
+
+def test_processes_share_a_pass(pictures):
+    """What is drawn at a position does not depend on who draws it."""
+    source = open_source(str(pictures), 16)
+    whole = draw(source, 4, 8, flip=True)
+    parts = [draw(source, 4, 4, flip=True), draw(source, 8, 4, flip=True)]
+    assert torch.equal(torch.cat(parts), whole)
+    mirrored = (whole != draw(source, 4, 8)).flatten(1).any(dim=1)
+    assert 0 < mirrored.sum() < 8
+
+
+def test_broken_files_are_skipped_and_listed(tmp_path, pictures):
+    for path in files(pictures):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    source = open_source(str(tmp_path), 16)
+    with pytest.warns(UserWarning, match=r"3\.png"):
+        images = source.images(range(10))
+    assert images.shape == (10, 16, 16, 3)
+    assert list(source.broken) == [tmp_path / "3.png"]
+    np.testing.assert_array_equal(images[3], images[4])
+
+
+def test_broken_entries_of_a_zip_file_are_skipped(zipped):
+    content = bytearray(zipped.read_bytes())
+    with zipfile.ZipFile(zipped) as archive:
+        entry = archive.getinfo("2.png")
+    content[entry.header_offset + 200] ^= 0xFF
+    zipped.write_bytes(content)
+    source = open_source(str(zipped), 16)
+    with pytest.warns(UserWarning, match=r"2\.png"):
+        assert source.images(range(10)).shape == (10, 16, 16, 3)
+
+
+def test_nothing_but_broken_files(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    source = open_source(str(tmp_path), 16)
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="found 1 broken ones"):
+        source.images([0])
+
+
+def test_held_out_images_are_not_trained_on(pictures):
+    train, held_out = (open_source(str(pictures), 16, split=split) for split in ("train", "val"))
+    names = [{row[0].name for row in source.rows} for source in (train, held_out)]
+    assert not names[0] & names[1]
+    assert len(train) + len(held_out) == 10
+
+
+def test_pairs_go_together(pictures, tmp_path):
+    targets = tmp_path / "targets"
+    for path in files(pictures):
+        target = targets / path.relative_to(pictures).with_suffix(".jpg")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mean = np.asarray(Image.open(path)).mean(axis=(0, 1)).astype(np.uint8)
+        Image.fromarray(np.broadcast_to(mean, (30, 10, 3)).copy()).save(target, quality=100)
+    source = open_source(str(pictures), 16, targets=str(targets))
+    images = draw(source, 0, 10, flip=True)
+    assert images.shape == (10, 6, 16, 16)
+    means = images.mean(dim=(2, 3))
+    torch.testing.assert_close(means[:, :3], means[:, 3:], atol=0.05, rtol=0)
+
+
+def test_pairs_need_counterparts(pictures, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
+    with pytest.raises(ImageError, match="9 without a counterpart, such as 2"):
+        open_source(str(pictures), 16, targets=str(tmp_path))
+    with pytest.raises(ValueError, match="found portraits to become"):
+        open_source("portraits", 16, targets=str(tmp_path))
+
+
+def test_portraits_are_square():
+    with pytest.raises(ValueError, match="32 x 64"):
+        open_source("portraits", (32, 64))
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing.zip", "nothing.tar", "n-{0..1}.tar"])
+def test_what_is_not_there_is_named(tmp_path, name):
+    with pytest.raises(ImageError, match="nothing|n-0"):
+        list_entries(tmp_path / name)
+
+
+def test_a_compressed_shard_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w:gz") as archive:
+        archive.add(__file__)
+    with pytest.raises(ImageError, match="expected an uncompressed tar file"):
+        list_entries(tmp_path / "x.tar")
+
+
+def test_the_next_batch_is_read_ahead():
+    threads = []
+
+    def read(position):
+        threads.append(threading.current_thread())
+        return torch.tensor(position)
+
+    ahead = Ahead(read)
+    assert ahead(0) == 0
+    ahead.prepare(1)
+    assert ahead(1) == 1
+    ahead.prepare(2)
+    assert ahead(5) == 5  # another one than was prepared
+    ahead.close()
+    main = threading.main_thread()
+    assert threads[0] is main and threads[1] is not main

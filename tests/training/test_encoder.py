@@ -1,0 +1,349 @@
+"""Encoder training on tiny networks: what is written, learned, and survives."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from restyle.files import read_jsonl
+from restyle.model import ReStyle
+from restyle.refine import Estimate
+from restyle.training.config import EncoderTraining
+from restyle.training.encoder import build_trainer, train_encoder
+from restyle.training.optimisers import make_optimiser
+from restyle.training.presets import ENCODERS
+from tests.training.encoders import freeze_norms, prepare
+from tests.training.encoders import training as encoder_module
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def settings(tmp_path) -> dict:
+    return prepare(tmp_path)
+
+
+def trainer_of(settings, **changes):
+    return build_trainer(EncoderTraining(**{**settings, **changes}), CPU)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["state"]["encoder"]
+
+
+def same(first, second) -> bool:
+    return all(torch.equal(a, second[name]) for name, a in first.items())
+
+
+def pictures(count: int = 4) -> torch.Tensor:
+    return torch.rand(count, 3, 16, 16) * 2 - 1
+
+
+EVERYTHING = {
+    "head": "e4e",
+    "optimiser": "ranger",
+    "w_norm": 0.01,
+    "delta_norm": 2e-4,
+    "adversarial": 0.1,
+    "r1_interval": 3,
+    "pool": 6,
+    "progressive_start": 4,
+    "progressive_interval": 3,
+    "warmup_images": 16,
+    "continuation": 0.4,
+}
+
+
+def test_a_run_writes_what_a_user_looks_for(settings):
+    train_encoder(EncoderTraining(**{**settings, **EVERYTHING}))
+    run = settings["out"]
+    for name in ("model", "best"):
+        model = ReStyle.from_pretrained(run / name)
+        assert model.card["training"]["head"] == "e4e"
+        assert model.card["validation"]["val_loss"] > 0
+    assert (run / "samples" / "00000080.png").exists()
+    assert list(run.glob("events.out.tfevents.*"))
+    records = read_jsonl(run / "stats.jsonl")
+    assert {"val_loss", "val_l2", "val_mse_1", "val_mse_2", "memory_gb"} <= set(records[-1])
+    names = {"loss", "l2", "w_norm", "delta_norm", "adversarial", "r1", "mse_first", "mse_last"}
+    assert names | {"loss_d_real", "loss_d_fake", "loss_w"} <= {n for r in records for n in r}
+
+
+@pytest.mark.parametrize("head", ["psp", "e4e"])
+def test_training_lowers_the_loss(settings, head):
+    trainer = trainer_of(settings, head=head, lr=3e-3, adversarial=0.01, delta_norm=1e-4)
+    images = pictures()
+    first = trainer.train_batch(images, images)["loss"]
+    for _ in range(30):
+        last = trainer.train_batch(images, images)["loss"]
+    assert last < 0.9 * first
+
+
+def test_warm_up_learns_the_codes(settings):
+    trainer = trainer_of(settings, lr=3e-3)
+    losses = [float(trainer.warm_up(16)["loss_w"]) for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_gradients_are_those_of_each_step_alone(settings):
+    """The paper's truncation: nothing flows from a step to the one before."""
+    trainer, images = trainer_of(settings), pictures()
+    trainer.encoder.eval()
+    wanted = [torch.zeros_like(p) for p in trainer.encoder.parameters()]
+    start = trainer.average(4)
+    for _ in range(2):
+        seen = torch.cat([images, trainer.pooled(start.image)], dim=1)
+        ws = start.ws + trainer.encoder(seen)
+        image = trainer.render(ws)
+        loss = (trainer.pooled(image) - images).square().mean()
+        gradients = torch.autograd.grad(loss, list(trainer.encoder.parameters()))
+        wanted = [a + b for a, b in zip(wanted, gradients, strict=True)]
+        start = Estimate(ws, image).detach()
+    list(trainer.learn(images, images, trainer.average(4)))
+    for parameter, gradient in zip(trainer.encoder.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_accumulated_parts_give_the_gradients_of_the_whole(settings):
+    images, results = pictures(8), []
+    for parts in (1, 4):
+        torch.manual_seed(1)
+        trainer = trainer_of(settings, batch=8, accumulate=parts, optimiser="adamw")
+        trainer.encoder.eval()
+        numbers = trainer.train_batch(images, images)
+        results.append((numbers, trainer.encoder.state_dict(), trainer.last))
+    (whole, before, last), (parts, after, again) = results
+    for name in whole:
+        torch.testing.assert_close(whole[name], parts[name], msg=name)
+    # Adam's first step is the sign of the gradient: gradients near zero may differ by rounding.
+    close = [torch.isclose(before[n], after[n], atol=1e-5).float().mean() for n in before]
+    assert np.mean(close) > 0.99
+    torch.testing.assert_close(last[2].ws, again[2].ws)
+
+
+def test_deltas_come_one_by_one(settings):
+    trainer = trainer_of(
+        settings, head="e4e", warmup_images=40, progressive_start=20, progressive_interval=5
+    )
+    found = [trainer.stage_at(4 * step) for step in (0, 19, 20, 24, 25, 39, 40, 1000)]
+    assert found == [0, 0, 1, 1, 2, 4, 5, 5]
+    trainer.set_progress(4 * 25)
+    images = pictures()
+    trainer.train_batch(images, images)
+    ws = trainer.last[2].ws
+    rest = (ws[:, 3:] - ws[:, :1]).abs().amax(dim=(1, 2))
+    start = (trainer.start_ws[3:] - trainer.start_ws[:1]).abs().max()
+    torch.testing.assert_close(rest, start.expand(4), rtol=0, atol=1e-5)
+    # An exported model has all of its deltas on, so those that are not trained yet must be zero.
+    exported = trainer.model().encoder
+    assert exported.stage == 5
+    trainer.encoder.eval()
+    x = torch.cat([images, images], dim=1)
+    torch.testing.assert_close(exported(x), trainer.encoder(x))
+
+
+def test_psp_heads_have_no_stages(settings):
+    trainer = trainer_of(settings, progressive_start=20, progressive_interval=5)
+    assert trainer.stage_at(0) == 5
+
+
+def test_deltas_that_are_off_have_zero_gradients(settings):
+    trainer = trainer_of(settings, head="e4e", progressive_start=9, progressive_interval=1)
+    trainer.set_progress(0)
+    images = pictures()
+    list(trainer.learn(images, images, trainer.average(4)))
+    gradient = trainer.encoder.heads[0].out_weight.grad
+    assert gradient[0].abs().max() > 0
+    assert gradient[1:].abs().max() == 0
+
+
+def test_a_single_shot_encoder_sees_the_target_alone(settings):
+    trainer = trainer_of(settings, single_shot=True, continuation=0.9)
+    assert trainer.encoder.config.input_channels == 3
+    images = pictures()
+    numbers = trainer.train_batch(images, images)
+    assert numbers["mse_first"] == numbers["mse_last"]
+    assert not trainer.continues(0)
+    assert trainer.model().single_shot
+
+
+def test_pairs_are_compared_with_their_targets(settings):
+    trainer, images = trainer_of(settings), pictures()
+    trainer.encoder.eval()
+    alike = trainer.train_batch(images, images)["mse_first"]
+    trainer = trainer_of(settings)
+    trainer.encoder.eval()
+    assert trainer.train_batch(images, -images)["mse_first"] != alike
+
+
+def test_resuming_is_the_same_as_not_stopping(settings, tmp_path):
+    config = EncoderTraining(**{**settings, **EVERYTHING, "decay": 0.0})
+    train_encoder(dataclasses.replace(config, out=tmp_path / "whole"))
+    for images in (24, 64):
+        train_encoder(dataclasses.replace(config, out=tmp_path / "parts", images=images))
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+
+
+def start(settings: dict) -> subprocess.Popen:
+    changes = [f"{name}={value}" for name, value in settings.items()]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.encoders", *changes],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.timeout(400)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(settings, tmp_path):
+    changes = {**settings, **EVERYTHING, "images": 400, "out": tmp_path / "killed"}
+    worker = start({**changes, "checkpoint_minutes": 0.005})
+    end = time.monotonic() + 200
+    while not (tmp_path / "killed" / "model").exists():
+        assert worker.poll() is None, worker.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    reached = torch.load(tmp_path / "killed" / "checkpoint.pt", weights_only=True)["images"]
+    assert 0 < reached < 416
+    train_encoder(EncoderTraining(**changes))
+    train_encoder(EncoderTraining(**{**changes, "out": tmp_path / "whole"}))
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+
+
+@pytest.mark.timeout(400)
+def test_two_processes_give_the_losses_of_one(settings, tmp_path):
+    losses = {}
+    for name, processes in (("two", 2), ("one", 1)):
+        folder = tmp_path / name
+        changes = {**settings, "out": folder, "processes": processes, "continuation": 0.4}
+        if processes == 2:
+            worker = start(changes)
+            _, errors = worker.communicate(timeout=300)
+            assert worker.returncode == 0, errors
+        else:
+            build = encoder_module.build_trainer
+            freeze_norms()
+            try:
+                encoder_module.train_encoder(EncoderTraining(**changes))
+            finally:
+                encoder_module.build_trainer = build
+        losses[name] = read_jsonl(folder / "stats.jsonl")
+    kept = [{k: v for k, v in r.items() if "loss" in k or "mse" in k} for r in losses["two"]]
+    assert len(kept) == len(losses["one"]) and kept[0]
+    for found, wanted in zip(kept, losses["one"], strict=True):
+        for name, value in found.items():
+            assert value == pytest.approx(wanted[name], rel=2e-4), name
+
+
+def test_a_full_disk_is_told_and_spares_the_checkpoint(settings, monkeypatch):
+    train_encoder(EncoderTraining(**settings))
+    before = (settings["out"] / "checkpoint.pt").read_bytes()
+
+    def full(_content, path):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"checkpoint\.pt: cannot write.*No space left"):
+        train_encoder(EncoderTraining(**{**settings, "images": 80}))
+    assert (settings["out"] / "checkpoint.pt").read_bytes() == before
+
+
+def test_validation_counts_every_image_once(settings):
+    trainer = trainer_of(settings, batch=4)
+    from restyle.training.data import load, open_source
+    from restyle.training.validation import validate
+
+    source = open_source(settings["data"], 16)
+    assert len(source) % 4 == 0
+    source.rows = source.rows[:-1]  # 23 images: the last batch of four is not full
+    found = validate(trainer, source).numbers
+    result = trainer.model().invert(load(source, range(23)), 2)
+    image = trainer.pooled(result.image)
+    wanted = (image - result.target).square().mean()
+    assert found["val_mse_2"] == pytest.approx(float(wanted), rel=1e-4)
+    assert found["val_loss"] == pytest.approx(float(wanted), rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_trains(settings, precision):
+    trainer = trainer_of(settings, precision=precision, lr=3e-3)
+    assert trainer.scaler.is_enabled() == (precision == "fp16")
+    images = pictures()
+    losses = [float(trainer.train_batch(images, images)["loss"]) for _ in range(20)]
+    assert losses[-1] < losses[0]
+    state = trainer.state_dict()
+    other = trainer_of(settings, precision=precision, lr=3e-3)
+    other.load_state_dict(state)
+    assert other.scaler.state_dict() == trainer.scaler.state_dict()
+
+
+def test_compiled_networks_are_used(settings, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda network: compiled.append(network) or network)
+    trainer = trainer_of(settings, compile=True)
+    assert compiled == [trainer.encoder, trainer.generator.synthesis]
+
+
+def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
+    train_encoder(EncoderTraining(**settings))
+    trainer = trainer_of(settings, initial=str(tmp_path / "run" / "model"))
+    stored = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder.state_dict()
+    assert same(stored, trainer.encoder.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"identity": 0.1, "moco": 0.5}, "found both: identity 0.1, moco 0.5"),
+        ({"l2": 0.0}, "positive weight for one of l2"),
+        ({"w_norm": -1.0}, "w_norm: expected a weight of 0 or more, found -1.0"),
+        ({"batch": 6, "accumulate": 4}, "multiple of 4"),
+        ({"domain": "toon", "style": "toon"}, "trained on photos"),
+        ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        EncoderTraining(**{"perceptual": 0.0, "identity": 0.0, **changes})
+
+
+def test_no_loss_is_required():
+    """A model needs neither an identity nor a MoCo network to train."""
+    assert EncoderTraining(perceptual=0.0, identity=0.0).losses == {"l2": 1.0}
+
+
+def test_presets_are_those_of_the_papers():
+    faces, cars, wild = (ENCODERS[name] for name in ("faces", "cars-e4e", "wild"))
+    assert faces.losses == {"l2": 1.0, "perceptual": 0.8, "identity": 0.1}
+    assert cars.losses == {
+        "l2": 1.0,
+        "perceptual": 0.8,
+        "moco": 0.5,
+        "delta_norm": 2e-4,
+        "adversarial": 0.1,
+    }
+    assert wild.images == 40_000 * 8 and wild.optimiser == "ranger" and wild.lr == 1e-4
+    assert (cars.progressive_start, cars.progressive_interval) == (20_000, 2_000)
+    toon = ENCODERS["portraits-toon"]
+    assert (toon.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
+    assert toon.losses["identity"] == 1.0 and toon.losses["w_norm"] == 0.025
+    assert not toon.warmup_images  # its samples would be toons as input
+    folders = [preset.out for preset in ENCODERS.values()]
+    assert len(set(folders)) == len(folders)
+
+
+def test_an_unknown_optimiser_is_refused():
+    with pytest.raises(ValueError, match="found 'sgd'"):
+        make_optimiser("sgd", [torch.nn.Parameter(torch.zeros(1))], 0.1)
