@@ -19,10 +19,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from restyle.checkpoints import CheckpointError, save_folder
+from restyle.checkpoints import CheckpointError, load_strict, save_folder
+from restyle.generators.blending import swap_layers
 from restyle.generators.discriminator import Discriminator, DiscriminatorConfig
 from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
 from restyle.images import grid, save_image
+from restyle.registry import load_generator
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
@@ -102,6 +104,29 @@ class GeneratorTrainer:
             shifted[name] = tensor
         _overlay(self.discriminator, shifted, "the smaller discriminator")
 
+    def start_from(self, state: dict[str, Any]) -> None:
+        """Start from trained networks of the same shape, to learn other images of the same things.
+
+        Args:
+            state: The `state_dict` of the trainer whose networks they are.
+
+        Raises:
+            CheckpointError: If the networks do not fit.
+        """
+        tables: dict[nn.Module, str] = {self.generator: "generator", self.ema.model: "ema"}
+        if not self.config.fresh_discriminator:
+            tables[self.discriminator] = "discriminator"
+        for network, name in tables.items():
+            load_strict(network, state[name], f"the initial {name}")
+
+    def freeze_mapping(self) -> None:
+        """Leave the mapping network as it is from now on.
+
+        So a code keeps its meaning, and the latent spaces of the generator that was started from
+        and of the one that it becomes stay related (as for Toonify, Pinkney and Adler 2020).
+        """
+        self.generator.mapping.requires_grad_(False)
+
     def fade_to(self, images: int) -> None:
         """Set how far the last resolution is faded in after a number of images."""
         fade = min(1.0, images / self.config.fade_images) if self.config.grow_from else 1.0
@@ -169,7 +194,7 @@ class GeneratorTrainer:
 
     def _path_length_penalty(self, batch: int) -> tuple[Tensor, Tensor]:
         """How unevenly images change with their codes (Karras et al. 2020, equation 4)."""
-        ws = self.sample_ws(batch)
+        ws = self.sample_ws(batch).requires_grad_()
         with self._autocast():
             images = self.generator.synthesis(ws, self.noise)
         noise = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
@@ -247,8 +272,12 @@ def train_generator(config: GeneratorTraining) -> None:
         trainer = GeneratorTrainer(config, run.device)
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
+        elif config.initial:
+            trainer.start_from(load_run_state(config.initial))
         elif config.grow_from:
             trainer.grow_from(load_run_state(config.grow_from))
+        if config.initial:
+            trainer.freeze_mapping()
         same_everywhere(trainer.generator)
         same_everywhere(trainer.discriminator)
         while run.unfinished:
@@ -269,9 +298,15 @@ def train_generator(config: GeneratorTraining) -> None:
 
 
 def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
-    """Write the averaged generator, with its average code, as a half precision checkpoint."""
+    """Write the averaged generator, with its average code, as a half precision checkpoint.
+
+    With `keep_coarse` its coarse layers are those of the generator that it was started from.
+    """
     generator = trainer.ema.model
     generator.w_avg.copy_(generator.estimate_w_avg())
+    if trainer.config.initial and trainer.config.keep_coarse:
+        initial = load_generator(trainer.config.initial / "generator").to(trainer.device)
+        generator = swap_layers(initial, generator, trainer.config.keep_coarse)
     config = {
         "kind": "generator",
         "generator": dataclasses.asdict(generator.config),
