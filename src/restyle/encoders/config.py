@@ -70,7 +70,7 @@ E4E_FACES = EncoderConfig(input_channels=3, pyramid=True, head="e4e")
 PORTRAITS = EncoderConfig(
     num_ws=10,
     w_dim=128,
-    widths=(32, 64, 128),
+    widths=(16, 48, 128),
     units=(2, 3),
     input_size=(64, 64),
     head_channels=64,
