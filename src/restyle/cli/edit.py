@@ -72,6 +72,122 @@ def edit(
     return FAILED if summary.failed else 0
 
 
+@directions.command(name="list")
+def list_directions(folder: Path | None = None) -> None:
+    """List the directions that come with the package, or those in a folder.
+
+    Args:
+        folder: Searched with all that is below it.
+    """
+    from restyle.cli.directions import table
+
+    print(table(folder))
+
+
+@directions.command
+def info(direction: str) -> None:
+    """Say what is known about a direction.
+
+    Args:
+        direction: A bundled direction's name, or a direction's file.
+    """
+    from restyle.cli.directions import description
+
+    print(description(direction))
+
+
+@directions.command(name="import")
+def import_direction(
+    file: Path, *, generator: str, out: Path, name: str | None = None, licence: str = "unknown"
+) -> None:
+    """Turn a published direction into our own form. No code in it is run.
+
+    Its scale is measured over 10,000 of the generator's codes.
+
+    Args:
+        file: Of ReStyle or e4e (.pt), or of InterFaceGAN (.npy).
+        generator: The generator that it was found with: a model's name, a checkpoint folder, or
+            another project's file.
+        out: The file that is written, a name that ends in .safetensors.
+        name: What changes. [default: the file's name]
+        licence: Under which it may be used.
+    """
+    from restyle.cli.directions import import_file
+
+    found = import_file(file, generator, name, licence, out)
+    print(f"{found.name}: strength 1 is {found.scale:.3f} of the file's direction; it is in {out}")
+
+
+@directions.command
+def find(
+    *,
+    generator: str = "portraits",
+    labeller: str = "portraits-features",
+    judge: str = "portraits-judge",
+    out: Path,
+    samples: Count = 20_000,
+    trials: Count = 64,
+    checks: Count = 256,
+    seed: int = 0,
+    licence: str = "MIT",
+) -> None:
+    """Find directions of a generator of portraits, one for each attribute.
+
+    Samples are labelled by one feature network, a linear SVM finds what tells their codes apart
+    (InterFaceGAN), what a direction changes besides is projected out where that helps, and another
+    network measures what it does. Writes OUT/NAME.safetensors for each direction that moves its
+    attribute, and OUT/report.json about all of them. Repeating the command goes on where it was
+    interrupted. Needs the extra `restyle[evaluate]`.
+
+    Args:
+        generator: A model's name, a checkpoint folder, or another project's file.
+        labeller: The feature network that labels, a bundled name or a folder.
+        judge: The one that measures, a bundled name or a folder.
+        out: The folder of the directions.
+        samples: Labelled samples.
+        trials: Samples that the labeller chooses by between a direction's variants.
+        checks: Samples that the judge measures.
+        seed: Of the samples.
+        licence: Of the directions.
+    """
+    from restyle.evaluation.directions import DirectionSearch, describe, find_directions
+
+    config = DirectionSearch(
+        generator=generator,
+        labeller=labeller,
+        judge=judge,
+        samples=samples,
+        trials=trials,
+        checks=checks,
+        seed=seed,
+        licence=licence,
+    )
+    print(describe(find_directions(config, out)))
+
+
+@directions.command
+def components(
+    *,
+    generator: str = "portraits",
+    method: Literal["ganspace", "sefa"] = "ganspace",
+    count: Count = 10,
+    out: Path,
+) -> None:
+    """Find directions that nobody has labelled, in order of importance.
+
+    Args:
+        generator: A model's name, a checkpoint folder, or another project's file.
+        method: ganspace, the principal components of 10,000 codes; sefa, those that the weights of
+            the style layers stretch most.
+        count: How many.
+        out: The folder that METHOD-NUMBER.safetensors are written to.
+    """
+    from restyle.cli.directions import components as find_components
+
+    found = find_components(generator, method, count, out)
+    print(f"{len(found)} directions in {out}")
+
+
 def mix(
     *inputs: Path,
     out: Path,

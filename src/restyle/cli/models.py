@@ -20,7 +20,7 @@ def table() -> str:
         megabytes = (folder / WEIGHTS).stat().st_size / 1e6
         image, seen = f"{size} x {size}", f"{height} x {width}"
         rows.append((name, config["domain"]["name"], image, seen, f"{megabytes:.1f} MB"))
-    return _columns(rows)
+    return columns(rows)
 
 
 def public_table() -> str:
@@ -30,7 +30,7 @@ def public_table() -> str:
         size = f"{model.size / 1e6:.0f} MB" if model.size else "?"
         here = "yes" if pulled(model.name) else ""
         rows.append((model.name, model.about, size, model.licence, model.needs, here))
-    return _columns(rows)
+    return columns(rows)
 
 
 def description(name: str) -> str:
@@ -46,23 +46,25 @@ def description(name: str) -> str:
         "sha256": model.weights_hash(),
         "card": model.card,
     }
-    return "\n".join(_lines(facts))
+    return "\n".join(lines(facts))
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> str:
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text whose columns line up; the first row is the heading."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    texts = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(text.rstrip() for text in texts)
 
 
 def _parameters(network: Any) -> str:
     return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
 
 
-def _lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
-    lines = []
+def lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Facts as text, a line each, those within others indented."""
+    found = []
     for key, value in facts.items():
         nested = isinstance(value, Mapping)
-        lines.append(f"{indent}{key}:" if nested else f"{indent}{key}: {value}")
-        lines += _lines(value, indent + "  ") if nested else []
-    return lines
+        found.append(f"{indent}{key}:" if nested else f"{indent}{key}: {value}")
+        found += lines(value, indent + "  ") if nested else []
+    return found

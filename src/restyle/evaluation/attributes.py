@@ -38,12 +38,13 @@ class Reader:
         self.network = network
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> np.ndarray:
-        """Readings (N, A) float32 of images (N, 3, h, w) in [-1, 1]."""
+    def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Readings (N, A) and identity embeddings (N, E) of images (N, 3, h, w) in [-1, 1]."""
         heads = self.network.heads(images)
         margins = accessory_margins(heads["logits"])
         present = margins.sigmoid() / torch.tensor([deviation(n) for n in ACCESSORIES]).to(margins)
-        return torch.cat([heads["values"], present], dim=1).cpu().numpy()
+        readings = torch.cat([heads["values"], present], dim=1)
+        return readings.cpu().numpy(), heads["embedding"].cpu().numpy()
 
     @torch.no_grad()
     def labels(self, images: Tensor) -> np.ndarray:
@@ -56,11 +57,6 @@ class Reader:
         scores = torch.cat([heads["values"], margins], dim=1).cpu().numpy()
         people = read_attributes({k: v.cpu() for k, v in self.network.attributes(images).items()})
         return np.where([shown(person) for person in people], scores, np.nan)
-
-    @torch.no_grad()
-    def embed(self, images: Tensor) -> np.ndarray:
-        """Identity embeddings (N, E) of unit length."""
-        return self.network.embed(images).cpu().numpy()
 
 
 def accessory_margins(logits: Tensor) -> Tensor:

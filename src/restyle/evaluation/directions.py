@@ -88,6 +88,7 @@ def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
     w, labels = labelled_samples(generator, labeller, out / "samples", config)
     spread = sample_w(generator)
     normals = find_boundaries(w, labels, config.share)
+    effects = linear_model(w, labels)
     trial_w = sample_w(generator, config.trials, config.seed + 1)
     check_w = sample_w(generator, config.checks, config.seed + 2)
     records = []
@@ -100,7 +101,7 @@ def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
                 licence=config.licence,
                 about=f"linear SVM on {len(w):,} samples labelled by {config.labeller}{how}",
             ).calibrated(spread)
-            for vector, how in candidates(name, normals, w, labels)
+            for vector, how in candidates(name, normals, effects)
         ]
         respond = partial(response, generator, own=NAMES.index(name))
         best = min(variants, key=lambda one: selection(respond(trial_w, one, reader=labeller)))
@@ -146,23 +147,24 @@ def find_boundaries(w: np.ndarray, labels: np.ndarray, share: float) -> dict[str
 
 
 def candidates(
-    name: str, normals: dict[str, np.ndarray], w: np.ndarray, labels: np.ndarray
+    name: str, normals: dict[str, np.ndarray], effects: np.ndarray
 ) -> list[tuple[np.ndarray, str]]:
     """Variants of a direction: as found, without what it is entangled with, without all others.
+
+    Args:
+        name: The attribute.
+        normals: All directions as they were found, by name.
+        effects: What a linear model expects of codes, as `linear_model` gives it.
 
     Returns:
         Unit vectors (D,), and how each was made.
     """
     found = [(normals[name], "")]
+    moved = dict(zip(NAMES, np.abs(effects @ normals[name]), strict=True))
     others = [other for other in normals if other != name]
-    effects = linear_effects(normals[name], [name, *others], w, labels)
-    entangled = [
-        other
-        for other, effect in zip(others, effects[1:], strict=True)
-        if abs(effect) > ENTANGLED * abs(effects[0])
-    ]
+    entangled = [other for other in others if moved[other] > ENTANGLED * moved[name]]
     for held in (entangled, others):
-        if not held or len(held) >= w.shape[1]:
+        if not held or len(held) >= len(normals[name]):
             continue
         try:
             vector = conditional(normals[name], [normals[other] for other in held])
@@ -172,22 +174,16 @@ def candidates(
     return found
 
 
-def linear_effects(
-    vector: np.ndarray, names: list[str], w: np.ndarray, labels: np.ndarray
-) -> list[float]:
-    """How many deviations of each attribute a linear model expects along a direction.
-
-    The model is a least-squares regression of the label on the codes.
-    """
+def linear_model(w: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How labels depend on codes, by least squares: (A, D), in deviations of each label."""
     centred = w - w.mean(axis=0)
-    effects = []
-    for name in names:
-        column = labels[:, NAMES.index(name)]
-        known = np.isfinite(column)
-        target = column[known] - column[known].mean()
-        weights = np.linalg.lstsq(centred[known], target, rcond=None)[0]
-        effects.append(float(weights @ vector / max(target.std(), 1e-9)))
-    return effects
+    model = np.zeros((labels.shape[1], w.shape[1]))
+    for column, known in enumerate(np.isfinite(labels).T):
+        scores = labels[known, column]
+        if len(scores) > w.shape[1] and scores.std() > 0:
+            target = (scores - scores.mean()) / scores.std()
+            model[column] = np.linalg.lstsq(centred[known], target, rcond=None)[0]
+    return model
 
 
 def response(

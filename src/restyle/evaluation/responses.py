@@ -48,7 +48,7 @@ class Sweep:
     def rises(self, limit: float = 2.0) -> np.ndarray:
         """(N,): whether the asked attribute never falls from one strength to the next."""
         near = np.abs(self.strengths) <= limit
-        return (np.diff(self.change[near], axis=0) >= 0).all(axis=0)
+        return np.all(np.diff(self.change[near], axis=0) >= 0, axis=0)
 
     def strength_for(self, asked: np.ndarray) -> np.ndarray:
         """(N,): the smallest strength that changes the attribute as asked, NaN where none does.
@@ -131,9 +131,7 @@ def in_batches(
     render: Callable[[Tensor], Tensor], ws: Tensor, reader: Reader
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render codes a few at a time: readings (N, A) and identity embeddings (N, E)."""
-    images = [render(batch) for batch in ws.split(BATCH)]
-    readings = [reader(image) for image in images]
-    embeddings = [reader.embed(image) for image in images]
+    readings, embeddings = zip(*(reader(render(batch)) for batch in ws.split(BATCH)), strict=True)
     return np.concatenate(readings), np.concatenate(embeddings)
 
 
