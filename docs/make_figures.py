@@ -6,7 +6,7 @@ import restyle
 from restyle.images import grid, save_image, strip
 
 ROOT = Path(__file__).parent.parent
-SHOWN = (3, 5, 8, 13)  # portraits of examples/ with glasses, a beard, long and curly hair
+SHOWN = (3, 5, 6, 9)  # of examples/portraits
 STEPS = 5
 
 
