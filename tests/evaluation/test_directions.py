@@ -144,19 +144,21 @@ def networks(monkeypatch):
 
 def test_directions_are_found_kept_and_reported(networks, tmp_path):
     pytest.importorskip("sklearn")
-    config = search.DirectionSearch("tiny", samples=600, trials=8, checks=24)
+    wanted = ("smile", "yaw", "age", "glasses", "hair_length")
+    config = search.DirectionSearch("tiny", samples=600, trials=8, checks=24, attributes=wanted)
     records = search.find_directions(config, tmp_path)
-    assert [r["name"] for r in records if r["name"] in NAMES] == list(NAMES)
+    assert [r["name"] for r in records] == list(wanted)
     kept = {r["name"]: r for r in records if r["kept"]}
-    assert len(kept) > 5
+    assert len(kept) >= 3
     assert {one.name for one in directions_in(tmp_path)} == set(kept)
     for name, record in kept.items():
         one = read_direction(tmp_path / f"{name}.safetensors")
         assert record["rises"] and record["change"][4] > record["change"][0]
-        assert one.scale > 0 and one.licence == "MIT" and "linear SVM on 600" in one.about
-        assert len(one.generator_sha256) == 64
+        assert one.scale and one.scale > 0
+        assert one.licence == "MIT" and "linear SVM on 600" in one.about
+        assert one.generator_sha256 and len(one.generator_sha256) == 64
     table = search.describe(records)
-    assert len(table.splitlines()) == len(NAMES) + 2 and "drift of others" in table
+    assert len(table.splitlines()) == len(wanted) + 2 and "drift of others" in table
 
     # The labels are not made again, and another search is not mixed with this one.
     networks.synthesis.forward = None
@@ -222,7 +224,7 @@ def test_components_are_written_listed_and_described(run, model_folder, tmp_path
 
 def test_the_first_principal_component_has_the_largest_scale(run, model_folder, tmp_path):
     run("directions", "components", "--generator", model_folder, "--count", 8, "--out", tmp_path)
-    scales = [one.scale for one in directions_in(tmp_path)]
+    scales = [one.scale or 0 for one in directions_in(tmp_path)]
     assert scales == sorted(scales, reverse=True)
 
 
@@ -232,7 +234,7 @@ def test_published_directions_are_imported(run, model_folder, tmp_path):
     out = tmp_path / "own/age.safetensors"
     assert run(*line, "--licence", "MIT", "--out", out).code == 0
     found = read_direction(out)
-    assert (found.name, found.licence) == ("age", "MIT") and found.scale > 0
+    assert (found.name, found.licence) == ("age", "MIT") and found.scale
     assert found.generator_sha256 == tiny_model().editor.generator_sha256
     torch.save(torch.ones(1, 9), tmp_path / "age.pt")
     wide = run(*line, "--out", tmp_path / "wide.safetensors")
@@ -245,6 +247,7 @@ def test_published_directions_are_imported(run, model_folder, tmp_path):
         (["info", "smirk"], "unknown direction 'smirk'"),
         (["info", "none.pt"], "nothing of that name"),
         (["find", "--generator", "nope", "--out", "x"], "unknown model 'nope'"),
+        (["find", "--attributes", "smirk", "--out", "x"], "expected attributes of"),
         (["components", "--generator", "nope", "--out", "x"], "unknown model 'nope'"),
     ],
 )

@@ -1,12 +1,12 @@
 """`restyle analyse`: how the loop works inside a model."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
+from restyle.cli.options import Count, Device
 
 
 def analyse(
@@ -18,7 +18,7 @@ def analyse(
     steps: Annotated[int, Parameter(validator=Number(gte=10))] = 20,
     out: Path = Path("results/analysis"),
     batch_size: Count = 16,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Show how the loop works inside a model.
 

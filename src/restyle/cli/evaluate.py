@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from restyle.cli.options import Count, Device
 
 app = App(
     name="evaluate",

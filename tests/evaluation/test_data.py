@@ -1,0 +1,50 @@
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from restyle.evaluation.data import Targets
+from restyle.images import ImageError
+from restyle.portraits import Portraits
+
+
+def drawn(names, folder, size=(20, 12)):
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", size, (i * 40, 10, 200)).save(folder / name)
+
+
+def test_portraits_are_those_of_the_test_split():
+    targets = Targets("portraits", (16, 16), 3)
+    (names, images), (rest, _) = targets.batches(2)
+    assert names + rest == ["000000", "000001", "000002"]
+    expected = torch.from_numpy(Portraits("test", 16)[1].image).permute(2, 0, 1) / 127.5 - 1
+    torch.testing.assert_close(images[1], expected)
+    assert [n for n, _ in targets.batches(4, done={"000000", "000002"})] == [["000001"]]
+
+
+def test_a_folder_says_what_it_left_out(tmp_path):
+    drawn(["a.png", "sub/a.png", "wide.png"], tmp_path)
+    Image.new("RGB", (5, 90)).save(tmp_path / "wide.png")
+    shutil.copy(tmp_path / "a.png", tmp_path / "copy.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    targets = Targets(str(tmp_path), (16, 16))
+    found = {
+        name: image
+        for names, images in targets.batches(2)
+        for name, image in zip(names, images, strict=True)
+    }
+    assert sorted(found) == ["a.png", "sub/a.png", "wide.png"]
+    assert all(image.shape == (3, 16, 16) for image in found.values())
+    assert targets.left_out["copy.png"] == "the same file as a.png"
+    assert "found" in targets.left_out["broken.png"] and len(targets.left_out) == 2
+
+
+def test_what_cannot_be_had_is_refused(tmp_path):
+    with pytest.raises(ImageError):
+        Targets(str(tmp_path), (16, 16))
+    with pytest.raises(ValueError, match="at most 50,000 portraits"):
+        Targets("portraits", (16, 16), 60_000)
+    with pytest.raises(ValueError, match="square"):
+        Targets("portraits", (16, 32))

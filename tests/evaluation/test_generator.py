@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from restyle.evaluation.generator import (
+    SHARED,
+    GeneratorEvaluation,
+    describe,
+    evaluate_generators,
+    judged,
+    shares,
+    shown_labels,
+)
+from restyle.metrics.distributions import frechet_distance
+from restyle.portraits import Attributes, Portraits
+from restyle.portraits.attributes import class_names
+from restyle.registry import load_features, load_generator
+
+
+def test_shares_count_what_is_to_be_seen():
+    people = [Attributes(hair_style="bald"), Attributes(hair_colour="red"), Attributes(age=80)]
+    labels = shown_labels(people)
+    colours = labels[:, SHARED.index("hair_colour")]
+    assert colours.tolist() == [-1, class_names["hair_colour"].index("red"), -1]
+    rows = shares({"true_labels": labels, "labels": labels}, {"labels": labels[:2]})
+    found = {(row["attribute"], row["class"]): row for row in rows}
+    assert found["hair_style", "bald"]["truth"] == pytest.approx(1 / 3)
+    assert found["hair_style", "bald"]["samples"] == pytest.approx(1 / 2)
+    assert found["hair_style", "bald"]["ratio"] == pytest.approx(3 / 2)
+    assert found["hair_colour", "red"]["truth"] == 1  # of the one whose hair colour is seen
+    assert found["hat", "beanie"]["ratio"] is None
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory, generator_folder, judge_folder):
+    out = tmp_path_factory.mktemp("out")
+    config = GeneratorEvaluation(samples=30, images=3, iterations=5, judge=judge_folder)
+    return evaluate_generators([generator_folder], out, config), out, config
+
+
+def test_a_generator_is_judged(evaluated, generator_folder, judge_folder):
+    (result,), out, _ = evaluated
+    judge, generator = load_features(judge_folder), load_generator(generator_folder)
+    pixels = torch.from_numpy(Portraits("test", 16).images(range(30))).permute(0, 3, 1, 2)
+    real = judged(judge, pixels / 127.5 - 1)["features"]
+    z = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+    fake = judged(judge, generator(z))["features"]
+    assert result["frechet"] == pytest.approx(frechet_distance(real, fake), rel=1e-3)
+    assert result["images_seen"] == 7 and result["size"] == 16
+    assert 0 <= result["precision"] <= 1 and 0 <= result["recall"] <= 1
+    assert json.loads((out / "results.json").read_text())[0]["sha256"] == result["sha256"]
+    text = describe([result])
+    assert f"{result['frechet']:.2f}" in text and "beanie" in text
+
+
+def test_repeating_an_evaluation_changes_nothing(evaluated, generator_folder):
+    (result,), out, config = evaluated
+    rows = next(out.glob("*/projection/rows.jsonl"))
+    lines = rows.read_text().splitlines()
+    rows.write_text("\n".join(lines[:2]) + "\n")  # as if it had been interrupted
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
+    (again,) = evaluate_generators([generator_folder], out, config)
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
+    assert again["frechet"] == result["frechet"]
+    np.testing.assert_allclose(
+        again["projection_mse"]["mean"], result["projection_mse"]["mean"], rtol=1e-3
+    )
+
+
+def test_another_measurement_needs_another_folder(evaluated, generator_folder, judge_folder):
+    _, out, _ = evaluated
+    with pytest.raises(ValueError, match="choose another folder"):
+        evaluate_generators([generator_folder], out, GeneratorEvaluation(40, judge=judge_folder))
