@@ -130,6 +130,7 @@ def find(
     checks: Count = 256,
     seed: int = 0,
     licence: str = "MIT",
+    attributes: Annotated[list[str], Several] = [],  # noqa: B006
 ) -> None:
     """Find directions of a generator of portraits, one for each attribute.
 
@@ -149,8 +150,9 @@ def find(
         checks: Samples that the judge measures.
         seed: Of the samples.
         licence: Of the directions.
+        attributes: Those that directions are looked for. [default: all of them]
     """
-    from restyle.evaluation.directions import DirectionSearch, describe, find_directions
+    from restyle.evaluation.directions import NAMES, DirectionSearch, describe, find_directions
 
     config = DirectionSearch(
         generator=generator,
@@ -161,6 +163,7 @@ def find(
         checks=checks,
         seed=seed,
         licence=licence,
+        attributes=tuple(attributes) or NAMES,
     )
     print(describe(find_directions(config, out)))
 

@@ -51,6 +51,7 @@ class DirectionSearch:
         checks: Samples that the judge measures.
         seed: Of the samples.
         licence: Of the directions.
+        attributes: Those that directions are looked for, and that are held still.
     """
 
     generator: str
@@ -62,6 +63,13 @@ class DirectionSearch:
     checks: int = 256
     seed: int = 0
     licence: str = "MIT"
+    attributes: tuple[str, ...] = NAMES
+
+    def __post_init__(self):
+        """Check the attributes."""
+        unknown = sorted(set(self.attributes) - set(NAMES))
+        if unknown or not self.attributes:
+            raise ValueError(f"expected attributes of {', '.join(NAMES)}, found {unknown}")
 
 
 def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
@@ -87,7 +95,7 @@ def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
     claim(out / "samples", {**vars(config), "generator_sha256": digest, "networks": hashes})
     w, labels = labelled_samples(generator, labeller, out / "samples", config)
     spread = sample_w(generator)
-    normals = find_boundaries(w, labels, config.share)
+    normals = find_boundaries(w, labels, config)
     effects = linear_model(w, labels)
     trial_w = sample_w(generator, config.trials, config.seed + 1)
     check_w = sample_w(generator, config.checks, config.seed + 2)
@@ -109,7 +117,7 @@ def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
         if record["kept"]:
             save_direction(best, out / f"{name}.safetensors")
         records.append(record)
-    missing = [name for name in NAMES if name not in normals]
+    missing = [name for name in config.attributes if name not in normals]
     records += [{"name": name, "kept": False, "about": "never differs"} for name in missing]
     write_json(out / "report.json", {"generator_sha256": digest, "directions": records})
     return records
@@ -135,14 +143,16 @@ def labelled_samples(
         return w.numpy(), arrays_in_parts(folder, config.samples, PART, part)["labels"]
 
 
-def find_boundaries(w: np.ndarray, labels: np.ndarray, share: float) -> dict[str, np.ndarray]:
+def find_boundaries(
+    w: np.ndarray, labels: np.ndarray, config: DirectionSearch
+) -> dict[str, np.ndarray]:
     """The unit normal (D,) of every attribute that differs among the samples, by name."""
     normals = {}
-    for column, name in enumerate(NAMES):
-        known = np.isfinite(labels[:, column])
-        scores = labels[known, column]
-        if int(share * len(scores)) and np.ptp(scores) > 0:
-            normals[name] = boundary(w[known], scores, share)
+    for name in config.attributes:
+        scores = labels[:, NAMES.index(name)]
+        known = np.isfinite(scores)
+        if int(config.share * known.sum()) and np.ptp(scores[known]) > 0:
+            normals[name] = boundary(w[known], scores[known], config.share)
     return normals
 
 
