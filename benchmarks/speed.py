@@ -18,6 +18,7 @@ from statistics import mean, median
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -70,6 +71,7 @@ class Stopwatch:
         self.times: list[float] = []
 
     def __call__(self, x: Tensor) -> Tensor:
+        """What the function gives for `x`."""
         start = time.perf_counter()
         result = self.function(x)
         self.times.append(time.perf_counter() - start)
@@ -91,7 +93,7 @@ def measure(model: ReStyle, batch: int, repeats: int) -> tuple[float, float, flo
 def gmacs(size: int) -> tuple[float, float]:
     """Billions of multiply-adds of the encoder and of the generator for one image."""
     counts = []
-    with torch.device("meta"):
+    with FakeTensorMode():
         generator = StyleGAN2(StyleGAN2Config(size))
         encoder = Encoder(EncoderConfig(num_ws=generator.num_ws))
         calls = (

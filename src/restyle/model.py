@@ -26,7 +26,7 @@ from restyle.editing.edits import Layers
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.inference import Inference
-from restyle.refine import Estimate, Render, average_estimate, refine
+from restyle.refine import Estimate, average_estimate, refine
 from restyle.results import InversionResult, joined
 from restyle.stopping import refine_until
 from restyle.targets import Picture, as_pictures, to_target
@@ -211,7 +211,8 @@ class ReStyle:
     ) -> Iterator[InversionResult]:
         """As `invert_iter`, but yield the results of whole batches."""
         steps = self.checked_steps(steps)
-        rough = self._preview(preview, steps)
+        self.checked_preview(preview, steps)
+        rough = partial(self.generate, resolution=preview) if preview else self.generate
         if batch_size < 1:
             raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
         images = iter(images)
@@ -244,6 +245,24 @@ class ReStyle:
         if self.single_shot and steps > 1:
             raise ValueError(f"expected steps=1 for a single-shot encoder, found {steps}")
         return steps
+
+    def checked_preview(self, resolution: int | None, steps: Steps) -> None:
+        """Check that the steps before the last one can be rendered at a resolution.
+
+        Raises:
+            ValueError: It is no power of two between the encoder's input and the generator's size,
+                or there is no telling which step is the last.
+        """
+        if resolution is None:
+            return
+        smallest, size = max(self.domain.input_size), self.generator.config.size
+        if not smallest <= resolution <= size or resolution & (resolution - 1):
+            raise ValueError(
+                f"expected a preview of a power of two from {smallest} to {size}, "
+                f"found {resolution}"
+            )
+        if steps == "auto":
+            raise ValueError("expected a number of steps with a preview, found 'auto'")
 
     def prepare(self, images: Iterable[Picture]) -> Tensor:
         """Make targets: (B, 3, h, w) at the encoder's input size, RGB in [-1, 1].
@@ -371,20 +390,6 @@ class ReStyle:
             raise CheckpointError(
                 f"{folder}: expected a model's configuration, found: {error}"
             ) from error
-
-    def _preview(self, resolution: int | None, steps: int | Literal["auto"]) -> Render:
-        """What renders the steps before the last one."""
-        if resolution is None:
-            return self.generate
-        smallest, size = max(self.domain.input_size), self.generator.config.size
-        if resolution not in [s for s in (2**k for k in range(2, 11)) if smallest <= s <= size]:
-            raise ValueError(
-                f"expected a preview of a power of two from {smallest} to {size}, "
-                f"found {resolution}"
-            )
-        if steps == "auto":
-            raise ValueError("expected a number of steps with a preview, found 'auto'")
-        return partial(self.generate, resolution=resolution)
 
     def _tensors(self) -> dict[str, Tensor]:
         generator = with_prefix(self.generator.state_dict(), "generator")

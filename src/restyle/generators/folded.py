@@ -17,7 +17,7 @@ from torch import Tensor
 from restyle.generators.stylegan2 import ModulatedConv, StyledLayer, Synthesis, ToRGB
 from restyle.layers import GAIN, SLOPE, blur, upsample
 
-BAND = 32  # rows; with the official widths a band has 4 MB at every level from 64 px on
+BAND = 64  # rows; with the official widths a band has 8 MB at every level from 64 px on
 FRAME = 2  # rows of zeros above and below a map: what the convolutions of a band see beyond it
 
 
@@ -182,8 +182,8 @@ class _Layer(_Modulated):
 
 def _framed(channels: int, size: int, dtype: torch.dtype) -> Tensor:
     """Room for a square map between rows of zeros, (1, channels, size + 2 * FRAME, size)."""
-    x = torch.empty(1, channels, size + 2 * FRAME, size, dtype=dtype)
-    x = x.contiguous(memory_format=torch.channels_last)
+    shape = (1, channels, size + 2 * FRAME, size)
+    x = torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
     x[:, :, :FRAME] = 0
     x[:, :, -FRAME:] = 0
     return x
