@@ -166,6 +166,17 @@ def test_folded_networks_are_made_once():
     assert run._made != made
 
 
+def test_compiled_networks_do_not_replace_folded_ones(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda network: lambda *inputs: network(*inputs))
+    run = networks()
+    ws = torch.randn(1, 6, 8)
+    image = run.render(ws)
+    for run.compiled in (True, False):
+        torch.testing.assert_close(run.render(ws), image, **CLOSE)
+        made = run._made[type(run.generator.synthesis)][1]
+        assert isinstance(made, FoldedSynthesis) is not run.compiled
+
+
 def test_gradients_flow_where_they_are_asked_for():
     run = networks()
     ws = torch.randn(1, 6, 8, requires_grad=True)

@@ -13,7 +13,8 @@ from restyle.encoders.folded import folded
 from restyle.generators.folded import FoldedSynthesis
 from restyle.generators.stylegan2 import StyleGAN2, Synthesis
 
-Network = TypeVar("Network")
+Network = TypeVar("Network", bound=nn.Module)
+Made = TypeVar("Made")
 FOLDED_DTYPES = (torch.float32, torch.bfloat16)
 
 
@@ -36,8 +37,8 @@ class Inference:
             generator: On the same device as the encoder.
             encoder: It predicts codes that the generator takes.
         """
-        self.generator = generator.to(memory_format=torch.channels_last)
-        self.encoder = encoder.to(memory_format=torch.channels_last)
+        self.generator = _channels_last(generator)
+        self.encoder = _channels_last(encoder)
         self.dtype = torch.float32
         self.compiled = False
         self._made: dict[type, tuple[Hashable, object]] = {}
@@ -69,10 +70,10 @@ class Inference:
         usable = x.device.type == "cpu" and self.dtype in FOLDED_DTYPES
         return usable and not differentiated and not self.compiled
 
-    def _kept(self, network: nn.Module, make: Callable[[], Network]) -> Network:
-        """What `make` gave for a network with these very weights, in this precision."""
+    def _kept(self, network: nn.Module, make: Callable[[], Made]) -> Made:
+        """What `make` gave for a network with these very weights, run this way."""
         tensors = chain(network.parameters(), network.buffers())
-        stamp = (self.dtype, *((t.data_ptr(), t._version) for t in tensors))
+        stamp = (self.dtype, self.compiled, *((t.data_ptr(), t._version) for t in tensors))
         if self._made.get(type(network), (None,))[0] != stamp:
             self._made[type(network)] = (stamp, make())
         return self._made[type(network)][1]  # type: ignore[return-value]
@@ -86,3 +87,7 @@ class Inference:
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.generator.w_avg.device.type, self.dtype)
+
+
+def _channels_last(network: Network) -> Network:
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore - no overload for it

@@ -222,13 +222,14 @@ class ReStyle:
             with torch.no_grad():
                 if steps == "auto":
                     found = list(refine_until(self.encode, self.generate, target, start))
+                    steps_used = torch.stack([took for _, took in found]).sum(dim=0)
                     estimates = (start, *(estimate for estimate, _ in found))
-                    used = torch.stack([took for _, took in found]).sum(dim=0)
+                    result = InversionResult(target, estimates, steps_used)
                 else:
                     inner = (start, *refine(self.encode, rough, target, start, steps - 1))
                     last = refine(self.encode, self.generate, target, inner[-1], 1)
-                    estimates, used = (*inner, *last), None
-            yield InversionResult(target, estimates, used)
+                    result = InversionResult(target, (*inner, *last))
+            yield result
 
     def checked_steps(self, steps: Steps = None) -> int | Literal["auto"]:
         """The number of steps to take: the given one, or 5, or 1 for a single-shot encoder.

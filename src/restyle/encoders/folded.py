@@ -6,6 +6,7 @@ so folding it in would need another bias along the border, and it costs less tha
 """
 
 from copy import deepcopy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,14 +41,14 @@ def folded(encoder: Encoder, dtype: torch.dtype = torch.float32) -> Encoder:
     shared = {id(p): nn.Parameter(p.data, requires_grad=False) for p in encoder.heads.parameters()}
     copy = deepcopy(encoder, shared)
     _fold_norms(copy.trunk)
-    copy.trunk.to(memory_format=torch.channels_last)
+    copy.trunk.to(memory_format=torch.channels_last)  # pyright: ignore - no overload for it
     stages = copy.trunk.stages
     stages[0] = _InChunks(nn.Sequential(copy.trunk.stem, stages[0]), copy.trunk.widths[0])
     copy.trunk.stem = nn.Identity()
     for i in range(1, len(stages)):
         stages[i] = _InChunks(stages[i], copy.trunk.widths[i + 1])
     for head in copy.heads:
-        head.first = _WindowedConv(head.first)
+        head.first = _WindowedConv(cast(nn.Conv2d, head.first))
     return copy.to(dtype)
 
 

@@ -10,6 +10,8 @@ at a time. A band stays in the cache.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -40,8 +42,8 @@ class FoldedSynthesis:
         """
         self.num_ws = synthesis.num_ws
         self.input = synthesis.input.to(dtype)
-        self.layers = [_Layer(layer, dtype) for layer in synthesis.layers]
-        self.to_rgbs = [_Output(layer, dtype) for layer in synthesis.to_rgbs]
+        self.layers = [_Layer(cast(StyledLayer, layer), dtype) for layer in synthesis.layers]
+        self.to_rgbs = [_Output(cast(ToRGB, layer), dtype) for layer in synthesis.to_rgbs]
         self.fade = synthesis.fade
 
     @torch.no_grad()
