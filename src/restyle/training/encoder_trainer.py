@@ -57,7 +57,7 @@ class EncoderTrainer:
         self.generator: StyleGAN2 = generator.to(device, memory_format=torch.channels_last)  # pyright: ignore
         self.encoder: Encoder = encoder.to(device, memory_format=torch.channels_last)  # pyright: ignore
         if device.type == "cuda" and process_count() > 1:
-            self.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(self.encoder)
+            self.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(self.encoder)  # pyright: ignore
         self._encoder, self._synthesis = self.encoder, generator.synthesis
         if config.compile:
             self._encoder = torch.compile(self.encoder)

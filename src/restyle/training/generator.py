@@ -47,6 +47,10 @@ class GeneratorTrainer:
             config.size, config.z_dim, config.w_dim, config.channels, config.mapping_layers
         )
         self.generator = StyleGAN2(shape).to(device)
+        if config.initial:
+            # A code keeps its meaning, so that the latent spaces of the generator that is started
+            # from and of the one that it becomes stay related (Toonify, Pinkney and Adler 2020).
+            self.generator.mapping.requires_grad_(False)
         self.discriminator = Discriminator(DiscriminatorConfig(config.size, shape.channels))
         self.discriminator.to(device, memory_format=torch.channels_last)  # pyright: ignore
         self.ema = Ema(self.generator, config.ema_images)
@@ -104,6 +108,13 @@ class GeneratorTrainer:
             shifted[name] = tensor
         _overlay(self.discriminator, shifted, "the smaller discriminator")
 
+    def begin(self) -> None:
+        """Take over the networks that the configuration says to begin with."""
+        if self.config.initial:
+            self.start_from(load_run_state(self.config.initial))
+        elif self.config.grow_from:
+            self.grow_from(load_run_state(self.config.grow_from))
+
     def start_from(self, state: dict[str, Any]) -> None:
         """Start from trained networks of the same shape, to learn other images of the same things.
 
@@ -118,14 +129,6 @@ class GeneratorTrainer:
             tables[self.discriminator] = "discriminator"
         for network, name in tables.items():
             load_strict(network, state[name], f"the initial {name}")
-
-    def freeze_mapping(self) -> None:
-        """Leave the mapping network as it is from now on.
-
-        So a code keeps its meaning, and the latent spaces of the generator that was started from
-        and of the one that it becomes stay related (as for Toonify, Pinkney and Adler 2020).
-        """
-        self.generator.mapping.requires_grad_(False)
 
     def fade_to(self, images: int) -> None:
         """Set how far the last resolution is faded in after a number of images."""
@@ -272,12 +275,8 @@ def train_generator(config: GeneratorTraining) -> None:
         trainer = GeneratorTrainer(config, run.device)
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
-        elif config.initial:
-            trainer.start_from(load_run_state(config.initial))
-        elif config.grow_from:
-            trainer.grow_from(load_run_state(config.grow_from))
-        if config.initial:
-            trainer.freeze_mapping()
+        else:
+            trainer.begin()
         same_everywhere(trainer.generator)
         same_everywhere(trainer.discriminator)
         while run.unfinished:
