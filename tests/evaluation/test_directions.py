@@ -13,33 +13,8 @@ from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, changed, d
 from restyle.evaluation.responses import Sweep, sweep
 from restyle.files import write_json
 from restyle.portraits.attributes import Attributes, class_names, continuous_names
-from restyle.portraits.features import FeatureConfig, FeatureNetwork
+from tests.evaluation.stubs import Pixels
 from tests.tiny import SIZE, tiny_generator, tiny_model
-
-CLASSES = sum(map(len, class_names.values()))
-
-
-class Pixels(FeatureNetwork):
-    """Reads attributes as linear functions of the pixels, so that the truth is known."""
-
-    def __init__(self, seed=0, noise=0.0):
-        super().__init__(FeatureConfig(16, (4, 4, 4, 4, 4), 8, 6))
-        rng = torch.Generator().manual_seed(7)
-        count = 3 * SIZE * SIZE
-        self.look = torch.randn(count, len(continuous_names) + CLASSES + 6, generator=rng)
-        if noise:
-            self.look += noise * torch.randn(
-                self.look.shape, generator=torch.Generator().manual_seed(seed)
-            )
-        self.look = self.look / count**0.5
-        self.eval()
-
-    def heads(self, images):
-        seen = images.flatten(1) @ self.look
-        values, logits, embedding = seen.split([len(continuous_names), CLASSES, 6], dim=1)
-        unit = torch.nn.functional.normalize(embedding, dim=1)
-        return {"values": values, "logits": logits, "embedding": unit}
-
 
 # Readings
 

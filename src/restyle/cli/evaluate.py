@@ -53,9 +53,6 @@ def compare(
         batch_size: Images at once.
         device: Where to compute.
     """
-    import shlex
-    import sys
-
     from restyle.evaluation.compare import Comparison, default_measures, optimised_by
     from restyle.evaluation.compare import compare as run
     from restyle.evaluation.comparison_report import write_report
@@ -69,8 +66,7 @@ def compare(
         features=optimised_by(data) if features is None else features,
         measures=tuple(measures or default_measures(data)),
     )
-    command = shlex.join(["restyle", *sys.argv[1:]])
-    print(write_report(run(config, out, device, batch_size), out, command))
+    print(write_report(run(config, out, device, batch_size), out, _command()))
     print(f"\nThe report is {out / 'report.html'}")
 
 
@@ -159,3 +155,102 @@ def encoder(
 
     config = EncoderEvaluation(model, data, images, steps, judge)
     print(describe(evaluate_encoder(config, out, device, batch_size)))
+
+
+@app.command
+def editing(
+    *,
+    model: list[str] | None = None,
+    methods: list[str] | None = None,
+    attributes: list[str] | None = None,
+    directions: str | None = None,
+    images: Count = 128,
+    judge: str = "portraits-judge",
+    features: str = "portraits-features",
+    out: Path = Path("results/editing"),
+    batch_size: Count = 16,
+    device: Device = "auto",
+) -> None:
+    """Measure how well inversions can be edited, against portraits that are truly changed.
+
+    Each attribute of inverted test portraits is changed until the judge reads the true change. Then
+    it measures what else has changed, whether the person is still the same, and how far the picture
+    is from the renderer's drawing of the person with the attribute changed. Writes OUT/report.html,
+    which stands alone, and OUT/results.json. More models and methods can be added by repeating the
+    command with them.
+
+    Args:
+        model: Models of portraits: bundled names or checkpoint folders. [default: portraits]
+        methods: Of inversion, as `restyle evaluate` takes them. [default: restyle]
+        attributes: Those that are changed. [default: all that there are directions for]
+        directions: A folder of directions. [default: those that come with the package]
+        images: Test portraits.
+        judge: The feature network that judges, a bundled name or a folder.
+        features: The one whose distances optimisation minimises, beside the squared error.
+        out: The folder of the results.
+        batch_size: Images at once.
+        device: Where to compute.
+    """
+    from restyle.evaluation.editability import EditingEvaluation, evaluate_editing
+    from restyle.evaluation.editability_report import write_report
+
+    config = EditingEvaluation(
+        models=tuple(model or ["portraits"]),
+        methods=tuple(methods or ["restyle"]),
+        attributes=tuple(attributes or ()),
+        directions=directions,
+        images=images,
+        judge=judge,
+        features=features,
+    )
+    print(write_report(evaluate_editing(config, out, device, batch_size), out, _command()))
+    print(f"\nThe report is {out / 'report.html'}")
+
+
+@app.command
+def bootstrapping(
+    *,
+    source: str = "portraits",
+    target: str = "portraits-toon",
+    source_steps: Count = 1,
+    steps: Count = 10,
+    images: Count = 128,
+    judge: str = "portraits-judge",
+    out: Path = Path("results/bootstrapping"),
+    batch_size: Count = 16,
+    device: Device = "auto",
+) -> None:
+    """Measure bootstrapping against the renderer's true toon of each test portrait.
+
+    For every number of the target's steps, beside the target model alone from its average. Writes
+    OUT/report.html, which stands alone, and OUT/results.json.
+
+    Args:
+        source: The model that begins, as `restyle bootstrap` takes it.
+        target: The model that goes on.
+        source_steps: Steps of the source.
+        steps: Steps of the target, at most.
+        images: Test portraits.
+        judge: The feature network whose perceptual distance is used, a bundled name or a folder.
+        out: The folder of the results.
+        batch_size: Images at once.
+        device: Where to compute.
+    """
+    from restyle.evaluation.bootstrapping import (
+        BootstrappingEvaluation,
+        evaluate_bootstrapping,
+        write_report,
+    )
+
+    config = BootstrappingEvaluation(source, target, source_steps, steps, images, judge)
+    arrays = evaluate_bootstrapping(config, out, device, batch_size)
+    print(write_report(arrays, config, out, _command()))
+    print(f"\nThe report is {out / 'report.html'}")
+
+
+def _command() -> str:
+    """What prints the figures again."""
+    import shlex
+    import sys
+
+    return shlex.join(["restyle", *sys.argv[1:]])

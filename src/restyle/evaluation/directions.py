@@ -219,13 +219,12 @@ def matched_drift(found: Sweep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     moved, identity, reached = [], [], []
     count = found.readings.shape[1]
-    before = found.readings[found.strengths == 0][0]
     for sign in (1.0, -1.0):
         strengths = found.strength_for(np.full(count, sign))
         readings, kept = found.at(strengths)
         there = ~np.isnan(strengths)
         reached.append(there)
-        moved.append(drift(readings, before, found.own)[there])
+        moved.append(drift(readings, found.before, found.own)[there])
         identity.append(kept[there])
     stacked = np.concatenate(moved)
     if not len(stacked):

@@ -34,10 +34,14 @@ class Sweep:
     own: int
 
     @property
+    def before(self) -> np.ndarray:
+        """(N, A): the readings of the unedited pictures."""
+        return self.readings[np.flatnonzero(self.strengths == 0)[0]]
+
+    @property
     def change(self) -> np.ndarray:
         """(S, N): how the asked attribute differs from the unedited picture's."""
-        own = self.readings[..., self.own]
-        return own - own[self._middle]
+        return self.readings[..., self.own] - self.before[:, self.own]
 
     def slope(self, limit: float = 2.0) -> np.ndarray:
         """(N,): change of the asked attribute per unit strength, by least squares up to a limit."""
@@ -92,10 +96,6 @@ class Sweep:
                 values = self.readings[:, i, column]
                 readings[i, column] = np.interp(strength, self.strengths, values)
         return readings, identity
-
-    @property
-    def _middle(self) -> int:
-        return int(np.flatnonzero(self.strengths == 0)[0])
 
 
 @torch.no_grad()

@@ -1,0 +1,324 @@
+"""How well what an inversion found can be edited: against the truth, at matched change.
+
+The renderer draws the same person with one attribute truly changed. An inverted portrait is edited
+until the judge reads that change, and is then compared with that drawing and with itself before:
+did anything else change, is it still the same person?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from restyle.checkpoints import weights_hash
+from restyle.editing.directions import Direction, directions_in, find_direction
+from restyle.editing.edits import shift
+from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, changed, deviation, shown
+from restyle.evaluation.compare import line_up
+from restyle.evaluation.contest import Contestant
+from restyle.evaluation.data import as_images, unseen_portraits
+from restyle.evaluation.records import arrays_in_parts, claim
+from restyle.evaluation.responses import Sweep, drift, sweep
+from restyle.images import to_uint8
+from restyle.losses.perceptual import perceptual
+from restyle.losses.pixels import l2
+from restyle.losses.weighted import WeightedLosses
+from restyle.model import ReStyle
+from restyle.portraits.attributes import Attributes
+from restyle.refine import Render, pooled
+from restyle.registry import load, load_features
+
+STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
+ALMOST = 0.9
+"""Share of an accessory's change that is asked for: its probability nears 0 and 1 only slowly."""
+
+STILL_THE_SAME = 0.5
+"""Identity similarity above which an accessory's change counts."""
+
+EXAMPLES = 4
+SEVERAL = ("models", "methods")  # may be added to an evaluation later
+
+
+@dataclass(frozen=True)
+class EditingEvaluation:
+    """What is compared.
+
+    Attributes:
+        models: What `restyle.load` takes, each.
+        methods: Of inversion, as `restyle.methods.table.build` takes them.
+        attributes: Those that are edited; all that there are directions for if empty.
+        directions: A folder of directions; those that come with the package if None.
+        images: Test portraits.
+        judge: The feature network that judges, a bundled name or a folder.
+        features: The one that optimisation minimises a distance of.
+    """
+
+    models: tuple[str, ...] = ("portraits",)
+    methods: tuple[str, ...] = ("restyle",)
+    attributes: tuple[str, ...] = ()
+    directions: str | None = None
+    images: int = 128
+    judge: str = "portraits-judge"
+    features: str = "portraits-features"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every measurement needs.
+
+    Attributes:
+        reader: The judge.
+        directions: What is edited, by the attribute's name.
+        portraits: The test split.
+    """
+
+    reader: Reader
+    directions: dict[str, Direction]
+    portraits: Any
+
+
+@dataclass(frozen=True)
+class Edited:
+    """All that was measured of one method; N images, T attributes, A readings, S strengths.
+
+    Attributes:
+        name: The method's.
+        attributes: The T attributes that were edited.
+        arrays: See `measure` and `measure_edit` for the names.
+    """
+
+    name: str
+    attributes: tuple[str, ...]
+    arrays: dict[str, np.ndarray]
+
+
+def evaluate_editing(
+    config: EditingEvaluation, out: Path, device: str = "auto", batch_size: int = 16
+) -> list[Edited]:
+    """Edit test portraits that every method has inverted; what is done is not done again.
+
+    Args:
+        config: What is compared.
+        out: Keeps the measurements in parts, a folder for each method.
+        device: Where to compute.
+        batch_size: Images at once; always one at a time for pivotal tuning.
+
+    Raises:
+        ValueError: There is no such model, method or direction, or `out` holds another evaluation.
+    """
+    models = {name: load(name, device) for name in config.models}
+    place = next(iter(models.values())).device
+    judge = load_features(config.judge).to(place)
+    parts = {part.partition(":")[0] for method in config.methods for part in method.split("+")}
+    features = load_features(config.features).to(place) if parts != {"restyle"} else None
+    settings = {key: value for key, value in vars(config).items() if key not in SEVERAL}
+    claim(out, {**settings, "judge_sha256": weights_hash(judge.state_dict())})
+    found = []
+    for one in line_up(models, config.methods, WeightedLosses(features)):
+        directions = directions_of(one.model, config)
+        folder = out / "methods" / one.name.replace("/", "_").replace(" ", "_")
+        vectors = weights_hash({name: d.vector for name, d in directions.items()})
+        claim(folder, {"model": one.model.weights_hash(), "directions": vectors})
+        size = one.model.domain.input_size
+        tools = Tools(Reader(judge), directions, unseen_portraits("portraits", size))
+        arrays = measure_all(one, tools, folder, config.images, batch_size)
+        found.append(Edited(one.name, tuple(directions), arrays))
+    return found
+
+
+def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direction]:
+    """The directions that a model's codes are edited along, by the attribute's name.
+
+    Raises:
+        ValueError: There are none, or none of an attribute that is asked for.
+    """
+    editor = model.editor
+    known = editor.known if config.directions is None else directions_in(config.directions)
+    mine = {d.name for d in known if d.generator_sha256 == editor.generator_sha256}
+    names = config.attributes or tuple(name for name in NAMES if name in mine)
+    if not names or not set(names) <= set(NAMES):
+        raise ValueError(
+            f"expected directions of {model.name}'s generator for attributes of portraits, found "
+            f"{', '.join(names) or 'none'}"
+        )
+    return {
+        name: editor.direction(find_direction(name, editor.generator_sha256, known))
+        for name in names
+    }
+
+
+def measure_all(
+    one: Contestant, tools: Tools, folder: Path, images: int, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Everything about one method: arrays with a row for each image."""
+    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
+    with tqdm(total=images, unit="image", desc=one.name, disable=None) as progress:
+
+        def part(indices: range) -> dict[str, np.ndarray]:
+            arrays = measure(one, tools, indices)
+            progress.update(len(indices))
+            return arrays
+
+        return arrays_in_parts(folder / "parts", images, size, part)
+
+
+def measure(one: Contestant, tools: Tools, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    """Invert some test portraits, and edit each of their attributes.
+
+    Returns:
+        `mse`, `perceptual`, `kept` (identity) of the reconstructions and `w_distance` (N,), and
+        what `measure_edit` gives, with the attributes as the second axis. `examples` (E, T, 4, h,
+        w, 3) uint8: target, reconstruction, edit and truth of the first few portraits.
+    """
+    people = [tools.portraits[i].attributes for i in indices]
+    target = as_images(tools.portraits.images(indices)).to(one.model.device)
+    *_, estimate = one.method(target, one.model.start(len(target)))
+    render, ws = render_of(one), estimate.ws
+    with torch.no_grad():
+        reconstruction = pooled(render(ws), target)
+        embeddings = [tools.reader(image)[1] for image in (reconstruction, target)]
+        arrays = {
+            "mse": l2(reconstruction, target).cpu().numpy(),
+            "perceptual": perceptual(tools.reader.network, reconstruction, target).cpu().numpy(),
+            "kept": (embeddings[0] * embeddings[1]).sum(axis=1),
+            "w_distance": w_distance(ws).cpu().numpy(),
+        }
+        edits = [
+            measure_edit(render, ws, target, people, name, direction, tools)
+            for name, direction in tools.directions.items()
+        ]
+    arrays |= {key: np.stack([edit[key] for edit in edits], axis=1) for key in edits[0]}
+    first = [i for i, index in enumerate(indices) if index < EXAMPLES]
+    pictures = arrays.pop("pictures")  # (N, T, 2, h, w, 3)
+    before = np.stack([to_uint8(target), to_uint8(reconstruction)], axis=1)
+    before = np.broadcast_to(before[:, None], pictures.shape)
+    arrays["examples"] = np.concatenate([before, pictures], axis=2)[first]
+    return arrays
+
+
+def render_of(one: Contestant) -> Render:
+    """What renders the codes that a method has just found: a tuned generator, if it tunes one."""
+    tuning = one.method.tuning
+    if tuning is None:
+        return one.model.generate
+    generator, crop = tuning.generator, one.model.domain.crop_render
+    return lambda ws: crop(generator.synthesis(ws))
+
+
+def w_distance(ws: Tensor) -> Tensor:
+    """How far codes (B, num_ws, D) are from W: root mean square distance of rows to their mean."""
+    return (ws - ws.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
+
+
+def measure_edit(
+    render: Render,
+    ws: Tensor,
+    target: Tensor,
+    people: Sequence[Attributes],
+    name: str,
+    direction: Direction,
+    tools: Tools,
+) -> dict[str, np.ndarray]:
+    """Change one attribute of N inverted portraits, and compare with the true change.
+
+    Returns:
+        Arrays of N rows, NaN where an edit does not get there:
+        - `change`, `identity_at` (N, S): at the strengths of the sweep; `slope`; `rises`; `flips`,
+          of accessories, whether one appears or goes while the person stays;
+        - `asked`, the change in deviations, and `strength`, where it is reached;
+        - there: `drift` (N, A) of the attributes that can be seen, `identity` to the
+          reconstruction, and against the true picture `truth_mse`, `truth_perceptual`,
+          `truth_identity`, beside `unedited_mse` of the reconstruction that was not edited;
+        - `features` of the edit and `truth_features` (N, F); `pictures` (N, 2, h, w, 3): edit,
+          truth.
+    """
+    own, reader = NAMES.index(name), tools.reader
+    found = sweep(render, ws, direction, STRENGTHS, reader, own)
+    others = [changed(person, name, reader.network) for person in people]
+    truth = drawn(others, target)
+    asked = asked_change(name, people, others, truth, target, reader)
+    strengths = found.strength_for(asked)
+    amounts = torch.from_numpy(np.nan_to_num(strengths)).to(ws)
+    edit = pooled(render(shift(ws, direction, amounts)), target)
+    unedited = pooled(render(ws), target)
+    readings, embeddings = reader(edit)
+    there = ~np.isnan(strengths)
+    arrays = {
+        "drift": _seen(drift(readings, found.before, own), people),
+        "identity": (embeddings * reader(unedited)[1]).sum(axis=1),
+        "truth_mse": l2(edit, truth).cpu().numpy(),
+        "truth_perceptual": perceptual(reader.network, edit, truth).cpu().numpy(),
+        "truth_identity": (embeddings * reader(truth)[1]).sum(axis=1),
+        "unedited_mse": l2(unedited, truth).cpu().numpy(),
+        "features": reader.network.features(edit).cpu().numpy(),
+    }
+    arrays = {key: np.where(_as(there, a), a, np.nan) for key, a in arrays.items()}
+    return arrays | {
+        "change": found.change.T,
+        "identity_at": found.identity.T,
+        "slope": found.slope(),
+        "rises": found.rises(),
+        "flips": flips(found, name),
+        "asked": asked,
+        "strength": strengths,
+        "truth_features": reader.network.features(truth).cpu().numpy(),
+        "pictures": np.stack([to_uint8(edit), to_uint8(truth)], axis=1),
+    }
+
+
+def drawn(people: Sequence[Attributes], like: Tensor) -> Tensor:
+    """Portraits of people, of the size and on the device of `like` (N, 3, h, w)."""
+    from restyle.portraits import render
+
+    return as_images(np.stack([render(p, like.shape[-1]) for p in people])).to(like.device)
+
+
+def asked_change(
+    name: str,
+    people: Sequence[Attributes],
+    others: Sequence[Attributes],
+    truth: Tensor,
+    target: Tensor,
+    reader: Reader,
+) -> np.ndarray:
+    """How much an attribute is to change, (N,) in deviations; NaN where it cannot be seen.
+
+    Of a continuous attribute it is the true change; of an accessory most of what the judge reads in
+    the true pictures.
+    """
+    own = NAMES.index(name)
+    if name in ACCESSORIES:
+        asked = ALMOST * (reader(truth)[0][:, own] - reader(target)[0][:, own])
+    else:
+        moved = np.stack([o.to_vector() for o in others]) - [p.to_vector() for p in people]
+        asked = moved[:, own] / reader.network.scale[own].item()
+    visible = [shown(p)[own] and shown(o)[own] for p, o in zip(people, others, strict=True)]
+    return np.where(visible, asked, np.nan)
+
+
+def flips(found: Sweep, name: str) -> np.ndarray:
+    """(N,) whether an accessory appears or goes at some strength while the person stays; else NaN.
+
+    NaN for attributes that are no accessory.
+    """
+    own = found.readings[..., found.own]
+    if name not in ACCESSORIES:
+        return np.full(own.shape[1], np.nan)
+    there = own * deviation(name) > 0.5
+    before = found.before[:, found.own] * deviation(name) > 0.5
+    return ((there != before) & (found.identity > STILL_THE_SAME)).any(axis=0).astype(float)
+
+
+def _seen(moved: np.ndarray, people: Sequence[Attributes]) -> np.ndarray:
+    return np.where([shown(person) for person in people], moved, np.nan)
+
+
+def _as(mask: np.ndarray, array: np.ndarray) -> np.ndarray:
+    return mask.reshape(-1, *[1] * (array.ndim - 1))

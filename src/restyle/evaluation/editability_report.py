@@ -1,0 +1,251 @@
+"""The report on editability: tables, the trade-off with distortion, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from restyle.evaluation.attributes import NAMES
+from restyle.evaluation.editability import STRENGTHS, Edited
+from restyle.evaluation.page import Page
+from restyle.evaluation.plots import lines
+from restyle.evaluation.records import markdown
+from restyle.files import atomic_write, write_json
+from restyle.images import grid, save_image, strip
+from restyle.metrics.distributions import frechet_distance
+from restyle.metrics.intervals import bootstrap_mean
+
+EQUAL_IDENTITY = 0.8
+"""Identity similarity at which methods are compared by how much they change."""
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def write_report(found: Sequence[Edited], out: Path, command: str) -> str:
+    """Write `report.html`, `report.md`, `results.json` and the pictures.
+
+    Args:
+        found: What was measured, a method each.
+        out: The folder of the evaluation.
+        command: What prints the figures again.
+
+    Returns:
+        The tables as Markdown.
+    """
+    results = {one.name: summary(one) for one in found}
+    write_json(out / "results.json", results)
+    tables = {"Methods": method_table(results)}
+    tables |= {f"Attributes: {name}": attribute_table(r) for name, r in results.items()}
+    page = Page("How well inversions can be edited")
+    count = len(found[0].arrays["mse"])
+    page.text(f"{count} test portraits; changes and drifts in standard deviations, as judged.")
+    page.command(command)
+    for title, (header, rows) in tables.items():
+        page.heading(title)
+        page.table(header, rows)
+    page.heading("Editing and distortion")
+    for path, caption in plots(results, out / "plots"):
+        page.picture(path, caption)
+    page.heading("Examples")
+    page.text("Target, reconstruction, edit at matched change, and the truth.")
+    for path, caption in examples(found, out / "examples"):
+        page.picture(path, caption)
+    page.save(out / "report.html")
+    text = "\n\n".join(f"{title}\n\n{markdown(*table)}" for title, table in tables.items())
+    with atomic_write(out / "report.md") as temporary:
+        temporary.write_text(f"{text}\n\nPrinted again by `{command}`\n", encoding="utf-8")
+    return text
+
+
+def summary(one: Edited) -> dict[str, Any]:
+    """The figures of one method: of its reconstructions, of all edits, and of each attribute."""
+    arrays = one.arrays
+    there = np.isfinite(arrays["identity"])
+    edits, truths = arrays["features"][there], arrays["truth_features"][there]
+    attributes = {name: of_attribute(one, i) for i, name in enumerate(one.attributes)}
+
+    def mean(key: str) -> float | None:
+        return _mean(np.array([a[key] for a in attributes.values()], dtype=float))
+
+    return {
+        "mse": bootstrap_mean(arrays["mse"])._asdict(),
+        "perceptual": _mean(arrays["perceptual"]),
+        "identity_to_target": _mean(arrays["kept"]),
+        "w_distance": _mean(arrays["w_distance"]),
+        "reached": mean("reached"),
+        "drift": mean("drift"),
+        "identity": mean("identity"),
+        "truth_mse": mean("truth_mse"),
+        "truth_perceptual": mean("truth_perceptual"),
+        "change_at_equal_identity": mean("change_at_equal_identity"),
+        "frechet": frechet_distance(edits, truths) if len(edits) > 1 else None,
+        "attributes": attributes,
+    }
+
+
+def of_attribute(one: Edited, index: int) -> dict[str, Any]:
+    """The figures of one attribute's edits; what never happens is None."""
+    a = {key: array[:, index] for key, array in one.arrays.items() if array.ndim > 1}
+    visible = np.isfinite(a["asked"])
+    asked = np.abs(a["asked"])[:, None]
+    # An edit is asked for the true change, which is about one deviation: drift is that per one.
+    moved = _columns(a["drift"] / asked)
+    curve, kept = a["change"].mean(axis=0), a["identity_at"].mean(axis=0)
+    near = np.abs(STRENGTHS) <= 2
+    worst = NAMES[int(np.nanargmax(moved))] if np.isfinite(moved).any() else None
+    return {
+        "slope": _mean(a["slope"]),
+        "curve": curve.tolist(),
+        "identity_curve": kept.tolist(),
+        "rises": bool((np.diff(curve[near]) > 0).all()),
+        "share_rising": _mean(a["rises"].astype(float)),
+        "reached": _mean(np.isfinite(a["strength"])[visible].astype(float)),
+        "strength": _mean(np.abs(a["strength"])),
+        "drift": _mean(moved),
+        "worst": worst,
+        "worst_drift": float(np.nanmax(moved)) if worst else None,
+        "identity": _mean(a["identity"]),
+        "truth_mse": _mean(a["truth_mse"]),
+        "unedited_mse": _mean(a["unedited_mse"]),
+        "truth_perceptual": _mean(a["truth_perceptual"]),
+        "truth_identity": _mean(a["truth_identity"]),
+        "flips": _mean(a["flips"]),
+        "change_at_equal_identity": change_at(EQUAL_IDENTITY, a["change"], a["identity_at"]),
+    }
+
+
+def change_at(identity: float, change: np.ndarray, kept: np.ndarray) -> float:
+    """How much the attribute has changed where the mean identity has fallen to a value.
+
+    The mean of both directions; the largest change of the sweep where it never falls so far.
+
+    Args:
+        identity: The value.
+        change: (N, S), in deviations, at `STRENGTHS`.
+        kept: (N, S), identity similarity.
+    """
+    strengths = np.array(STRENGTHS)
+    found = []
+    for sign in (1, -1):
+        side = np.flatnonzero(sign * strengths >= 0)
+        order = side[np.argsort(sign * strengths[side])]  # from no change on
+        similarity, moved = kept[:, order].mean(axis=0), sign * change[:, order].mean(axis=0)
+        below = np.flatnonzero(similarity < identity)
+        if not len(below):
+            found.append(moved[-1])
+            continue
+        k = below[0]
+        share = (similarity[k - 1] - identity) / (similarity[k - 1] - similarity[k])
+        found.append(moved[k - 1] + share * (moved[k] - moved[k - 1]))
+    return float(np.mean(found))
+
+
+def method_table(results: dict[str, Any]) -> Table:
+    """A row for each method: means over the attributes."""
+    header = ["method", "MSE", "distance from W", "reached", "drift of others", "identity"]
+    header += ["MSE to the truth", "perceptual to the truth"]
+    header += [f"change at identity {EQUAL_IDENTITY:g}", "Fréchet distance"]
+    rows = []
+    for name, r in results.items():
+        mse = r["mse"]
+        rows.append(
+            [
+                name,
+                f"{mse['mean']:.4f} [{mse['low']:.4f}, {mse['high']:.4f}]",
+                _figure(r["w_distance"], 2),
+                _figure(r["reached"], 2),
+                _figure(r["drift"], 3),
+                _figure(r["identity"], 3),
+                _figure(r["truth_mse"], 4),
+                _figure(r["truth_perceptual"], 4),
+                _figure(r["change_at_equal_identity"], 2),
+                _figure(r["frechet"], 1),
+            ]
+        )
+    return header, rows
+
+
+def attribute_table(result: dict[str, Any]) -> Table:
+    """A row for each attribute of one method."""
+    header = ["attribute", "change per strength", "rises over -2..2", "reached", "drift of others"]
+    header += ["most entangled with", "identity", "MSE to the truth", "unedited", "flips"]
+    rows = []
+    for name, a in result["attributes"].items():
+        worst = f"{a['worst']} {a['worst_drift']:.2f}" if a["worst"] else ""
+        rows.append(
+            [
+                name,
+                _figure(a["slope"], 2),
+                f"{'yes' if a['rises'] else 'no'} ({a['share_rising']:.0%} of images)",
+                _figure(a["reached"], 2),
+                _figure(a["drift"], 3),
+                worst,
+                _figure(a["identity"], 3),
+                _figure(a["truth_mse"], 4),
+                _figure(a["unedited_mse"], 4),
+                _figure(a["flips"], 2),
+            ]
+        )
+    return header, rows
+
+
+def plots(results: dict[str, Any], folder: Path) -> list[tuple[Path, str]]:
+    """The trade-off of editing and distortion, and identity against change."""
+    reached = {name: r for name, r in results.items() if r["drift"] is not None}
+    drifts = {name: ([r["mse"]["mean"]], [r["drift"]]) for name, r in reached.items()}
+    curves = {name: _identity_curve(r) for name, r in results.items()}
+    found = []
+    if drifts:
+        path = lines(folder / "trade-off.svg", drifts, "MSE of reconstructions", "drift of others")
+        found.append((path, "Left and below is better: nearer to the target, and edits that stay."))
+    path = lines(folder / "identity.svg", curves, "change (deviations)", "identity similarity")
+    return [*found, (path, "Identity that is left, by change of the asked attribute.")]
+
+
+def examples(found: Sequence[Edited], folder: Path) -> list[tuple[Path, str]]:
+    """A sheet for each method and attribute: target, reconstruction, edit, truth."""
+    sheets = []
+    for one in found:
+        for index, attribute in enumerate(one.attributes):
+            rows = [
+                strip(
+                    [Image.fromarray(picture) for picture in pictures],
+                    ["target", "reconstruction", attribute, "truth"],
+                )
+                for pictures in one.arrays["examples"][:, index]
+            ]
+            path = folder / f"{one.name.replace('/', '_')} {attribute}.png".replace(" ", "_")
+            save_image(grid(rows, columns=2), path)
+            sheets.append((path, f"{one.name}: {attribute}"))
+    return sheets
+
+
+def _identity_curve(result: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean change and identity over the attributes, both directions, from no change on."""
+    strengths = np.array(STRENGTHS)
+    change, kept = (
+        np.array([a[key] for a in result["attributes"].values()]).mean(axis=0)
+        for key in ("curve", "identity_curve")
+    )
+    up, down = strengths >= 0, strengths <= 0
+    return (change[up] - change[down][::-1]) / 2, (kept[up] + kept[down][::-1]) / 2
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    """Means of columns over what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / known.sum(axis=0).clip(1), np.nan)
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

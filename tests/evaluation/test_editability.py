@@ -1,0 +1,235 @@
+"""Editability and bootstrapping, measured with networks whose readings are known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import restyle
+from restyle.cli import main
+from restyle.editing.directions import Direction, save_direction
+from restyle.editing.editor import sample_w
+from restyle.evaluation import bootstrapping, editability
+from restyle.evaluation.attributes import NAMES, Reader
+from restyle.evaluation.editability import STRENGTHS, flips, w_distance
+from restyle.evaluation.editability_report import change_at
+from restyle.evaluation.responses import Sweep
+from restyle.losses.pixels import l2
+from restyle.portraits import Portraits
+from restyle.portraits.attributes import continuous_names
+from tests.evaluation.stubs import Pixels
+from tests.tiny import CODES, SIZE, tiny_model
+
+pytest.importorskip("skia")
+pytest.importorskip("matplotlib")
+
+COUNT = 5
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two models, and directions of the first one's generator."""
+    folder = tmp_path_factory.mktemp("models")
+    for seed, name in enumerate(("first", "second")):
+        tiny_model(seed).save_pretrained(folder / name)
+    model = tiny_model()
+    for seed, name in enumerate(("smile", "glasses")):
+        vector = torch.randn(CODES[1], generator=torch.Generator().manual_seed(seed))
+        found = Direction(name, vector, generator_sha256=model.editor.generator_sha256)
+        ready = found.calibrated(sample_w(model.generator))
+        save_direction(ready, folder / f"directions/{name}.safetensors")
+    return folder
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    for module in (editability, bootstrapping):
+        monkeypatch.setattr(module, "load_features", lambda name: Pixels())
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=caught.value.code, out=out, err=err)
+
+    return call
+
+
+@pytest.fixture
+def evaluate(run, folder, tmp_path):
+    def call(*arguments, directions=folder / "directions", images=COUNT):
+        line = ["--model", folder / "first", "--directions", directions, "--images", images]
+        options = ["--out", tmp_path, "--device", "cpu", "--batch-size", 3]
+        return run("evaluate", "editing", *line, *options, *arguments)
+
+    return call
+
+
+def arrays_of(tmp_path, method):
+    [found] = [p for p in (tmp_path / "methods").iterdir() if p.name.endswith(method)]
+    parts = [dict(np.load(path)) for path in sorted((found / "parts").glob("*.npz"))]
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+# Editability
+
+
+def test_methods_are_compared_with_the_truth(evaluate, folder, tmp_path):
+    result = evaluate("--methods", "restyle:2", "ws:2", "restyle:1+pti:2")
+    assert (result.code, result.err) == (0, "")
+    for name in ("restyle:2", "ws:2", "restyle:1+pti:2", "smile", "glasses"):
+        assert name in result.out
+    assert {"report.html", "report.md", "results.json"} < {p.name for p in tmp_path.iterdir()}
+    assert len(list((tmp_path / "examples").glob("*.png"))) == 3 * 2
+
+    arrays = arrays_of(tmp_path, "restyle:2")
+    model, reader = restyle.load(folder / "first", "cpu"), Reader(Pixels())
+    portraits = Portraits("test", SIZE)
+    target = torch.from_numpy(portraits.images(range(COUNT))).movedim(-1, 1) / 127.5 - 1
+    ws = model.invert(target, steps=2).ws
+    before = model.generate(ws)
+    assert np.allclose(arrays["mse"], l2(before, target), atol=1e-4)
+    moved = model.edit(ws, folder / "directions/smile.safetensors", 2.0).image
+    own = NAMES.index("smile")
+    change = reader(moved)[0][:, own] - reader(before)[0][:, own]
+    assert np.allclose(arrays["change"][:, 0, STRENGTHS.index(2)], change, atol=1e-4)
+
+
+def test_edits_that_get_there_change_as_much_as_was_asked_for(evaluate, folder, tmp_path):
+    evaluate("--methods", "restyle:1", "--attributes", "smile")
+    arrays = arrays_of(tmp_path, "restyle:1")
+    strength, asked = arrays["strength"][:, 0], arrays["asked"][:, 0]
+    assert np.isfinite(asked).all() and np.allclose(np.abs(asked), 1, atol=0.02)
+    there = np.isfinite(strength)
+    for key in ("identity", "truth_mse", "truth_identity", "unedited_mse"):
+        assert (np.isfinite(arrays[key][:, 0]) == there).all(), key
+    model, reader = restyle.load(folder / "first", "cpu"), Reader(Pixels())
+    portraits = Portraits("test", SIZE)
+    target = torch.from_numpy(portraits.images(range(COUNT))).movedim(-1, 1) / 127.5 - 1
+    ws, own = model.invert(target, steps=1).ws, NAMES.index("smile")
+    before = reader(model.generate(ws))[0]
+    for i in np.flatnonzero(there):
+        edited = model.edit(
+            ws[i : i + 1], folder / "directions/smile.safetensors", float(strength[i])
+        )
+        after = reader(edited.image)[0]
+        # The sweep takes changes to be linear between its strengths.
+        assert abs(after[0, own] - before[i, own] - asked[i]) < 0.5
+        moved = np.abs(after[0] - before[i])
+        seen = np.isfinite(arrays["drift"][i, 0])
+        assert not seen[own]
+        assert np.allclose(arrays["drift"][i, 0][seen], moved[seen], atol=1e-3)
+
+
+def test_a_repeated_evaluation_is_not_made_again_and_may_grow(evaluate, tmp_path, monkeypatch):
+    first = evaluate("--methods", "restyle:1")
+    measure, measured = editability.measure, []
+
+    def counted(one, *rest):
+        measured.append(one.name)
+        return measure(one, *rest)
+
+    monkeypatch.setattr(editability, "measure", counted)
+    assert evaluate("--methods", "restyle:1").out == first.out
+    assert not measured
+    more = evaluate("--methods", "restyle:1", "restyle:2")
+    assert more.code == 0 and set(measured) == {"tiny restyle:2"}
+    other = evaluate("--methods", "restyle:1", images=6)
+    assert other.code == 2 and "choose another folder" in other.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--attributes", "yaw"], "unknown direction 'yaw'"),
+        (["--attributes", "smirk"], "found smirk"),
+        (["--methods", "magic"], "expected a method of"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(evaluate, arguments, words):
+    result = evaluate(*arguments)
+    assert result.code == 2 and words in result.err and len(result.err.splitlines()) == 1
+
+
+def test_directions_are_needed(evaluate, tmp_path):
+    result = evaluate(directions=tmp_path / "nowhere")
+    assert result.code == 2 and "found none" in result.err
+
+
+def test_codes_in_w_have_no_distance_from_it():
+    w = torch.randn(3, 1, 8).expand(3, 6, 8)
+    assert torch.allclose(w_distance(w), torch.zeros(3), atol=1e-6)
+    ws = torch.zeros(1, 2, 1)
+    ws[0, 1] = 2
+    assert w_distance(ws).item() == pytest.approx(1)
+
+
+def test_an_accessory_flips_only_where_the_person_stays():
+    strengths = np.array(STRENGTHS)
+    readings = np.zeros((9, 3, len(NAMES)))
+    own = NAMES.index("hat")
+    readings[6:, :2, own] = 3.0  # there, from strength 2 on
+    identity = np.ones((9, 3))
+    identity[6:, 1] = 0.4
+    found = Sweep(strengths, readings, identity, own)
+    assert flips(found, "hat").tolist() == [1, 0, 0]
+    assert np.isnan(flips(found, "smile")).all()
+
+
+def test_change_at_equal_identity():
+    strengths = np.array(STRENGTHS)
+    change = np.stack([strengths, strengths])  # one deviation a strength
+    assert change_at(0.8, change, 1 - 0.1 * np.abs(change)) == pytest.approx(2)
+    assert change_at(0.8, 2 * change, 1 - 0.1 * np.abs(change)) == pytest.approx(4)
+    assert change_at(0.8, change, np.ones_like(change)) == pytest.approx(4)  # never falls so far
+
+
+def test_the_asked_change_is_what_the_attributes_say():
+    network = Pixels()
+    person = Portraits("test", SIZE)[0].attributes
+    other = editability.changed(person, "yaw", network)
+    column = list(continuous_names).index("yaw")
+    true = (other.to_vector() - person.to_vector())[column] / network.scale[column].item()
+    images = torch.zeros(1, 3, SIZE, SIZE)
+    asked = editability.asked_change("yaw", [person], [other], images, images, Reader(network))
+    assert asked[0] == pytest.approx(true)
+    bald = person.with_(hair_style="bald")
+    hidden = editability.asked_change(
+        "hair_length", [bald], [bald], images, images, Reader(network)
+    )
+    assert np.isnan(hidden[0])
+
+
+# Bootstrapping
+
+
+def test_bootstrapping_is_measured_against_the_true_toon(run, folder, tmp_path):
+    models = ["--source", folder / "first", "--target", folder / "second"]
+    line = ["evaluate", "bootstrapping", *models, "--device", "cpu", "--out", tmp_path]
+    result = run(*line, "--steps", 3, "--images", COUNT, "--batch-size", 3)
+    assert (result.code, result.err) == (0, "")
+    table = [line for line in result.out.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 3
+    parts = [dict(np.load(path)) for path in sorted((tmp_path / "parts").glob("*.npz"))]
+    found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    assert found["plain.mse"].shape == (COUNT, 3)
+
+    source, target = (restyle.load(folder / name, "cpu") for name in ("first", "second"))
+
+    def images(style):
+        pixels = Portraits("test", SIZE, style).images(range(COUNT))
+        return torch.from_numpy(pixels).movedim(-1, 1) / 127.5 - 1
+
+    photos, toons = images("photo"), images("toon")
+    both = restyle.bootstrap(photos, source, target, source_steps=1, steps=3)
+    plain = target.invert(photos, steps=3)
+    for t in (1, 2, 3):
+        step = both.steps[1 + t].image
+        assert np.allclose(found["bootstrapped.mse"][:, t - 1], l2(step, toons), atol=1e-4)
+        step = plain.steps[t].image
+        assert np.allclose(found["plain.mse"][:, t - 1], l2(step, toons), atol=1e-4)
+    assert len(list((tmp_path / "examples").glob("*.png"))) == 4
+    assert (tmp_path / "report.html").stat().st_size > 1000
+    again = run(*line, "--steps", 4, "--images", COUNT)
+    assert again.code == 2 and "choose another folder" in again.err
