@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from restyle.editing.finding import boundary, closed_form, conditional, principal_components
+from restyle.editing.finding import (
+    Whitening,
+    boundary,
+    closed_form,
+    conditional,
+    principal_components,
+)
 
 D = 12
 
@@ -32,6 +38,28 @@ def test_the_boundary_bears_noise_and_rare_classes():
     w, truth = codes(), unit(0, 1, 1)
     rare = np.where(w @ truth > 1.3, 5.0, -5.0)  # one in ten
     assert boundary(w, rare + np.random.default_rng(1).normal(size=len(w))) @ truth > 0.9
+
+
+def test_whitened_codes_vary_alike_in_all_directions():
+    mixed = codes() @ np.random.default_rng(5).normal(size=(D, D)) + 3
+    white = Whitening(mixed)
+    assert np.allclose(np.cov(white(mixed), rowvar=False), np.eye(D), atol=1e-6)
+    assert np.allclose(white(mixed) @ white.root + white.mean, mixed)
+    flat = mixed.copy()
+    flat[:, 0] = flat[:, 1]  # a direction in which nothing varies
+    assert np.isfinite(Whitening(flat)(flat)).all() and np.abs(Whitening(flat)(flat)).max() < 10
+
+
+def test_directions_lie_where_the_codes_do():
+    pytest.importorskip("sklearn")
+    w = codes() * np.array([10.0, 0.1] + [1.0] * (D - 2))
+    scores = w[:, 0] / 10 + w[:, 1] / 0.1  # each of them says as much about the score
+    white = Whitening(w)
+    found = white.direction(boundary(white(w), scores))
+    assert found[0] > 0.99  # where a strength of one goes a long way
+    # A step of one deviation along it, and what that does to the score.
+    effect = np.array([0.1, 10.0] + [0.0] * (D - 2))
+    assert (w @ found).std() * (effect @ found) > 0.9
 
 
 @pytest.mark.parametrize(

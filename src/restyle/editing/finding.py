@@ -10,7 +10,40 @@ import torch
 from torch import Tensor
 
 
-def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.1, seed: int = 0) -> np.ndarray:
+class Whitening:
+    """Coordinates in which codes vary alike in all directions, as z does and W does not.
+
+    In them the direction that separates best is also the one that moves codes where others are. In
+    W itself separating normals point to where codes hardly ever are, and edits along them do little
+    within the range of the codes.
+
+    Attributes:
+        mean: (D,) of the codes.
+        root: (D, D) symmetric root of their covariance.
+    """
+
+    def __init__(self, w: np.ndarray):
+        """Take codes (N, D)."""
+        self.mean = w.mean(axis=0, dtype=np.float64)
+        values, vectors = np.linalg.eigh(
+            np.cov(w, rowvar=False, dtype=np.float64).reshape(w.shape[1], -1)
+        )
+        kept = values > 1e-10 * values.max()  # what rounding leaves of a flat direction
+        roots = np.sqrt(values.clip(0))
+        self.root = (vectors * roots) @ vectors.T
+        self._inverse = (vectors * np.where(kept, 1 / roots.clip(1e-30), 0)) @ vectors.T
+
+    def __call__(self, w: np.ndarray) -> np.ndarray:
+        """Codes (N, D) in these coordinates."""
+        return (w - self.mean) @ self._inverse
+
+    def direction(self, normal: np.ndarray) -> np.ndarray:
+        """The direction (D,) in W, of unit length, that a direction in these coordinates is."""
+        moved = self.root @ normal
+        return (moved / np.linalg.norm(moved)).astype(np.float32)
+
+
+def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.25, seed: int = 0) -> np.ndarray:
     """The direction in which an attribute changes fastest: the normal of a linear SVM.
 
     The codes with the highest and those with the lowest scores are told apart. Source: Shen et al.
@@ -18,7 +51,7 @@ def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.1, seed: int = 
     3.1.
 
     Args:
-        w: (N, D) codes.
+        w: (N, D) codes, best whitened ones.
         scores: (N,): how much of the attribute each code's picture shows.
         share: How many of the codes, as a share of N, are taken from each end.
         seed: Of the solver.
@@ -50,7 +83,8 @@ def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.1, seed: int = 
     order = np.argsort(scores, kind="stable")
     chosen = np.concatenate([order[:count], order[-count:]])
     mean, spread = w.mean(axis=0), w.std()  # one number: the geometry of W stays as it is
-    machine = LinearSVC(C=1.0, dual="auto", random_state=seed)
+    # Labels are noisy: a stronger C fits the few codes near the boundary and generalises worse.
+    machine = LinearSVC(C=1 / len(chosen), dual="auto", random_state=seed)
     machine.fit((w[chosen] - mean) / spread, np.repeat([0, 1], count))
     normal = machine.coef_[0]
     return (normal / np.linalg.norm(normal)).astype(np.float32)

@@ -1,9 +1,10 @@
 """Directions of a portrait generator: found by one feature network, checked by another one.
 
 Samples of the generator are labelled by the labeller. A linear SVM tells the codes whose pictures
-show most of an attribute from those that show least of it. What such a direction changes besides
-is projected out where that helps, as the labeller sees it on other samples. The judge, who took no
-part in this, then measures what each direction does on samples that nobody has seen.
+show most of an attribute from those that show least of it, in coordinates in which codes vary alike
+in all directions. What such a direction changes besides is projected out where that helps, as the
+labeller sees it on other samples. The judge, who took no part in this, then measures what each
+direction does on samples that nobody has seen.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from restyle.checkpoints import weights_hash
 from restyle.editing.directions import Direction, save_direction
 from restyle.editing.editor import sample_w
-from restyle.editing.finding import boundary, conditional
+from restyle.editing.finding import Whitening, boundary, conditional
 from restyle.evaluation.attributes import NAMES, Reader
 from restyle.evaluation.records import arrays_in_parts, claim, markdown
 from restyle.evaluation.responses import Sweep, drift, sweep
@@ -58,7 +59,7 @@ class DirectionSearch:
     labeller: str = "portraits-features"
     judge: str = "portraits-judge"
     samples: int = 20_000
-    share: float = 0.1
+    share: float = 0.25
     trials: int = 64
     checks: int = 256
     seed: int = 0
@@ -95,8 +96,9 @@ def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
     claim(out / "samples", {**vars(config), "generator_sha256": digest, "networks": hashes})
     w, labels = labelled_samples(generator, labeller, out / "samples", config)
     spread = sample_w(generator)
-    normals = find_boundaries(w, labels, config)
-    effects = linear_model(w, labels)
+    white = Whitening(w)
+    normals = find_boundaries(white(w), labels, config)
+    effects = linear_model(white(w), labels)
     trial_w = sample_w(generator, config.trials, config.seed + 1)
     check_w = sample_w(generator, config.checks, config.seed + 2)
     records = []
@@ -104,12 +106,12 @@ def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
         variants = [
             Direction(
                 name,
-                torch.from_numpy(vector),
+                torch.from_numpy(white.direction(normal)),
                 generator_sha256=digest,
                 licence=config.licence,
                 about=f"linear SVM on {len(w):,} samples labelled by {config.labeller}{how}",
             ).calibrated(spread)
-            for vector, how in candidates(name, normals, effects)
+            for normal, how in candidates(name, normals, effects)
         ]
         respond = partial(response, generator, own=NAMES.index(name))
         best = min(variants, key=lambda one: selection(respond(trial_w, one, reader=labeller)))
