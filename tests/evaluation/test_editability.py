@@ -174,6 +174,8 @@ def test_an_accessory_flips_only_where_the_person_stays():
     identity[6:, 1] = 0.4
     found = Sweep(strengths, readings, identity, own)
     assert flips(found, "hat").tolist() == [1, 0, 0]
+    back = Sweep(strengths, readings[::-1], np.ones((9, 3)), own)  # appears as strength falls
+    assert flips(back, "hat").tolist() == [0, 0, 0]
     assert np.isnan(flips(found, "smile")).all()
 
 

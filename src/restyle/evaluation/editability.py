@@ -304,16 +304,18 @@ def asked_change(
 
 
 def flips(found: Sweep, name: str) -> np.ndarray:
-    """(N,) whether an accessory appears or goes at some strength while the person stays; else NaN.
+    """(N,) whether an accessory appears at some strength, or goes at some strength below zero.
 
-    NaN for attributes that are no accessory.
+    It counts only where the person stays; NaN for attributes that are no accessory.
     """
     own = found.readings[..., found.own]
     if name not in ACCESSORIES:
         return np.full(own.shape[1], np.nan)
     there = own * deviation(name) > 0.5
     before = found.before[:, found.own] * deviation(name) > 0.5
-    return ((there != before) & (found.identity > STILL_THE_SAME)).any(axis=0).astype(float)
+    asked = np.where(before, found.strengths[:, None] < 0, found.strengths[:, None] > 0)
+    flipped = asked & (there != before) & (found.identity > STILL_THE_SAME)
+    return flipped.any(axis=0).astype(float)
 
 
 def _seen(moved: np.ndarray, people: Sequence[Attributes]) -> np.ndarray:
