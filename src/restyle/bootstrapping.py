@@ -38,14 +38,16 @@ def bootstrap(
         ValueError: The models' latent codes differ in shape, or as `ReStyle.invert` raises it.
     """
     check_related(source, target)
-    steps = target.checked_steps(steps)
+    count = target.checked_steps(steps)
+    if count == "auto":
+        raise ValueError("steps: expected a number for bootstrapping, found 'auto'")
     results = []
     for first in source.batches(as_pictures(images), source_steps, batch_size):
         pooled = resized(first.target, target.domain.input_size).to(target.device)
         last = first.steps[-1]
         start = Estimate(last.ws.to(target.device), last.image.to(target.device))
         with torch.no_grad():
-            rest = tuple(refine(target.encode, target.generate, pooled, start, steps))
+            rest = tuple(refine(target.encode, target.generate, pooled, start, count))
         results.append(InversionResult(first.target, (*first.steps, *rest)))
     return joined(results)
 
