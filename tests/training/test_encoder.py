@@ -238,12 +238,16 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
                 encoder_module.train_encoder(EncoderTraining(**changes))
             finally:
                 encoder_module.build_trainer = build
-        losses[name] = read_jsonl(folder / "stats.jsonl")
-    kept = [{k: v for k, v in r.items() if "loss" in k or "mse" in k} for r in losses["two"]]
-    assert len(kept) == len(losses["one"]) and kept[0]
-    for found, wanted in zip(kept, losses["one"], strict=True):
-        for name, value in found.items():
-            assert value == pytest.approx(wanted[name], rel=2e-4), name
+        losses[name] = written(folder / "stats.jsonl")
+    compared = [key for key in losses["two"] if "loss" in key[1] or "mse" in key[1]]
+    assert (64, "loss") in compared and (64, "val_loss") in compared
+    for key in compared:
+        assert losses["two"][key] == pytest.approx(losses["one"][key], rel=2e-4), key
+
+
+def written(path):
+    """What a run wrote, by images and name: how many lines it took is a matter of time."""
+    return {(record["images"], k): v for record in read_jsonl(path) for k, v in record.items()}
 
 
 def test_a_full_disk_is_told_and_spares_the_checkpoint(settings, monkeypatch):
