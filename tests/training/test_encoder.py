@@ -58,7 +58,8 @@ EVERYTHING = {
     "progressive_start": 4,
     "progressive_interval": 3,
     "warmup_images": 16,
-    "continuation": 0.4,
+    "continuation": 0.5,
+    "waiting": 2,
 }
 
 
@@ -119,7 +120,7 @@ def test_accumulated_parts_give_the_gradients_of_the_whole(settings):
         trainer = trainer_of(settings, batch=8, accumulate=parts, optimiser="adamw")
         trainer.encoder.eval()
         numbers = trainer.train_batch(images, images)
-        results.append((numbers, trainer.encoder.state_dict(), trainer.last))
+        results.append((numbers, trainer.encoder.state_dict(), trainer.waiting[-1]))
     (whole, before, last), (parts, after, again) = results
     for name in whole:
         torch.testing.assert_close(whole[name], parts[name], msg=name)
@@ -138,7 +139,7 @@ def test_deltas_come_one_by_one(settings):
     trainer.set_progress(4 * 25)
     images = pictures()
     trainer.train_batch(images, images)
-    ws = trainer.last[2].ws
+    ws = trainer.waiting[-1][2].ws
     rest = (ws[:, 3:] - ws[:, :1]).abs().amax(dim=(1, 2))
     start = (trainer.start_ws[3:] - trainer.start_ws[:1]).abs().max()
     torch.testing.assert_close(rest, start.expand(4), rtol=0, atol=1e-5)
@@ -171,8 +172,33 @@ def test_a_single_shot_encoder_sees_the_target_alone(settings):
     images = pictures()
     numbers = trainer.train_batch(images, images)
     assert numbers["mse_first"] == numbers["mse_last"]
-    assert not trainer.continues(0)
+    assert trainer.continued(0) is None
     assert trainer.model().single_shot
+
+
+def test_by_default_the_last_batch_alone_waits(settings):
+    trainer = trainer_of(settings)
+    for _ in range(2):
+        images = pictures()
+        trainer.train_batch(images, images)
+    assert len(trainer.waiting) == 1 and trainer.waiting[0][0] is images
+
+
+def test_batches_wait_to_be_continued(settings):
+    trainer = trainer_of(settings, steps=1, continuation=0.5, waiting=3)
+    assert trainer.continued(0) is None
+    for _ in range(5):
+        images = pictures()
+        trainer.train_batch(images, images)
+    assert len(trainer.waiting) == 3
+    places = [trainer.continued(n) for n in range(400)]
+    assert 0.4 < sum(place is not None for place in places) / 400 < 0.6
+    assert set(places) == {None, 0, 1, 2}
+    (kept, _, before), others = trainer.waiting[0], trainer.waiting[1:]
+    trainer.go_on(0)
+    target, _, after = trainer.waiting[-1]
+    assert target is kept and trainer.waiting[:-1] == others
+    assert not torch.equal(after.ws, before.ws)
 
 
 def test_pairs_are_compared_with_their_targets(settings):

@@ -11,7 +11,7 @@ from restyle.checkpoints import CheckpointError
 from restyle.files import read_jsonl
 from restyle.registry import load_generator
 from restyle.training.config import GeneratorTraining
-from restyle.training.generator import GeneratorTrainer, r1_penalty, train_generator
+from restyle.training.generator import GeneratorTrainer, train_generator
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +89,10 @@ def test_a_grown_generator_starts_as_the_smaller_one_enlarged(tmp_path, pictures
         images = torch.randn(4, 3, 16, 16)
         doubled = images.repeat_interleave(2, 2).repeat_interleave(2, 3)
         # With nothing faded in, only the coarse path scores: near the smaller network's score.
-        scores = after.discriminator(doubled), before.discriminator(images)
+        scores = after.critic.pixels(doubled), before.critic.pixels(images)
     assert scores[0].shape == scores[1].shape
     after.fade_to(large.fade_images)
-    assert after.discriminator.fade == grown.fade == 1.0
+    assert after.critic.pixels.fade == grown.fade == 1.0
     train_generator(large)
     assert load_generator(large.out / "generator").config.size == 32
 
@@ -103,17 +103,6 @@ def test_growing_from_other_widths_is_refused(tmp_path, pictures):
     other = training(tmp_path / "o", pictures, size=32, channels=(6, 6, 6, 6), grow_from=small.out)
     with pytest.raises(CheckpointError, match="smaller generator"):
         train_generator(other)
-
-
-def test_the_r1_penalty_of_a_linear_score_is_its_squared_slope():
-    class Slope(torch.nn.Module):
-        def forward(self, images):
-            return 3 * images.sum(dim=(1, 2, 3))
-
-    penalty = r1_penalty(
-        Slope(), torch.randn(2, 3, 4, 4), lambda: torch.autocast("cpu", enabled=False)
-    )
-    assert penalty.item() == pytest.approx(9 * 48)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monkeypatch):

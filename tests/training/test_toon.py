@@ -57,12 +57,12 @@ def test_fine_tuning_keeps_what_codes_mean(photo, tmp_path):
 
 
 def test_the_discriminator_is_kept_or_fresh(photo, tmp_path):
-    kept = load_run_state(photo.out)["discriminator"]
+    kept = load_run_state(photo.out)["critic"]
     for fresh in (False, True):
         config = dataclasses.replace(photo, initial=photo.out, fresh_discriminator=fresh)
         trainer = GeneratorTrainer(config, torch.device("cpu"))
         trainer.start_from(load_run_state(photo.out))
-        found = trainer.discriminator.state_dict()
+        found = trainer.critic.state_dict()
         assert all(torch.equal(kept[name], found[name]) for name in kept) is not fresh
 
 

@@ -36,9 +36,15 @@ class GeneratorTraining:
         flip: Mirror half of the images of a folder.
         ema_images: Half-life of the averaged generator, in images.
         grow_from: Run folder of a generator of half the size to grow from.
-        initial: Run folder of a generator of the same shape to start from, whose codes keep their
-            meaning: the mapping network stays as it is.
+        initial: A generator of the same shape to start from: a run folder, a checkpoint's folder or
+            a bundled name. Codes keep their meaning: the mapping network stays as it is.
+        train_mapping: With `initial`: train the mapping network as well, and go on as before.
         fresh_discriminator: With `initial`: do not start from its discriminator as well.
+        head_start: Images on which a fresh discriminator learns alone, before the generator does.
+        discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.
+        feature_network: A feature network through which a second discriminator looks (projected
+            GAN); empty: none.
+        feature_weight: Weight of the second discriminator's loss.
         keep_coarse: With `initial`: export the initial generator's layers up to so many pixels with
             the trained ones behind them (Toonify's layer swapping); 0: the trained ones alone.
         fade_images: Images over which a grown network's new resolution is faded in.
@@ -69,7 +75,12 @@ class GeneratorTraining:
     ema_images: float = 5_000
     grow_from: Path | None = None
     initial: Path | None = None
+    train_mapping: bool = False
     fresh_discriminator: bool = False
+    head_start: int = 0
+    discriminator_channels: tuple[int, ...] = ()
+    feature_network: str = ""
+    feature_weight: float = 1.0
     keep_coarse: int = 0
     fade_images: int = 20_000
     precision: str = "bf16"
@@ -153,8 +164,9 @@ class EncoderTraining:
         batch: Images in a step, over all processes.
         accumulate: Parts that a process's share of a batch goes through the networks in.
         steps: Refinement steps on each batch.
-        continuation: Share of the batches that go on where the last one stopped, with the same
-            targets, so that more steps than `steps` are seen.
+        continuation: Share of the batches that go on from where an earlier one stopped, with the
+            same targets, so that more steps than `steps` are seen.
+        waiting: Batches that wait to be continued.
         optimiser: ranger, adam or adamw.
         lr: The learning rate.
         decay: Share of the images, at the end, over which the learning rate falls to zero.
@@ -200,6 +212,7 @@ class EncoderTraining:
     accumulate: int = 1
     steps: int = 5
     continuation: float = 0.3
+    waiting: int = 1
     optimiser: str = "adam"
     lr: float = 1e-3
     decay: float = 0.4
@@ -235,8 +248,10 @@ class EncoderTraining:
 
         Raises:
             ValueError: Identity and MoCo together, no loss, a negative weight, a batch that cannot
-                be divided, toons as input, or an unknown name.
+                be divided, no waiting batch, toons as input, or an unknown name.
         """
+        if self.waiting < 1:
+            raise ValueError(f"waiting: expected at least 1 batch, found {self.waiting}")
         negative = [name for name in LOSSES if getattr(self, name) < 0]
         if negative:
             found = getattr(self, negative[0])

@@ -107,12 +107,12 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
             trainer.set_progress(run.images)
             if run.images < config.warmup_images:
                 numbers = trainer.warm_up(batch)
-            elif trainer.continues(run.images):
-                numbers = trainer.go_on()
+            elif (place := trainer.continued(run.images)) is not None:
+                numbers = trainer.go_on(place)
             else:
                 images = ahead(run.images).to(run.device)
                 coming = run.images + config.batch
-                if not trainer.continues(coming) and coming < run.total:
+                if trainer.continued(coming) is None and coming < run.total:
                     ahead.prepare(coming)
                 numbers = trainer.train_batch(images[:, :3], images[:, -3:])
             run.step(batch, average_numbers(numbers))

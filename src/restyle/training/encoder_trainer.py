@@ -72,13 +72,13 @@ class EncoderTrainer:
         self._kind = "cuda" if device.type == "cuda" else "cpu"
         self.scaler = torch.amp.GradScaler(self._kind, enabled=config.precision == "fp16")
         self.steps = 1 if config.single_shot else config.steps
-        self.last: tuple[Tensor, Tensor, Estimate] | None = None
+        self.waiting: list[tuple[Tensor, Tensor, Estimate]] = []
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs; all processes."""
         adversary = self.objective.adversary
         own = {
-            "last": None if self.last is None else [*self.last[:2], *vars(self.last[2]).values()],
+            "waiting": [[*images, *vars(reached).values()] for *images, reached in self.waiting],
             "pool": adversary and adversary.pool.codes,
         }
         return {
@@ -92,7 +92,7 @@ class EncoderTrainer:
     def load_state_dict(self, state: dict[str, Any], rank: int = 0) -> None:
         """Take over what `state_dict` gave.
 
-        With another number of processes than before, each starts without a last batch and a pool.
+        With another number of processes than before, each starts with no waiting batch and no pool.
         """
         self.encoder.load_state_dict(state["encoder"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -103,9 +103,9 @@ class EncoderTrainer:
         if len(state["own"]) != process_count():
             return
         own = _moved(state["own"][rank], self.device)
-        if own["last"] is not None:
-            source, target, ws, image = own["last"]
-            self.last = source, target, Estimate(ws, image)
+        self.waiting = [
+            (source, target, Estimate(ws, image)) for source, target, ws, image in own["waiting"]
+        ]
         if adversary is not None:
             adversary.pool.codes = own["pool"]
 
@@ -140,13 +140,14 @@ class EncoderTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.lr * min(1.0, left)
 
-    def continues(self, images: int) -> bool:
-        """Whether the batch that comes after a number of images goes on from the last one."""
-        if self.last is None or self.steps == 1 or not self.config.continuation:
-            return False
+    def continued(self, images: int) -> int | None:
+        """Which of the waiting batches goes on after a number of images; None for a new batch."""
+        if not self.waiting or self.config.single_shot:
+            return None
         # No state: every process and every resumed run comes to the same answer.
-        draw = np.random.default_rng((self.config.seed, images)).random()
-        return bool(draw < self.config.continuation)
+        random = np.random.default_rng((self.config.seed, images))
+        goes_on = random.random() < self.config.continuation
+        return int(random.integers(len(self.waiting))) if goes_on else None
 
     def warm_up(self, batch: int) -> dict[str, Tensor]:
         """Train on samples of the generator, whose codes are known.
@@ -179,11 +180,9 @@ class EncoderTrainer:
         """
         return self.step(source, target, self.average(len(source)))
 
-    def go_on(self) -> dict[str, Tensor]:
-        """One step on the last batch, from where it is."""
-        if self.last is None:
-            raise ValueError("expected a batch before this one, found none")
-        return self.step(*self.last)
+    def go_on(self, place: int) -> dict[str, Tensor]:
+        """One step on the batch that waits at a place, from where it came to."""
+        return self.step(*self.waiting.pop(place))
 
     @torch.no_grad()
     def average(self, batch: int) -> Estimate:
@@ -212,7 +211,7 @@ class EncoderTrainer:
                 codes.append(estimate.ws)
             ends.append(estimate)
         last = Estimate(torch.cat([e.ws for e in ends]), torch.cat([e.image for e in ends]))
-        self.last = source, target, last
+        self.waiting = [*self.waiting, (source, target, last)][-self.config.waiting :]
         self._update()
         totals = _means(numbers)
         totals["mse_first"] = _means(numbers[:: self.steps])["l2"]

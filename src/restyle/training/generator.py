@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
 from restyle.checkpoints import CheckpointError, load_strict, save_folder
 from restyle.generators.blending import swap_layers
-from restyle.generators.discriminator import Discriminator, DiscriminatorConfig
 from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
 from restyle.images import grid, save_image
 from restyle.registry import load_generator
 from restyle.training.config import GeneratorTraining
+from restyle.training.critic import Critic
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.parallel import average_gradients, same_everywhere
@@ -47,26 +45,25 @@ class GeneratorTrainer:
             config.size, config.z_dim, config.w_dim, config.channels, config.mapping_layers
         )
         self.generator = StyleGAN2(shape).to(device)
-        if config.initial:
+        if config.initial and not config.train_mapping:
             # A code keeps its meaning, so that the latent spaces of the generator that is started
             # from and of the one that it becomes stay related (Toonify, Pinkney and Adler 2020).
             self.generator.mapping.requires_grad_(False)
-        self.discriminator = Discriminator(DiscriminatorConfig(config.size, shape.channels))
-        self.discriminator.to(device, memory_format=torch.channels_last)  # pyright: ignore
+        self.critic = Critic.of(config, shape.channels, device)
         self.ema = Ema(self.generator, config.ema_images)
         self.path_length = torch.zeros((), device=device)
         self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
         self.optimisers = [
             torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.0, 0.99), fused=True)
-            for network in (self.generator, self.discriminator)
+            for network in (self.generator, self.critic)
         ]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs."""
         return {
             "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
+            "critic": self.critic.state_dict(),
             "ema": self.ema.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "path_length": self.path_length,
@@ -76,7 +73,7 @@ class GeneratorTrainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         self.generator.load_state_dict(state["generator"])
-        self.discriminator.load_state_dict(state["discriminator"])
+        self.critic.load_state_dict(state["critic"])
         self.ema.model.load_state_dict(state["ema"])
         for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(values)
@@ -96,9 +93,12 @@ class GeneratorTrainer:
             smaller = state["generator" if network is self.generator else "ema"]
             _overlay(network, smaller, "the smaller generator")
         shifted = {}
-        for name, tensor in state["discriminator"].items():
+        for name, tensor in state["critic"].items():
+            part, _, name = name.partition(".")
             head, _, rest = name.partition(".")
-            if head == "blocks":
+            if part != "pixels":
+                continue
+            elif head == "blocks":
                 index, _, rest = rest.partition(".")
                 name = f"blocks.{int(index) + 1}.{rest}"
             elif head == "from_rgb":
@@ -106,12 +106,12 @@ class GeneratorTrainer:
             elif head == "coarse":
                 continue
             shifted[name] = tensor
-        _overlay(self.discriminator, shifted, "the smaller discriminator")
+        _overlay(self.critic.pixels, shifted, "the smaller discriminator")
 
     def begin(self) -> None:
         """Take over the networks that the configuration says to begin with."""
         if self.config.initial:
-            self.start_from(load_run_state(self.config.initial))
+            self.start_from(load_initial(self.config.initial))
         elif self.config.grow_from:
             self.grow_from(load_run_state(self.config.grow_from))
 
@@ -119,22 +119,22 @@ class GeneratorTrainer:
         """Start from trained networks of the same shape, to learn other images of the same things.
 
         Args:
-            state: The `state_dict` of the trainer whose networks they are.
+            state: The `state_dict` of the trainer whose networks they are; without a "critic",
+                that one stays fresh.
 
         Raises:
             CheckpointError: If the networks do not fit.
         """
-        tables: dict[nn.Module, str] = {self.generator: "generator", self.ema.model: "ema"}
-        if not self.config.fresh_discriminator:
-            tables[self.discriminator] = "discriminator"
-        for network, name in tables.items():
+        for network, name in ((self.generator, "generator"), (self.ema.model, "ema")):
             load_strict(network, state[name], f"the initial {name}")
+        if "critic" in state and not self.config.fresh_discriminator:
+            self.critic.take(state["critic"], "the initial discriminator")
 
     def fade_to(self, images: int) -> None:
         """Set how far the last resolution is faded in after a number of images."""
         fade = min(1.0, images / self.config.fade_images) if self.config.grow_from else 1.0
         self.generator.synthesis.fade = self.ema.model.synthesis.fade = fade
-        self.discriminator.fade = fade
+        self.critic.pixels.fade = fade
 
     def sample_ws(self, batch: int, mixing: float = MIXING_PROBABILITY) -> Tensor:
         """Random codes, (B, num_ws, w_dim), some of them of two people mixed at a random layer."""
@@ -161,33 +161,31 @@ class GeneratorTrainer:
         self.fade_to(images)
         with self._autocast():
             fake = self.generator.synthesis(self.sample_ws(len(real)), self.noise)
-        numbers = self._train_discriminator(real, fake.detach())
-        numbers |= self._train_generator(fake)
-        self.ema.update(self.generator, global_batch, images)
+        numbers = self._train_critic(real, fake.detach())
+        if images >= self.config.head_start:
+            numbers |= self._train_generator(fake)
+            self.ema.update(self.generator, global_batch, images)
         self.steps += 1
         return numbers
 
-    def _train_discriminator(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        self.discriminator.requires_grad_(True)
+    def _train_critic(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        self.critic.requires_grad_(True)
         with self._autocast():
-            fake_score = self.discriminator(fake)
-            real_score = self.discriminator(real)
-            loss = F.softplus(fake_score).mean() + F.softplus(-real_score).mean()
+            loss, numbers = self.critic.discriminate(fake, real)
         loss.backward()
-        numbers = {"loss_d": loss.detach(), "real_score": real_score.detach().mean()}
         if self.steps % self.config.r1_interval == 0:
-            penalty = r1_penalty(self.discriminator, real, self._autocast)
-            (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
-            numbers["r1"] = penalty.detach()
-        self._update(self.discriminator, self.optimisers[1])
+            penalties = self.critic.penalties(real, self._autocast)
+            total = torch.stack(list(penalties.values())).sum()
+            (total * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
+            numbers |= {name: penalty.detach() for name, penalty in penalties.items()}
+        self._update(self.critic, self.optimisers[1])
         return numbers
 
     def _train_generator(self, fake: Tensor) -> dict[str, Tensor]:
-        self.discriminator.requires_grad_(False)
+        self.critic.requires_grad_(False)
         with self._autocast():
-            loss = F.softplus(-self.discriminator(fake)).mean()
+            loss, numbers = self.critic.fool(fake)
         loss.backward()
-        numbers = {"loss_g": loss.detach()}
         if self.config.path_length_weight and self.steps % PATH_LENGTH_INTERVAL == 0:
             penalty, length = self._path_length_penalty(max(1, len(fake) // 2))
             (penalty * (self.config.path_length_weight * PATH_LENGTH_INTERVAL)).backward()
@@ -222,17 +220,6 @@ class GeneratorTrainer:
         random = torch.Generator().manual_seed(0)
         z = torch.randn(columns * rows, self.config.z_dim, generator=random).to(self.device)
         return grid(self.ema.model(z).cpu(), columns)
-
-
-def r1_penalty(
-    discriminator: nn.Module, real: Tensor, autocast: Callable[[], torch.autocast]
-) -> Tensor:
-    """Mean squared gradient of the scores at real images (Mescheder et al. 2018, equation 9)."""
-    real = real.detach().requires_grad_(True)
-    with autocast():
-        scores = discriminator(real)
-    (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
-    return gradient.float().square().sum(dim=(1, 2, 3)).mean()
 
 
 def _overlay(network: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
@@ -278,7 +265,7 @@ def train_generator(config: GeneratorTraining) -> None:
         else:
             trainer.begin()
         same_everywhere(trainer.generator)
-        same_everywhere(trainer.discriminator)
+        same_everywhere(trainer.critic)
         while run.unfinished:
             real = draw(source, run.images + run.rank * batch, batch, config.seed, config.flip)
             numbers = trainer.step(real.to(run.device), run.images, config.batch)
@@ -304,7 +291,9 @@ def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
     generator = trainer.ema.model
     generator.w_avg.copy_(generator.estimate_w_avg())
     if trainer.config.initial and trainer.config.keep_coarse:
-        initial = load_generator(trainer.config.initial / "generator").to(trainer.device)
+        place = trainer.config.initial
+        initial = load_generator(place / "generator" if (place / "generator").is_dir() else place)
+        initial = initial.to(trainer.device)
         generator = swap_layers(initial, generator, trainer.config.keep_coarse)
     config = {
         "kind": "generator",
@@ -326,6 +315,21 @@ def load_run_state(folder: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True)["state"]
     except (OSError, RuntimeError, KeyError) as error:
         raise CheckpointError(f"{path}: expected the checkpoint of a run, found {error}") from error
+
+
+def load_initial(place: Path) -> dict[str, Any]:
+    """The networks to start from: those of a run's folder, or a trained generator alone.
+
+    Args:
+        place: A run's folder, or whatever else `load_generator` takes.
+
+    Raises:
+        CheckpointError: It is neither.
+    """
+    if (place / "checkpoint.pt").exists():
+        return load_run_state(place)
+    state = load_generator(place).state_dict()
+    return {"generator": state, "ema": state}
 
 
 def _show(trainer: GeneratorTrainer, run: Run) -> None:

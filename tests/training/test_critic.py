@@ -1,0 +1,141 @@
+"""What a generator is trained against: scores of pixels and of a feature network's maps."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from restyle.checkpoints import CheckpointError
+from restyle.generators.discriminator import Discriminator, DiscriminatorConfig
+from restyle.generators.projected import ProjectedDiscriminator
+from restyle.portraits.features import FeatureConfig, FeatureNetwork
+from restyle.training.config import GeneratorTraining
+from restyle.training.critic import Critic, coarse_maps, r1_penalty
+from restyle.training.generator import GeneratorTrainer, load_run_state, train_generator
+
+CPU = torch.device("cpu")
+TINY = {"size": 16, "channels": (8, 8, 8), "z_dim": 8, "w_dim": 8, "mapping_layers": 2}
+
+
+@pytest.fixture(scope="module")
+def features():
+    torch.manual_seed(0)
+    network = FeatureNetwork(FeatureConfig(16, (4, 6, 8, 8, 8), 16, 8))
+    return network.eval().requires_grad_(False)
+
+
+def critic(features=None) -> Critic:
+    torch.manual_seed(1)
+    pixels = Discriminator(DiscriminatorConfig(16, (8, 8, 8)))
+    return Critic(pixels, coarse_maps(features) if features else None, weight=0.5)
+
+
+def test_heads_score_places_of_every_map():
+    heads = ProjectedDiscriminator([(5, 8), (7, 4)], width=6)
+    maps = [torch.randn(2, 5, 8, 8), torch.randn(2, 7, 4, 4)]
+    scores = heads(maps)
+    assert scores.shape == (2, 2 * 16)
+    changed = heads([maps[0], maps[1] + 1])
+    assert torch.equal(changed[:, :16], scores[:, :16])
+    assert not torch.equal(changed[:, 16:], scores[:, 16:])
+    torch.testing.assert_close(heads.total(*maps), scores.mean(1))
+
+
+def test_the_second_loss_is_added_with_its_weight(features):
+    fake, real = torch.randn(2, 4, 3, 16, 16).unbind()
+    with torch.no_grad():
+        both, numbers = critic(features).discriminate(fake, real)
+        assert both.item() == pytest.approx(
+            numbers["loss_d"].item() + 0.5 * numbers["loss_d_features"].item()
+        )
+        both, numbers = critic(features).fool(fake)
+        assert both.item() == pytest.approx(
+            numbers["loss_g"].item() + 0.5 * numbers["loss_g_features"].item()
+        )
+
+
+def test_the_generator_learns_through_the_features_which_stay_as_they_are(features):
+    network = critic(features).requires_grad_(False)
+    network.pixels.score.weight.zero_()  # pixels tell nothing
+    fake = torch.randn(4, 3, 16, 16, requires_grad=True)
+    network.fool(fake)[0].backward()
+    assert fake.grad is not None and fake.grad.abs().max() > 0
+    assert not any(name.startswith("maps") for name in network.state_dict())
+
+
+def test_heads_learn_to_tell_two_kinds_of_images_apart(features):
+    network = critic(features)
+    optimiser = torch.optim.Adam(network.projected.parameters(), lr=2e-2)
+    random = torch.Generator().manual_seed(0)
+
+    def images():
+        noise = torch.randn(2, 8, 3, 16, 16, generator=random)
+        return noise[0], noise[1] + torch.linspace(-1, 1, 16)
+
+    def loss():
+        return network.discriminate(*images())[1]["loss_d_features"].item()
+
+    before = loss()
+    for _ in range(80):
+        optimiser.zero_grad()
+        network.discriminate(*images())[0].backward()
+        optimiser.step()
+    assert loss() < 0.7 * before
+
+
+def plain() -> torch.autocast:
+    return torch.autocast("cpu", enabled=False)
+
+
+def test_the_r1_penalty_of_a_linear_score_is_its_squared_slope():
+    def score(first, second):
+        return 3 * first.sum(dim=(1, 2, 3)) + 2 * second.sum(dim=(1, 2))
+
+    penalty = r1_penalty(score, [torch.randn(2, 3, 4, 4), torch.randn(2, 5, 6)], plain)
+    assert penalty.item() == pytest.approx(9 * 48 + 4 * 30)
+
+
+def test_penalties_are_of_pixels_and_of_maps(features):
+    real = torch.randn(4, 3, 16, 16)
+    assert list(critic().penalties(real, plain)) == ["r1"]
+    network = critic(features)
+    penalty = network.penalties(real, plain)["r1_features"]
+    penalty.backward()
+    assert penalty > 0 and network.projected.heads[0].first.weight.grad.abs().max() > 0
+
+
+def test_a_training_starts_from_a_generator_alone_and_lets_the_critic_learn_first(tmp_path):
+    first = GeneratorTraining(
+        out=tmp_path / "first", images=8, batch=8, precision="float32", device="cpu", **TINY
+    )
+    train_generator(first)
+    second = replace(
+        first,
+        out=tmp_path / "second",
+        initial=first.out / "generator",
+        train_mapping=True,
+        head_start=8,
+        discriminator_channels=(6, 6, 6),
+    )
+    train_generator(second)
+    state = load_run_state(second.out)
+    begun = GeneratorTrainer(second, CPU)
+    begun.begin()
+    for name, value in begun.generator.state_dict().items():
+        assert torch.equal(state["generator"][name], value), name  # 8 images: the critic's alone
+    assert not torch.equal(
+        state["critic"]["pixels.score.weight"], begun.critic.state_dict()["pixels.score.weight"]
+    )
+    train_generator(replace(second, images=16))
+    after = load_run_state(second.out)["generator"]
+    assert any(
+        not torch.equal(after[name], value)
+        for name, value in state["generator"].items()
+        if name.startswith("mapping")
+    )
+
+
+def test_a_critic_of_another_shape_is_refused():
+    state = critic().state_dict()
+    with pytest.raises(CheckpointError, match="the other"):
+        Critic(Discriminator(DiscriminatorConfig(16, (6, 6, 6)))).take(state, "the other")
