@@ -80,7 +80,7 @@ def test_heads_learn_to_tell_two_kinds_of_images_apart(features):
         optimiser.zero_grad()
         network.discriminate(*images())[0].backward()
         optimiser.step()
-    assert loss() < 0.7 * before
+    assert loss() < 0.8 * before
 
 
 def plain() -> torch.autocast:

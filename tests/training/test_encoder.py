@@ -184,6 +184,12 @@ def test_by_default_the_last_batch_alone_waits(settings):
     assert len(trainer.waiting) == 1 and trainer.waiting[0][0] is images
 
 
+def test_a_run_may_be_validated_with_more_steps_than_it_updates_after(settings):
+    changes = {"steps": 1, "continuation": 0.5, "validation_steps": 3, "images": 8}
+    train_encoder(EncoderTraining(**{**settings, **changes}))
+    assert read_jsonl(settings["out"] / "stats.jsonl")[-1]["val_mse_3"] > 0
+
+
 def test_batches_wait_to_be_continued(settings):
     trainer = trainer_of(settings, steps=1, continuation=0.5, waiting=3)
     assert trainer.continued(0) is None

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restyle.portraits.attributes import SCHEMA, class_names, continuous_names, sample
-from restyle.portraits.points import COUNT
+from restyle.portraits.points import COUNT, EYES, MOUTH, NOSE
 
 KIND = "features"
 """The kind of checkpoint that holds such a network."""
@@ -23,6 +23,9 @@ KIND = "features"
 
 POINTS = COUNT + 7  # the last seven find their own use
 LOOK = 8  # values that are read at every point
+SIGHT = 64  # values that one glimpse gives
+GLIMPSE_SIDE = 24  # samples along a glimpse
+GLIMPSE_REACH = 0.28  # from its middle to its edge, where a picture is 2 wide
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,56 @@ class Pointer(nn.Module):
             return attention @ self.grid, attention @ seen.transpose(1, 2)
 
 
+class Glimpses(nn.Module):
+    """Looks closely at both eyes, nose and mouth: upright patches of the picture around them.
+
+    What the trunk passes on is too coarse for a gaze or a lip, which are a pixel or two wide. The
+    places come from the pointer and get no gradient (glimpses as in Mnih et al. 2014, "Recurrent
+    Models of Visual Attention", placed by supervised points instead of learned by reward).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.eye, self.nose, self.mouth = _sight(), _sight(), _sight()
+
+    def forward(self, images: Tensor, points: Tensor) -> Tensor:
+        """Map images (B, 3, h, w) and points of the face (B, COUNT, 2) to (B, 4 * SIGHT)."""
+        points = points.detach()
+        left, right = (points[:, eye].mean(1) for eye in EYES)
+        across = F.normalize(right - left, dim=1)
+        eyes = torch.cat(
+            [
+                upright_patches(images, left, across),
+                upright_patches(images, right, across).flip(3),
+            ]
+        )
+        nose = upright_patches(images, points[:, NOSE].mean(1), across)
+        mouth = upright_patches(images, points[:, MOUTH].mean(1), across)
+        seen = [*self.eye(eyes).chunk(2), self.nose(nose), self.mouth(mouth)]
+        return torch.cat([part.float() for part in seen], dim=1)
+
+
+def upright_patches(images: Tensor, middle: Tensor, across: Tensor) -> Tensor:
+    """Cut patches that stand upright in a face out of pictures.
+
+    Args:
+        images: (B, 3, h, w).
+        middle: (B, 2) where their middles are, x and y in [-1, 1].
+        across: (B, 2) direction of length 1 from a face's left to its right.
+
+    Returns:
+        (B, 3, GLIMPSE_SIDE, GLIMPSE_SIDE), interpolated bilinearly.
+    """
+    down = torch.stack([-across[:, 1], across[:, 0]], dim=1)
+    axes = torch.stack([across, down], dim=2) * GLIMPSE_REACH
+    grid = F.affine_grid(
+        torch.cat([axes, middle.unsqueeze(2)], dim=2),
+        [len(images), 3, GLIMPSE_SIDE, GLIMPSE_SIDE],
+        align_corners=False,
+    )
+    return F.grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False)
+
+
 class FeatureNetwork(nn.Module):
     """A small convolutional network on images in [-1, 1], RGB, of any size.
 
@@ -123,7 +176,8 @@ class FeatureNetwork(nn.Module):
             self.levels.append(level)
         last = config.widths[-1] * (config.size // 16) ** 2
         self.pointer = Pointer(config)
-        found = last + POINTS * (2 + LOOK)
+        self.glimpses = Glimpses()
+        found = last + POINTS * (2 + LOOK) + 4 * SIGHT
         self.hidden = nn.Sequential(
             nn.BatchNorm1d(found),
             nn.Linear(found, config.hidden, bias=False),
@@ -257,7 +311,8 @@ class FeatureNetwork(nn.Module):
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.maps(images)
         points, seen = self.pointer(maps)
-        parts = (maps[-1].flatten(1), points.flatten(1), seen.flatten(1))
+        close = self.glimpses(_resize(images, self.config.size), points)
+        parts = (maps[-1].flatten(1), points.flatten(1), seen.flatten(1), close)
         found = torch.cat([part.float() for part in parts], dim=1)
         with torch.autocast(images.device.type, enabled=False):
             return self.hidden(found), points
@@ -266,6 +321,22 @@ class FeatureNetwork(nn.Module):
         people = torch.stack([torch.from_numpy(sample(p).to_vector()) for p in range(1000)])
         self.mean.copy_(people.mean(0))
         self.scale.copy_(people.std(0))
+
+
+def _sight() -> nn.Sequential:
+    """What reads one kind of glimpse: (B, 3, GLIMPSE_SIDE, GLIMPSE_SIDE) to (B, SIGHT)."""
+    return nn.Sequential(
+        _conv(3, 24),
+        nn.ReLU(),
+        _conv(24, 32, stride=2),
+        nn.ReLU(),
+        _conv(32, 48, stride=2),
+        nn.ReLU(),
+        _conv(48, 48),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(48 * (GLIMPSE_SIDE // 4) ** 2, SIGHT),
+    )
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -10,6 +10,10 @@ from restyle.portraits.geometry import Layout, layout
 COUNT = 41
 """How many points a face has: two eyes of 8, nose 5, mouth 6, outline of the head 14."""
 
+EYES = slice(0, 8), slice(8, 16)
+NOSE = slice(16, 21)
+MOUTH = slice(21, 27)
+
 
 def face_points(attributes: Attributes) -> np.ndarray:
     """Lays out a face and returns its points.

@@ -115,7 +115,7 @@ class FeatureTraining:
 
     out: Path = Path("runs/features-train")
     export: Path | None = None
-    images: int = 200_000
+    images: int = 160_000
     batch: int = 32
     fresh: float = 0.25
     pool: int = 16_384
@@ -189,6 +189,7 @@ class EncoderTraining:
         single_shot: Train an encoder that sees the target alone and takes one step.
         head: psp (each code on its own) or e4e (one code and deltas).
         flip: Mirror half of the images.
+        validation_steps: Refinement steps that it is validated with; 0: `steps`.
         validation_images: Images that the encoder is validated on; 0: all that are held out.
         precision: float32, bf16 or fp16 (mixed, with a gradient scaler).
         compile: Compile encoder and generator with torch.compile.
@@ -235,6 +236,7 @@ class EncoderTraining:
     single_shot: bool = False
     head: Literal["psp", "e4e"] = "psp"
     flip: bool = False
+    validation_steps: int = 0
     validation_images: int = 512
     precision: str = "bf16"
     compile: bool = False

@@ -72,6 +72,9 @@ class EncoderTrainer:
         self._kind = "cuda" if device.type == "cuda" else "cpu"
         self.scaler = torch.amp.GradScaler(self._kind, enabled=config.precision == "fp16")
         self.steps = 1 if config.single_shot else config.steps
+        """Refinement steps between two updates."""
+        self.shown_steps = 1 if config.single_shot else config.validation_steps or config.steps
+        """Refinement steps of a validation."""
         self.waiting: list[tuple[Tensor, Tensor, Estimate]] = []
 
     def state_dict(self) -> dict[str, Any]:

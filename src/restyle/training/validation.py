@@ -48,12 +48,12 @@ def validate(
     count = min(config.validation_images or len(source), len(source))
     batch = max(1, config.batch // processes)
     names = ["val_loss", *(f"val_{n}" for n in config.losses if n in IMAGE_LOSSES)]
-    names += [f"val_mse_{step + 1}" for step in range(trainer.steps)]
+    names += [f"val_mse_{step + 1}" for step in range(trainer.shown_steps)]
     sums = dict.fromkeys(names, 0.0)
     strips: list[Image.Image] = []
     for first in range(rank * batch, count, processes * batch):
         images = load(source, range(first, min(count, first + batch))).to(trainer.device)
-        result = model.invert(images[:, :3], trainer.steps, batch_size=len(images))
+        result = model.invert(images[:, :3], trainer.shown_steps, batch_size=len(images))
         for name, value in _measured(trainer, result, images[:, -3:]).items():
             sums[name] += value * len(images)
         if not strips:
