@@ -80,8 +80,8 @@ def _foreign(path: Path) -> ReStyle:
 
     model = importers.read(path)
     if not isinstance(model, ReStyle):
-        found = type(model).__name__
-        raise CheckpointError(f"{path}: expected a generator with an encoder, found a {found}")
+        found = importers.describe(model)
+        raise CheckpointError(f"{path}: expected a generator with an encoder, found {found}")
     return model
 
 
@@ -102,7 +102,8 @@ def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
         found = importers.read(Path(name))
         generator = getattr(found, "generator", found)
         if not isinstance(generator, StyleGAN2):
-            raise CheckpointError(f"{name}: expected a generator, found a {type(found).__name__}")
+            what = importers.describe(found)
+            raise CheckpointError(f"{name}: expected a generator, found {what}")
         return generator.eval().requires_grad_(False)
     folder = folder_of(name)
     config, tensors = load_folder(folder)
@@ -123,4 +124,9 @@ def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
         CheckpointError: It is not there, or cannot be used.
     """
     folder = WEIGHTS / name if (WEIGHTS / name).is_dir() else Path(name)
+    if folder.is_file():
+        from restyle import importers
+
+        found = importers.describe(importers.read(folder))
+        raise CheckpointError(f"{name}: expected a feature network's folder, found {found}")
     return FeatureNetwork.from_checkpoint(*load_folder(folder, FEATURES))

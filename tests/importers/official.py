@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from restyle.losses.lpips import LPIPS
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
@@ -166,3 +168,49 @@ def model(encoder_weights: dict[str, Tensor], encoder_type: str, **options: obje
 
 def restyle_model(**options: object) -> dict:
     return model(encoder(ir_se((1, 2, 1, 1))), "BackboneEncoder", **options)
+
+
+def lpips_files(kind: str) -> tuple[LPIPS, dict[str, Tensor], dict[str, Tensor]]:
+    """An LPIPS network, and its two files: the classifier's, and the linear layers."""
+    torch.manual_seed(2)
+    network = LPIPS(kind)
+    numbers = {
+        "alex": (0, 3, 6, 8, 10),
+        "vgg": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+    }[kind]
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    trunk = {"classifier.6.weight": torch.zeros(2, 2)}
+    for number, layer in zip(numbers, layers, strict=True):
+        trunk[f"features.{number}.weight"] = layer.weight.data
+        trunk[f"features.{number}.bias"] = layer.bias.data
+    heads = {}
+    for i, weight in enumerate(network.calibration):
+        weight.data.uniform_()
+        heads[f"lin{i}.model.1.weight"] = weight.data.view(1, -1, 1, 1)
+    return network, trunk, heads
+
+
+def bottleneck(name: str, before: int, width: int) -> Shapes:
+    sizes = {1: (width, before, 1, 1), 2: (width, width, 3, 3), 3: (4 * width, width, 1, 1)}
+    for i, shape in sizes.items():
+        yield f"{name}.conv{i}.weight", shape
+        yield from norm(f"{name}.bn{i}", shape[0])
+    if before != 4 * width:
+        yield f"{name}.downsample.0.weight", (4 * width, before, 1, 1)
+        yield from norm(f"{name}.downsample.1", 4 * width)
+
+
+def moco() -> dict:
+    """A training checkpoint of MoCo, version 2, with units (1, 2)."""
+    shapes = [
+        ("conv1.weight", (8, 3, 7, 7)),
+        *norm("bn1", 8),
+        *bottleneck("layer1.0", 8, 8),
+        *bottleneck("layer2.0", 32, 16),
+        *bottleneck("layer2.1", 64, 16),
+        *((f"fc.{i}.{leaf}", (4, 4)) for i in (0, 2) for leaf in ("weight", "bias")),
+    ]
+    table = {f"module.encoder_q.{name}": tensor for name, tensor in fill(shapes).items()}
+    table["module.encoder_k.conv1.weight"] = torch.zeros(1)
+    table |= {"module.queue": torch.zeros(4, 2), "module.queue_ptr": torch.zeros(1)}
+    return {"epoch": 800, "arch": "resnet50", "state_dict": table, "optimizer": {}}

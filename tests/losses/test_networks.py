@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.importers import official
 from torch.nn import functional
 
 from restyle.checkpoints import CheckpointError
@@ -58,29 +59,9 @@ def test_the_calibration_weighs_channels():
     torch.testing.assert_close(after[:, 3], before[:, 3])
 
 
-def published(kind: str) -> tuple[LPIPS, dict, dict]:
-    """A network, and its two files as they are published."""
-    torch.manual_seed(2)
-    network = LPIPS(kind)
-    numbers = {
-        "alex": (0, 3, 6, 8, 10),
-        "vgg": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
-    }[kind]
-    layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
-    trunk = {"classifier.6.weight": torch.zeros(2, 2)}
-    for number, layer in zip(numbers, layers, strict=True):
-        trunk[f"features.{number}.weight"] = layer.weight.data
-        trunk[f"features.{number}.bias"] = layer.bias.data
-    heads = {}
-    for i, weight in enumerate(network.calibration):
-        weight.data.uniform_()
-        heads[f"lin{i}.model.1.weight"] = weight.data.view(1, -1, 1, 1)
-    return network, trunk, heads
-
-
 @pytest.mark.parametrize("kind", ["alex", "vgg"])
 def test_lpips_is_read_from_its_files(kind, tmp_path):
-    network, trunk, heads = published(kind)
+    network, trunk, heads = official.lpips_files(kind)
     torch.save(trunk, tmp_path / "trunk.pth")
     torch.save(heads, tmp_path / "heads.pth")
     found = read_lpips(tmp_path / "trunk.pth", tmp_path / "heads.pth")
@@ -89,16 +70,16 @@ def test_lpips_is_read_from_its_files(kind, tmp_path):
 
 
 def test_heads_of_another_network_are_refused(tmp_path):
-    _, trunk, _ = published("alex")
-    *_, heads = published("vgg")
+    _, trunk, _ = official.lpips_files("alex")
+    *_, heads = official.lpips_files("vgg")
     torch.save(trunk, tmp_path / "trunk.pth")
     torch.save(heads, tmp_path / "heads.pth")
-    with pytest.raises(CheckpointError, match="calibration"):
+    with pytest.raises(CheckpointError, match="linear layers for AlexNet, found those for VGG-16"):
         read_lpips(tmp_path / "trunk.pth", tmp_path / "heads.pth")
 
 
 def test_negative_weights_are_refused(tmp_path):
-    _, trunk, heads = published("alex")
+    _, trunk, heads = official.lpips_files("alex")
     heads["lin1.model.1.weight"][0, 3] = -1.0
     torch.save(trunk, tmp_path / "trunk.pth")
     torch.save(heads, tmp_path / "heads.pth")

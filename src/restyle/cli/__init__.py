@@ -208,6 +208,9 @@ def pull(name: str) -> None:
 def import_model(file: Path, *, out: Path) -> None:
     """Turn another project's checkpoint into a native one. No code in it is run.
 
+    Networks of losses and scores, and backbones, are used as the files they are: of these it says
+    what they are, and which option takes them.
+
     Args:
         file: A model of ReStyle, pSp or e4e, or a StyleGAN2 generator.
         out: The folder of the native checkpoint.

@@ -8,6 +8,7 @@ from typing import Any
 from restyle.checkpoints import CheckpointError, save_folder, with_prefix
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.files import read
+from restyle.importers.uses import describe
 from restyle.model import ReStyle
 
 
@@ -41,7 +42,7 @@ def convert(
         save_folder(folder, config, with_prefix(found.state_dict(), "generator"))
     else:
         raise CheckpointError(
-            f"{path}: expected a model or a generator, found a {type(found).__name__}, "
+            f"{path}: expected a model or a generator, found {describe(found)}, "
             "which is used as the file it is"
         )
     return found

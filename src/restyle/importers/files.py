@@ -13,12 +13,22 @@ from restyle.importers.archive import is_archive, read_archive
 from restyle.importers.faces import is_array, is_cascade, read_array, read_cascade, read_embedding
 from restyle.importers.keys import Weights
 from restyle.importers.nvidia import is_pickle, read_pickle
+from restyle.importers.perceptual import (
+    LPIPSPart,
+    is_calibration,
+    is_stages,
+    take_calibration,
+    take_stages,
+)
 from restyle.importers.pixel2style import read_model
 from restyle.importers.rosinality import read_generator
+from restyle.importers.similarity import is_moco, take_moco
 from restyle.importers.trunks import read_torchvision
+from restyle.losses.similarity import MoCo
 from restyle.model import ReStyle
 
-Imported = ReStyle | StyleGAN2 | ArcFace | Trunk | CascadeNetwork
+GZIP_START = b"\x1f\x8b"
+Imported = ReStyle | StyleGAN2 | ArcFace | Trunk | CascadeNetwork | MoCo | LPIPSPart
 """What a foreign file may hold."""
 
 
@@ -31,11 +41,13 @@ def read(path: str | os.PathLike[str]) -> Imported:
             - a StyleGAN2 generator of rosinality's (`g_ema`), or of NVIDIA's stylegan2-ada-pytorch
               (`.pkl`);
             - a backbone: the ArcFace IR-SE50, or a residual network in torchvision's naming;
-            - a face network: CurricularFace's IR-101, or one of the MTCNN detector (`.npy`).
+            - a face network: CurricularFace's IR-101, or one of the MTCNN detector (`.npy`);
+            - a network of the losses: MoCo, version 2, or one of the two files of LPIPS: AlexNet or
+              VGG-16 in torchvision's naming, or the linear layers of version 0.1.
 
     Returns:
-        A `ReStyle`, a `StyleGAN2`, an `ArcFace`, a `Trunk` or a `CascadeNetwork`, on the CPU, in
-        evaluation mode.
+        A `ReStyle`, a `StyleGAN2`, an `ArcFace`, a `Trunk`, a `CascadeNetwork` or a `MoCo`, on the
+        CPU, in evaluation mode; or an `LPIPSPart`.
 
     Raises:
         CheckpointError: None of these, damaged, or with missing, unexpected or mis-shaped weights.
@@ -58,6 +70,8 @@ def _from_archive(content: object, source: str) -> Imported:
         raise CheckpointError(f"{source}: expected a table, found {type(content).__name__}")
     if "g_ema" in content:
         return read_generator(content, source)
+    if is_moco(content):
+        return take_moco(content, source)
     if isinstance(content.get("state_dict"), Mapping):
         return read_model(content, source)
     if content and all(isinstance(value, Tensor) for value in content.values()):
@@ -68,9 +82,13 @@ def _from_archive(content: object, source: str) -> Imported:
             return read_cascade(weights)
         if "layer1.0.conv1.weight" in weights:
             return read_torchvision(weights)
+        if is_stages(weights):
+            return take_stages(weights)
+        if is_calibration(weights):
+            return take_calibration(weights)
     raise CheckpointError(
-        f"{source}: expected a ReStyle, pSp or e4e model, a StyleGAN2 generator or a backbone, "
-        f"found a table of {', '.join(map(str, list(content)[:3])) or 'nothing'}"
+        f"{source}: expected a ReStyle, pSp or e4e model, a StyleGAN2 generator, a backbone or a "
+        f"network of a loss, found a table of {', '.join(map(str, list(content)[:3])) or 'nothing'}"
     )
 
 
@@ -81,4 +99,6 @@ def _described(path: str | os.PathLike[str]) -> str:
         return "an empty file"
     if start.lstrip()[:1] == b"<":
         return "an HTML page, such as a download site's message"
+    if start.startswith(GZIP_START):
+        return "a compressed file, which has to be unpacked first"
     return "neither"

@@ -1,6 +1,7 @@
 """Moving weights from foreign names to ours: importers take a table apart until it is empty."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -53,11 +54,15 @@ class Weights:
         """Copy the table (not its tensors).
 
         Raises:
-            CheckpointError: An entry is no tensor.
+            CheckpointError: An entry is no tensor, or has no name.
         """
-        strange = [name for name, value in tensors.items() if not isinstance(value, Tensor)]
+        strange = [
+            n for n, t in tensors.items() if not (isinstance(n, str) and isinstance(t, Tensor))
+        ]
         if strange:
-            raise CheckpointError(f"{source}: expected tensors, found others: {_first(strange)}")
+            raise CheckpointError(
+                f"{source}: expected tensors by name, found others: {_first(strange)}"
+            )
         self.source = source
         self._left: dict[str, Tensor] = {n: t for n, t in tensors.items() if isinstance(t, Tensor)}
 
@@ -111,6 +116,10 @@ class Weights:
         """Remove the entries whose names begin with `prefix`, as a table without it."""
         names = [name for name in self._left if name.startswith(prefix)]
         return Weights({n.removeprefix(prefix): self._left.pop(n) for n in names}, self.source)
+
+    def ignore(self, pattern: str) -> None:
+        """Remove the entries whose whole names match a regular expression: parts we do not use."""
+        self._left = {n: t for n, t in self._left.items() if not re.fullmatch(pattern, n)}
 
     def rename(
         self, table: Mapping[str, str], ours: str = "", theirs: str = ""

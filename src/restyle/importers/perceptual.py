@@ -1,12 +1,39 @@
-"""LPIPS in its published files: torchvision's network, and PerceptualSimilarity's linear heads."""
+"""LPIPS in its published files: torchvision's network, and PerceptualSimilarity's linear layers."""
 
 import os
+from dataclasses import dataclass
 from itertools import count
+from typing import Literal
 
-from restyle.checkpoints import CheckpointError
+import torch
+from torch import Tensor
+
+from restyle.checkpoints import CheckpointError, check_strict
 from restyle.importers.archive import read_archive
 from restyle.importers.keys import Weights, build
 from restyle.losses.lpips import LPIPS, NETWORKS
+
+Network = Literal["alex", "vgg"]
+NAMES: dict[Network, str] = {"alex": "AlexNet", "vgg": "VGG-16"}
+CLASSIFIERS: dict[Network, str] = {"alex": "[146]", "vgg": "[036]"}
+
+
+@dataclass(frozen=True)
+class LPIPSPart:
+    """One of the two files that an LPIPS network is made of.
+
+    Attributes:
+        part: The convolutions (`stages`), or what the channels of their maps count
+            (`calibration`).
+        network: Which convolutions.
+        tensors: The weights, by the names of `LPIPS`.
+        source: The file, for messages.
+    """
+
+    part: Literal["stages", "calibration"]
+    network: Network
+    tensors: dict[str, Tensor]
+    source: str
 
 
 def read_lpips(network: str | os.PathLike[str], heads: str | os.PathLike[str]) -> LPIPS:
@@ -20,34 +47,88 @@ def read_lpips(network: str | os.PathLike[str], heads: str | os.PathLike[str]) -
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights, or heads for another network.
     """
-    return take_lpips(
-        Weights(read_archive(network), os.fspath(network)),
-        Weights(read_archive(heads), os.fspath(heads)),
-    )
+    return take_lpips(_table(network), _table(heads))
 
 
 def take_lpips(network: Weights, heads: Weights) -> LPIPS:
     """Take the network from two tables, as `read_lpips` does from two files."""
-    network.take_prefix("classifier.")
-    kernel = network.shape("features.0.weight", 4)[-1]
-    kind = "alex" if kernel == 11 else "vgg"
+    stages, calibration = take_stages(network), take_calibration(heads)
+    if stages.network != calibration.network:
+        raise CheckpointError(
+            f"{heads.source}: expected the linear layers for {NAMES[stages.network]}, "
+            f"found those for {NAMES[calibration.network]}"
+        )
+    source = f"{network.source} and {heads.source}"
+    return build(lambda: LPIPS(stages.network), stages.tensors | calibration.tensors, source)
+
+
+def is_stages(weights: Weights) -> bool:
+    """Whether a table is AlexNet or a VGG network in torchvision's naming."""
+    return "features.0.weight" in weights
+
+
+def take_stages(weights: Weights) -> LPIPSPart:
+    """Take the convolutions of AlexNet or VGG-16.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped weights.
+    """
+    network: Network = "alex" if weights.shape("features.0.weight", 4)[-1] == 11 else "vgg"
+    weights.ignore(rf"classifier\.{CLASSIFIERS[network]}\.(weight|bias)")
     tensors = {}
     # In torchvision's list an activation follows each convolution; poolings are numbered too.
     number = count()
-    for i, stage in enumerate(NETWORKS[kind]):
+    for i, stage in enumerate(NETWORKS[network]):
         first = 1 if stage.pool else 0
         if stage.pool:
             next(number)
         for j in range(len(stage.channels)):
             layer = {f"features.{next(number)}": f"stages.{i}.{first + 2 * j}"}
             next(number)
-            tensors |= network.rename(layer)
-        weight = heads.take(f"lin{i}.model.1.weight")
-        if weight.shape[0] != 1 or bool((weight < 0).any()):
+            tensors |= weights.rename(layer)
+    weights.finish(NAMES[network])
+    return _checked(LPIPSPart("stages", network, tensors, os.fspath(weights.source)))
+
+
+def is_calibration(weights: Weights) -> bool:
+    """Whether a table holds the linear layers of LPIPS."""
+    return "lin0.model.1.weight" in weights
+
+
+def take_calibration(weights: Weights) -> LPIPSPart:
+    """Take the linear layers of LPIPS, version 0.1, for AlexNet or VGG-16.
+
+    Raises:
+        CheckpointError: Missing, unexpected or mis-shaped weights, or some of them negative.
+    """
+    network: Network = "alex" if weights.shape("lin1.model.1.weight", 4)[1] == 192 else "vgg"
+    tensors = {}
+    for i in range(len(NETWORKS[network])):
+        weight = weights.take(f"lin{i}.model.1.weight")
+        if weight.shape[:1] != (1,) or bool((weight < 0).any()):
             raise CheckpointError(
-                f"{heads.source}: expected one weight of 0 or more for each channel in lin{i}"
+                f"{weights.source}: expected one weight of 0 or more for each channel in lin{i}"
             )
         tensors[f"calibration.{i}"] = weight.flatten()
-    network.finish(f"LPIPS ({kind})")
-    heads.finish("LPIPS's linear layers")
-    return build(lambda: LPIPS(kind), tensors, f"{network.source} and {heads.source}")
+    weights.finish(f"LPIPS's linear layers for {NAMES[network]}")
+    return _checked(LPIPSPart("calibration", network, tensors, os.fspath(weights.source)))
+
+
+def _table(path: str | os.PathLike[str]) -> Weights:
+    content = read_archive(path)
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a table, found {type(content).__name__}")
+    return Weights(content, os.fspath(path))
+
+
+def _checked(part: LPIPSPart) -> LPIPSPart:
+    """Check a part as strictly as the whole, in which zeros stand for the other one."""
+    with torch.device("meta"):
+        network = LPIPS(part.network)
+    others = {
+        name: torch.zeros(()).expand(tensor.shape)
+        for name, tensor in network.state_dict().items()
+        if not name.startswith(f"{part.part}.")
+    }
+    check_strict(network, others | part.tensors, part.source)
+    return part

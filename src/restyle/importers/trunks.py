@@ -121,7 +121,7 @@ def read_torchvision(weights: Weights) -> Trunk:
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights, or a network of bottlenecks.
     """
-    weights.take_prefix("fc.")
+    weights.ignore(r"fc\.(weight|bias)")
     blocks = {m[0] for name in weights.names() if (m := re.match(r"layer\d+\.\d+\b", name))}
     ordered = sorted(blocks, key=lambda block: [int(n) for n in re.findall(r"\d+", block)])
     numbered = {block: f"body.{i}" for i, block in enumerate(ordered)}
