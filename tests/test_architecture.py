@@ -15,7 +15,8 @@ FLOORS = [
     | {"stopping", "results"},
     {"generators", "encoders", "losses", "metrics", "methods", "editing", "portraits"}
     | {"faces", "checkpoints", "targets"},
-    {"inference", "model", "bootstrapping", "importers", "public_models", "downloads", "registry"},
+    {"inference", "model", "bootstrapping", "importers", "public_models", "downloads", "registry"}
+    | {"inverting"},
     {"training", "evaluation"},
     {"cli", "commands", "app"},
 ]
@@ -29,6 +30,7 @@ FLOOR_2 = [
     "public_models",
     "downloads",
     "registry",
+    "inverting",
 ]  # each may import those before it
 
 PICKLE_READER = SOURCE / "importers" / "nvidia.py"

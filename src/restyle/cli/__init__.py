@@ -76,6 +76,8 @@ def invert(
     *inputs: Annotated[Path, Parameter(required=True)],
     model: str = "portraits",
     steps: Count | None = None,
+    method: str | None = None,
+    features: str | None = None,
     batch_size: Count = 8,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -93,10 +95,19 @@ def invert(
     is reported and costs only itself. Repeating the command goes on where it was interrupted: what
     is done with the same model and steps is not done again.
 
+    Other methods than the encoder are w and ws (optimisation of one code, or of one for each
+    layer), and pti (pivotal tuning of the generator, which is saved in OUT/generators), each with a
+    number of iterations, joined by + where one starts from what the other found: ws:300,
+    restyle:5+ws:100, w:1000+pti:350. Of their steps a few are shown and kept.
+
     Args:
         inputs: Images, and folders that are searched for images with all that is below them.
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
         steps: How often the estimate is refined. [default: 5, or 1 for a single-shot encoder]
+        method: As above, instead of --steps. [default: the encoder]
+        features: The feature network whose distances a method minimises beside the squared error, a
+            bundled name or a folder; none to minimise that alone. [default: portraits-features for
+            models of portraits, else none]
         batch_size: Images that are inverted, and held in memory, at once.
         device: Where to compute; auto is a GPU where there is one.
         dtype: Precision; below float32 by automatic mixed precision.
@@ -126,6 +137,8 @@ def invert(
         align,
         preview_resolution,
         compile,
+        method,
+        features,
     )
     print(
         f"{summary.done} inverted, {summary.failed} failed, {summary.skipped} done before; "

@@ -105,29 +105,32 @@ def bootstrap_files(
     from restyle.cli.align import FOUND_WITH
     from restyle.cli.inversion import FOLDERS, model_facts, prepare, save_inversions
     from restyle.cli.ledger import Ledger, find_inputs
+    from restyle.cli.ways import Way
 
     files = find_inputs(inputs, out, FOLDERS)
     source, target = (registry.load(name, device, dtype) for name in models)
     check_related(source, target)
     source.checked_steps(steps[0])
     target.checked_steps(steps[1])
+    pairs = zip((source, target), steps, strict=True)
+    way = Way(
+        lambda targets: translate(targets, source, target, *steps, batch_size),
+        {"source_steps": steps[0], "steps": steps[1]},
+        [f"{model.name} {t}" for model, n in pairs for t in range(1, n + 1)],
+    )
     settings = {
         # The codes are the target's: it is the model that they can be edited with.
         **model_facts(target),
         **{f"source_{key}": value for key, value in model_facts(source).items()},
-        "source_steps": steps[0],
-        "steps": steps[1],
+        **way.settings,
         "dtype": dtype,
         "faces_found_with": FOUND_WITH if align else None,
     }
-    pairs = zip((source, target), steps, strict=True)
-    labels = [f"{model.name} {t}" for model, n in pairs for t in range(1, n + 1)]
     return save_inversions(
         files,
         Ledger(out, settings),
         overwrite,
         batch_size,
         prepare=lambda path: prepare(path, source.domain.input_size, align),
-        invert=lambda targets: translate(targets, source, target, *steps, batch_size),
-        labels=labels,
+        way=way,
     )

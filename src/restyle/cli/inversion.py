@@ -1,8 +1,8 @@
 """`restyle invert`: images in, reconstructions, step strips and latent codes out.
 
 The results of an input lie in folders below the output folder, under one name: `reconstructions`,
-`steps`, `latents`, and `aligned` where faces were cut out first. `manifest.jsonl` says what became
-of each input.
+`steps`, `latents`, `aligned` where faces were cut out first, and `generators` where the generator
+was tuned. `manifest.jsonl` says what became of each input.
 """
 
 import os
@@ -19,10 +19,12 @@ from tqdm import tqdm
 from restyle import registry
 from restyle.cli.align import FOUND_WITH, align_file, describe, save_crops
 from restyle.cli.ledger import Item, Ledger, Summary, find_inputs, pending
+from restyle.cli.ways import Way, by_method, by_steps
 from restyle.editing.latents import save_latents
 from restyle.faces import AlignedFace
 from restyle.images import ImageFile, save_image, strip
-from restyle.model import InversionResult, ReStyle, Steps
+from restyle.model import ReStyle, Steps
+from restyle.results import InversionResult
 from restyle.targets import resized, to_target
 
 FOLDERS = ("reconstructions", "steps", "aligned")
@@ -42,6 +44,8 @@ def invert_files(
     align: bool = False,
     preview: int | None = None,
     compiled: bool = False,
+    method: str | None = None,
+    features: str | None = None,
 ) -> Summary:
     """Invert image files; one that cannot be read costs only itself.
 
@@ -57,24 +61,29 @@ def invert_files(
         align: Find the largest face of each input and invert its crop.
         preview: Height and width up to which steps before the last one are rendered; all if None.
         compiled: Use `torch.compile`.
+        method: As `restyle.methods.table.build` takes it, instead of steps and previews.
+        features: The network whose distances a method minimises beside the squared error, or
+            "none"; the one for the model's images if None.
 
     Returns:
         The counts.
 
     Raises:
         ImageError: A folder holds no images.
-        ValueError: There is no such model or device, or it cannot take so many steps, or render
-            such previews.
+        ValueError: There is no such model, device or method, or it cannot take so many steps, or
+            render such previews, or options exclude one another.
         OSError: A result cannot be written.
     """
+    _check_options(steps, preview, method, features)
     files = find_inputs(inputs, out, FOLDERS)
     model = registry.load(model_name, device, dtype).to(compiled=compiled)
-    steps = model.checked_steps(steps)
-    model.checked_preview(preview, steps)
+    if method is None:
+        way = by_steps(model, steps, preview, batch_size)
+    else:
+        way = by_method(model, method, features)
     settings = {
         **model_facts(model),
-        "steps": steps,
-        "preview": preview,
+        **way.settings,
         "dtype": str(model.dtype).removeprefix("torch."),
         "faces_found_with": FOUND_WITH if align else None,
     }
@@ -84,8 +93,22 @@ def invert_files(
         overwrite,
         batch_size,
         prepare=lambda path: prepare(path, model.domain.input_size, align),
-        invert=lambda targets: model.invert(targets, steps, batch_size, preview),
+        way=way,
     )
+
+
+def _check_options(
+    steps: Steps, preview: int | None, method: str | None, features: str | None
+) -> None:
+    if method is None and features is not None:
+        raise ValueError("expected --features together with --method, found it alone")
+    if method is not None and steps is not None:
+        raise ValueError(
+            f"expected --steps or --method, found both: write --method {method} alone, "
+            f"whose numbers are its steps, or --steps {steps} for the encoder"
+        )
+    if method is not None and preview is not None:
+        raise ValueError("expected --preview-resolution without --method, found both")
 
 
 def model_facts(model: ReStyle) -> dict[str, Any]:
@@ -109,8 +132,7 @@ def save_inversions(
     overwrite: bool,
     batch_size: int,
     prepare: Callable[[Path], Prepared],
-    invert: Callable[[Tensor], InversionResult],
-    labels: Sequence[str] = (),
+    way: Way,
 ) -> Summary:
     """Go through inputs in batches, and keep what an inversion makes of each.
 
@@ -118,11 +140,9 @@ def save_inversions(
         files: All inputs.
         ledger: Knows what is done, and is told what becomes of each.
         overwrite: Do again what is done.
-        batch_size: How many are inverted at once.
+        batch_size: How many are inverted at once, unless they are inverted alone.
         prepare: Reads an input.
-        invert: Takes targets (B, 3, h, w).
-        labels: Of the steps that the strip shows, which are the result's last ones; the average and
-            the numbers of all steps if there are none.
+        way: How targets are inverted.
 
     Returns:
         The counts.
@@ -134,14 +154,20 @@ def save_inversions(
     summary = Summary()
     with tqdm(total=len(files), unit="image", disable=None) as progress:
         todo = pending(files, ledger, overwrite, summary, progress, prepare)
-        while batch := list(islice(todo, batch_size)):
+        while batch := list(islice(todo, 1 if way.alone else batch_size)):
             started = time.perf_counter()
-            result = invert(torch.stack([target for _, (target, _) in batch]))
+            result = way.invert(torch.stack([target for _, (target, _) in batch]))
             seconds = (time.perf_counter() - started) / len(batch)
             for (item, (_, faces)), one in zip(batch, result.split(), strict=True):
-                outputs = save_result(one, item, ledger.out, ledger.settings, labels)
+                outputs = save_result(one, item, ledger.out, ledger.settings, way.labels)
                 outputs |= save_crops(faces, item, ledger.out)
-                facts = {"sha256": item.sha256, "outputs": outputs, "seconds": round(seconds, 4)}
+                further, facts = way.extra(one, item, ledger.out)
+                facts = {
+                    "sha256": item.sha256,
+                    "outputs": outputs | further,
+                    "seconds": round(seconds, 4),
+                    **facts,
+                }
                 ledger.add(item.file, item.name, "done", **facts, faces=describe(faces))
                 summary.done += 1
                 progress.update()
@@ -162,7 +188,7 @@ def save_result(
         item: The image's file and name.
         out: The output folder.
         settings: Kept beside the codes.
-        labels: Of the steps that the strip shows after the target, as `save_inversions` takes them.
+        labels: Of the steps that the strip shows after the target, as `Way` has them.
 
     Returns:
         Their paths, relative to the output folder.

@@ -16,9 +16,11 @@ from restyle.evaluation.machine import Stopwatch, describe_machine, peak_memory
 from restyle.evaluation.measures import MEASURES, Judge
 from restyle.evaluation.records import Records, claim
 from restyle.files import write_json
+from restyle.inverting import NONE, objective_for
 from restyle.losses.weighted import WeightedLosses
 from restyle.metrics.intervals import bootstrap_mean
 from restyle.model import ReStyle
+from restyle.portraits.features import FeatureNetwork
 from restyle.registry import load, load_features
 
 SPEED_STEPS = 10
@@ -83,8 +85,9 @@ def compare(config: Comparison, out: Path, device: str = "auto", batch_size: int
     """
     models = {name: load(name, device) for name in config.models}
     place = next(iter(models.values())).device
-    network, features = _networks(config, place)
-    contestants = line_up(models, config.methods, WeightedLosses(features))
+    network = _judge(config, place)
+    objective = objective_for(config.methods, config.features, place)
+    contestants = line_up(models, config.methods, objective)
     # More models and methods may join later; what is there already must stay comparable.
     settings = {
         **{key: value for key, value in vars(config).items() if key not in ("models", "methods")},
@@ -212,13 +215,10 @@ def _seconds(one: Contestant, batch: int) -> float:
     return min(rounds[1:])
 
 
-def _networks(config: Comparison, place: torch.device) -> tuple[Any, Any]:
-    """The judge and the optimisation's network, each only where it is needed."""
+def _judge(config: Comparison, place: torch.device) -> FeatureNetwork | None:
+    """The judge, where it is needed."""
     judged = {"perceptual", "identity"} & set(config.measures)
-    parts = {part.partition(":")[0] for method in config.methods for part in method.split("+")}
-    judge = load_features(config.judge).to(place) if judged else None
-    wanted = config.features != "none" and parts != {"restyle"}
-    return judge, load_features(config.features).to(place) if wanted else None
+    return load_features(config.judge).to(place) if judged else None
 
 
 def _possible(method: str, model: ReStyle) -> str:
@@ -236,4 +236,4 @@ def default_measures(data: str) -> tuple[str, ...]:
 
 def optimised_by(data: str) -> str:
     """The network of the optimisation's objective: the portraits' own, or "none" for others."""
-    return "portraits-features" if data in STYLES else "none"
+    return "portraits-features" if data in STYLES else NONE

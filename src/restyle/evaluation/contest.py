@@ -13,8 +13,9 @@ from restyle.evaluation.data import Targets
 from restyle.evaluation.machine import Stopwatch
 from restyle.evaluation.measures import Judge
 from restyle.evaluation.records import Records
-from restyle.methods.table import Chain, Networks, build
-from restyle.model import DEFAULT_STEPS, ReStyle
+from restyle.inverting import networks_of
+from restyle.methods.table import Chain, build
+from restyle.model import ReStyle
 
 ROUND = (1, 2, 3, 5, 7)
 """The iterations of an optimisation that are measured, times powers of ten."""
@@ -54,19 +55,6 @@ def log_steps(last: int) -> list[int]:
     """1, 2, 3, 5, 7, 10, 20, ... up to and including the last one."""
     numbers = (base * 10**power for power in range(len(str(last))) for base in ROUND)
     return sorted({number for number in numbers if number < last} | {last})
-
-
-def networks_of(model: ReStyle, objective) -> Networks:
-    """A model's parts, for `restyle.methods.table.build`."""
-    return Networks(
-        encode=model.encode,
-        render=model.generate,
-        generator=model.generator,
-        crop=model.domain.crop_render,
-        objective=objective,
-        encoder_steps=1 if model.single_shot else DEFAULT_STEPS,
-        most_steps=1 if model.single_shot else None,
-    )
 
 
 def contestant(name: str, model: ReStyle, method: str, objective) -> Contestant:

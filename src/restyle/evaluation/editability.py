@@ -27,9 +27,9 @@ from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.records import arrays_in_parts, claim
 from restyle.evaluation.responses import Sweep, drift, sweep
 from restyle.images import to_uint8
+from restyle.inverting import objective_for
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
-from restyle.losses.weighted import WeightedLosses
 from restyle.model import ReStyle
 from restyle.portraits.attributes import Attributes
 from restyle.refine import Render, pooled
@@ -116,12 +116,11 @@ def evaluate_editing(
     models = {name: load(name, device) for name in config.models}
     place = next(iter(models.values())).device
     judge = load_features(config.judge).to(place)
-    parts = {part.partition(":")[0] for method in config.methods for part in method.split("+")}
-    features = load_features(config.features).to(place) if parts != {"restyle"} else None
+    objective = objective_for(config.methods, config.features, place)
     settings = {key: value for key, value in vars(config).items() if key not in SEVERAL}
     claim(out, {**settings, "judge_sha256": weights_hash(judge.state_dict())})
     found = []
-    for one in line_up(models, config.methods, WeightedLosses(features)):
+    for one in line_up(models, config.methods, objective):
         directions = directions_of(one.model, config)
         folder = out / "methods" / one.name.replace("/", "_").replace(" ", "_")
         vectors = weights_hash({name: d.vector for name, d in directions.items()})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from restyle.files import atomic_write
 from restyle.methods.optimisation import Objective
 from restyle.refine import Estimate, pooled
+
+Generator = TypeVar("Generator", bound=nn.Module)
 
 
 class PivotalTuning:
@@ -85,7 +87,7 @@ class PivotalTuning:
         """
         tuned = self.generator.state_dict()
         changes = {
-            name: (tuned[name] - tensor).half().cpu()
+            name: (tuned[name] - tensor).half().cpu().contiguous()
             for name, tensor in self._original.state_dict().items()
             if tensor.is_floating_point()
         }
@@ -106,7 +108,7 @@ class PivotalTuning:
         return Path(path).stat().st_size
 
 
-def tuned_generator(generator: nn.Module, path: str | Path) -> nn.Module:
+def tuned_generator(generator: Generator, path: str | Path) -> Generator:
     """A copy of a generator with the changes that `PivotalTuning.save` wrote.
 
     Args:
