@@ -288,3 +288,13 @@ def test_public_models_are_well_formed():
             assert kind != "drive" or len(rest) == 33
     with pytest.raises(ValueError, match="restyle-psp-ffhq"):
         find("restyle-psp-fhq")
+
+
+@pytest.mark.parametrize("model", PUBLIC, ids=lambda model: model.name)
+def test_what_is_known_of_a_public_file_can_be_checked(model):
+    assert model.sources and model.licence and find(model.name) is model
+    for source in model.sources:
+        kind, _, rest = source.partition(":")
+        assert kind in ("drive", "hub", "https") and len(rest) > 20
+    method, _, digest = (model.digest or "sha256:00000000").partition(":")
+    assert len(digest) in (8, 2 * hashlib.new(method).digest_size) and int(digest, 16) >= 0

@@ -1,7 +1,8 @@
 """The official models that can be had: where they are published, and on what terms.
 
 Addresses are those of the projects' own pages. Sizes and checksums are given where they are
-published; a file without is still checked for being what it should be when it is imported.
+published, or where independent copies agree; a file without is still checked for being what it
+should be when it is imported.
 """
 
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ PUBLIC = (
         RESTYLE,
         "pSp, faces, one step",
         needs=_ALIGNED,
+        digest="sha256:f786ac5cf18fcdbc5c57c9f3f12cbedca69381fbdf5694dd132294e3133749d7",
     ),
     PublicModel(
         "psp-frontalization",
@@ -104,6 +106,8 @@ PUBLIC = (
         RESTYLE,
         "e4e, faces, one step",
         needs=_ALIGNED,
+        size=1_201_649_680,
+        digest="sha256:2ace1d9a8c05c10a399bcd500b8dda118f759ff1aac89dbdab7435f2136a0999",
     ),
     PublicModel(
         "e4e-cars",
@@ -176,6 +180,8 @@ PUBLIC = (
         "MIT",
         "face embedding (ArcFace): identity loss, start of face encoders",
         "network",
+        size=175_367_323,
+        digest="sha256:a035c768259b98ab1ce0e646312f48b9e1e218197a0f80ac6765e88f8b6ddf28",
     ),
     PublicModel(
         "curricularface",
@@ -210,7 +216,8 @@ PUBLIC = (
         "BSD 3-Clause",
         "ImageNet classifier: perceptual loss (LPIPS)",
         "network",
-        digest="sha256:7be5be79",
+        size=244_408_911,
+        digest="sha256:7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
     ),
     PublicModel(
         "vgg16",
@@ -219,7 +226,7 @@ PUBLIC = (
         "BSD 3-Clause",
         "ImageNet classifier: perceptual loss (LPIPS)",
         "network",
-        digest="sha256:397923af",
+        digest="sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
     ),
     PublicModel(
         "lpips-alex",
@@ -229,6 +236,8 @@ PUBLIC = (
         "LPIPS 0.1: what AlexNet's channels count",
         "network",
         needs="alexnet",
+        size=6_009,
+        digest="sha256:df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
     ),
     PublicModel(
         "lpips-vgg",
@@ -238,6 +247,8 @@ PUBLIC = (
         "LPIPS 0.1: what VGG-16's channels count",
         "network",
         needs="vgg16",
+        size=7_289,
+        digest="sha256:a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
     ),
     PublicModel(
         "moco-v2",

@@ -17,9 +17,16 @@ def table() -> str:
         config = load_config(folder)
         size = config["generator"]["size"]
         height, width = config["domain"]["input_size"]
-        megabytes = (folder / WEIGHTS).stat().st_size / 1e6
         image, seen = f"{size} x {size}", f"{height} x {width}"
-        rows.append((name, config["domain"]["name"], image, seen, f"{megabytes:.1f} MB"))
+        rows.append(
+            (
+                name,
+                config["domain"]["name"],
+                image,
+                seen,
+                _bytes((folder / WEIGHTS).stat().st_size),
+            )
+        )
     return columns(rows)
 
 
@@ -27,7 +34,7 @@ def public_table() -> str:
     """The known public models, a line each: what, size, licence, needs, whether it is here."""
     rows = [("name", "what", "size", "licence", "needs", "pulled")]
     for model in PUBLIC:
-        size = f"{model.size / 1e6:.0f} MB" if model.size else "?"
+        size = _bytes(model.size) if model.size else "?"
         here = "yes" if pulled(model.name) else ""
         rows.append((model.name, model.about, size, model.licence, model.needs, here))
     return columns(rows)
@@ -54,6 +61,10 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     texts = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(text.rstrip() for text in texts)
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
 def _parameters(network: Any) -> str:
