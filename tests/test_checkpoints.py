@@ -10,6 +10,7 @@ from restyle.checkpoints import (
     load_folder,
     load_strict,
     save_folder,
+    share,
     weights_hash,
     with_prefix,
     without_prefix,
@@ -217,3 +218,46 @@ def test_hash_depends_on_content_alone(tensors):
         {**tensors, "count": torch.tensor(8)},
     ):
         assert weights_hash(change) != reference
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two checkpoints with the same generator."""
+    generator = {"generator.weight": torch.randn(50, 50), "generator.bias": torch.randn(50)}
+    for name in ("first", "second"):
+        own = {"encoder.weight": torch.randn(3, 3)}
+        save_folder(tmp_path / name, {"kind": "test", "card": name}, generator | own, half=True)
+    return tmp_path
+
+
+def test_weights_in_common_are_kept_once(pair):
+    config, before = load_folder(pair / "second")
+    size = (pair / "second/weights.safetensors").stat().st_size
+    share(pair / "second", "generator", "first")
+    after_config, after = load_folder(pair / "second")
+    assert (pair / "second/weights.safetensors").stat().st_size < size / 5
+    assert before.keys() == after.keys() and all(torch.equal(before[n], after[n]) for n in before)
+    assert after_config["card"] == config["card"] == "second"
+
+
+def test_weights_that_differ_are_not_shared(pair):
+    save_folder(pair / "first", {"kind": "test"}, {"generator.weight": torch.zeros(50, 50)})
+    before = (pair / "second/weights.safetensors").read_bytes()
+    with pytest.raises(CheckpointError, match="generator in the folder first .* found another one"):
+        share(pair / "second", "generator", "first")
+    assert (pair / "second/weights.safetensors").read_bytes() == before
+
+
+def test_a_folder_without_the_one_that_it_shares_with_is_refused(pair):
+    share(pair / "second", "generator", "first")
+    (pair / "first").rename(pair / "third")
+    with pytest.raises(CheckpointError, match="its generator in the folder first"):
+        load_folder(pair / "second")
+
+
+def test_shared_weights_lie_beside_the_folder_and_nowhere_else(pair):
+    share(pair / "second", "generator", "first")
+    path = pair / "second/config.json"
+    path.write_text(path.read_text().replace('"first"', '"../first"'))
+    with pytest.raises(CheckpointError, match="a folder beside it, found '../first'"):
+        load_folder(pair / "second")

@@ -2,7 +2,8 @@
 
 The configuration says what the weights are (`kind`), how to build the networks that hold them, and
 where they come from. The weights are one flat table; the keys of several networks are told apart by
-a prefix (`generator.`, `encoder.`). Reading a checkpoint runs no code from it.
+a prefix (`generator.`, `encoder.`). Models with one generator in common may keep it in one of their
+folders: the others name that folder. Reading a checkpoint runs no code from it.
 """
 
 import hashlib
@@ -94,6 +95,8 @@ def load_folder(
         tensors = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{weights}: expected a safetensors file, found: {error}") from error
+    for prefix, owner in config.get("shared", {}).items():
+        tensors |= _tensors_of(folder, prefix, owner)
     _check_finite(tensors, weights)
     return config, {
         name: tensor.float() if tensor.is_floating_point() else tensor
@@ -121,6 +124,26 @@ def load_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     if config.get("format") != FORMAT:
         raise CheckpointError(f"{path}: expected format {FORMAT}, found {config.get('format')!r}")
     return config
+
+
+def share(folder: str | os.PathLike[str], prefix: str, owner: str) -> None:
+    """Take weights out of a native checkpoint that another one, in the folder beside it, has too.
+
+    Args:
+        folder: What `save_folder` wrote; it is written anew.
+        prefix: Which weights: those whose names begin with it and a dot.
+        owner: Name of the folder beside it that keeps them.
+
+    Raises:
+        CheckpointError: One of the two is no checkpoint, or their weights differ.
+    """
+    folder = Path(folder)
+    config, tensors = load_config(folder), load_file(folder / WEIGHTS)
+    own = without_prefix(tensors, prefix)
+    record = {"folder": owner, "sha256": weights_hash(own)}
+    _tensors_of(folder, prefix, record)
+    rest = {name: t for name, t in tensors.items() if not name.startswith(f"{prefix}.")}
+    save_folder(folder, {**config, "shared": {prefix: record}}, rest)
 
 
 def load_strict(
@@ -195,6 +218,25 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _tensors_of(folder: Path, prefix: str, owner: Mapping[str, str]) -> dict[str, Tensor]:
+    """The weights that the checkpoint beside a folder keeps for it."""
+    name = owner["folder"]
+    if Path(name).name != name:
+        raise CheckpointError(f"{folder}: expected the name of a folder beside it, found {name!r}")
+    path = folder.absolute().parent / name / WEIGHTS
+    try:
+        tensors = without_prefix(load_file(path), prefix)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder}: expected its {prefix} in the folder {name} beside it, found: {error}"
+        ) from error
+    if weights_hash(tensors) != owner["sha256"]:
+        raise CheckpointError(
+            f"{folder}: expected its {prefix} in the folder {name} beside it, found another one"
+        )
+    return with_prefix(tensors, prefix)
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:

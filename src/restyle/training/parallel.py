@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 T = TypeVar("T")
 
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
+"""Keeps glibc from giving a step's memory back: getting it again takes a twelfth of the time."""
+
 INTERRUPTED = 130  # exit status of a run that was asked to stop, after saving
 
 
@@ -49,6 +52,8 @@ def launch(processes: int, arguments: Sequence[str], module: str = "restyle") ->
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name, value in KEPT_MEMORY.items():
+        os.environ.setdefault(name, value)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

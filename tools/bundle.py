@@ -1,0 +1,104 @@
+"""Put a trained model into the package, in half precision and with its card.
+
+    python tools/bundle.py portraits runs/encoder-portraits --generator-run runs/generator
+    python tools/bundle.py portraits-e4e runs/encoder-portraits-e4e --generator-of portraits
+
+With `--generator-of` the generator stays in the bundled model of that name, which must have the same.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cyclopts import run
+
+from restyle.checkpoints import load_config, share
+from restyle.files import atomic_write
+from restyle.model import ReStyle
+from restyle.registry import WEIGHTS
+from restyle.training.config import GeneratorTraining, as_record
+from restyle.training.presets import ENCODERS
+
+UNSAID = ("out", "device", "checkpoint_minutes")
+"""Options that change nothing about the weights."""
+
+
+def bundle(
+    name: str, folder: Path, generator_run: Path | None = None, generator_of: str = ""
+) -> None:
+    """Put a trained model into the package.
+
+    Args:
+        name: What it is called there.
+        folder: The run folder of its encoder.
+        generator_run: The run folder of its generator.
+        generator_of: The bundled model that keeps the generator.
+    """
+    model = ReStyle.from_pretrained(folder / "model")
+    model.name = name
+    model.card = {"licence": "MIT", **model.card}
+    if generator_run is not None:
+        model.card["generator"] = {
+            "images_seen": load_config(generator_run / "generator")["images_seen"],
+            "training": json.loads((generator_run / "config.json").read_text()),
+        }
+    model.save_pretrained(WEIGHTS / name, half=True)
+    if generator_of:
+        share(WEIGHTS / name, "generator", generator_of)
+    with atomic_write(WEIGHTS / name / "card.md") as temporary:
+        temporary.write_text(text(model, generator_of), encoding="utf-8")
+
+
+def text(model: ReStyle, generator_of: str) -> str:
+    """The card of a model for people, in Markdown."""
+    training, seen = model.card["training"], model.card["images_seen"]
+    warmed = min(training["warmup_images"], seen)
+    drawn = "toons" if model.domain.name == "toon" else "drawn portraits"
+    size = f"{_millions(model.generator)}, {model.generator.config.size} px"
+    lines = [
+        f"# {model.name}",
+        "",
+        f"{'A single-shot' if model.single_shot else 'A ReStyle'} encoder with {training['head']} "
+        f"heads ({_millions(model.encoder)}) for a StyleGAN2 generator of {drawn} ({size}"
+        + (f"; kept in `{generator_of}`)," if generator_of else "),"),
+        "stored in half precision.",
+        "",
+        "- Trained on: portraits drawn by `restyle.portraits` (train split)",
+        f"- Encoder: {warmed:,} samples of the generator, whose codes are known, then {seen - warmed:,} "
+        "portraits, each pass counted",
+        f"- Command: `restyle train encoder {_changes(training)}`",
+    ]
+    if "generator" in model.card:
+        made = model.card["generator"]
+        lines += [
+            f"- Generator: {made['images_seen']:,} images in the last of its trainings",
+            f"- Settings of that training: {_settings(made['training'])}",
+        ]
+    lines += [f"- {name}: {value:.4f}" for name, value in model.card["validation"].items()]
+    return "\n".join([*lines, "- Licence: MIT", "", "Measured: docs/results.md", ""])
+
+
+def _millions(network: Any) -> str:
+    return f"{sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters"
+
+
+def _changes(training: dict[str, Any]) -> str:
+    """The options that make this training of a preset, the first one with the fewest of them."""
+    settings = {name: as_record(preset) for name, preset in ENCODERS.items()}
+    differing = {
+        name: {k: v for k, v in training.items() if preset.get(k) != v and k not in UNSAID}
+        for name, preset in settings.items()
+    }
+    name = min(differing, key=lambda preset: len(differing[preset]))
+    options = [f"--{k.replace('_', '-')} {v}" for k, v in differing[name].items()]
+    return " ".join([f"--preset {name}", *options])
+
+
+def _settings(training: dict[str, Any]) -> str:
+    default = as_record(GeneratorTraining())
+    found = {k: v for k, v in training.items() if default.get(k) != v and k not in UNSAID}
+    return ", ".join(f"{name}={value}" for name, value in found.items())
+
+
+if __name__ == "__main__":
+    run(bundle)
