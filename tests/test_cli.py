@@ -109,6 +109,28 @@ def test_each_input_gives_reconstruction_strip_latents_and_a_record(invert, mode
     assert set(record["outputs"].values()) < set(files_in(result.out_folder))
 
 
+def test_automatic_steps_are_those_that_each_image_took(invert, model_folder, tmp_path):
+    photos = [picture(tmp_path / f"{seed}.png", seed) for seed in range(3)]
+    result = invert(*photos, "--steps", "auto")
+    assert (result.code, result.err) == (0, "")
+    expected = restyle.load(model_folder, "cpu").invert(photos, steps="auto")
+    used = [record["steps_used"] for record in result.manifest]
+    assert used == expected.steps_used.tolist()
+    widths = set()
+    for record, one in zip(result.manifest, expected.split(), strict=True):
+        assert record["steps"] == "auto"
+        with safe_open(result.out_folder / record["outputs"]["latents"], "pt") as latents:
+            ws = latents.get_tensor("ws")
+        assert torch.allclose(ws, torch.cat([step.ws for step in one.steps]), atol=1e-5)
+        assert len(ws) == record["steps_used"] + 1
+        with Image.open(result.out_folder / record["outputs"]["strip"]) as strip:
+            widths.add((record["steps_used"], strip.width))
+    assert len({width for _, width in widths}) == len(set(used))
+    assert "3 done before" in invert(*photos, "--steps", "auto").out
+    assert "3 inverted" in invert(*photos, "--steps", 2).out
+    assert "steps_used" not in invert(*photos, "--steps", 2).manifest[-1]
+
+
 def test_equal_names_are_kept_apart(invert, tmp_path):
     photos = tmp_path / "photos"
     for seed, name in enumerate(["me.png", "me.jpg", "a/me.png", "a/b/me.png", "B/ME.png"]):
@@ -264,6 +286,7 @@ def refused(result, *words):
     [
         (["--steps", "0"], ["--steps", "0"]),
         (["--steps", "many"], ["--steps", "many"]),
+        (["--steps", "auto", "--preview-resolution", SIZE], ["preview", "found 'auto'"]),
         (["--batch-size", "0"], ["--batch-size"]),
         (["--device", "quantum"], ["quantum", "cpu"]),
         (["--dtype", "int8"], ["int8", "float32"]),

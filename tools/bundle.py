@@ -3,7 +3,7 @@
     python tools/bundle.py portraits runs/encoder-portraits --generator-run runs/generator
     python tools/bundle.py portraits-e4e runs/encoder-portraits-e4e --generator-of portraits
 
-With `--generator-of` the generator stays in the bundled model of that name, which must have the same.
+With `--generator-of` the generator stays in the bundled model of that name, whose it must be.
 """
 
 import json
@@ -64,8 +64,8 @@ def text(model: ReStyle, generator_of: str) -> str:
         "stored in half precision.",
         "",
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
-        f"- Encoder: {warmed:,} samples of the generator, whose codes are known, then {seen - warmed:,} "
-        "portraits, each pass counted",
+        f"- Encoder: {warmed:,} samples of the generator, whose codes are known, then "
+        f"{seen - warmed:,} passes over portraits",
         f"- Command: `restyle train encoder {_changes(training)}`",
     ]
     if "generator" in model.card:

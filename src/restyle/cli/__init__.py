@@ -19,7 +19,7 @@ from restyle.cli.analyse import analyse
 from restyle.cli.bootstrap import bootstrap
 from restyle.cli.edit import animate, directions, edit, mix
 from restyle.cli.evaluate import app as evaluate
-from restyle.cli.options import FAILED, INTERRUPTED, MISUSED, Count, Device, Dtype, Flag
+from restyle.cli.options import FAILED, INTERRUPTED, MISUSED, Count, Device, Dtype, Flag, Steps
 from restyle.cli.training import app as train
 
 app = App(
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def invert(
     *inputs: Annotated[Path, Parameter(required=True)],
     model: str = "portraits",
-    steps: Count | None = None,
+    steps: Steps = None,
     method: str | None = None,
     features: str | None = None,
     batch_size: Count = 8,
@@ -103,7 +103,9 @@ def invert(
     Args:
         inputs: Images, and folders that are searched for images with all that is below them.
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
-        steps: How often the estimate is refined. [default: 5, or 1 for a single-shot encoder]
+        steps: How often the estimate is refined; auto goes on, image by image, as long as it helps,
+            keeps the best estimate so far, and ends after 10 steps. [default: 5, or 1 for a
+            single-shot encoder]
         method: As above, instead of --steps. [default: the encoder]
         features: The feature network whose distances a method minimises beside the squared error, a
             bundled name or a folder; none to minimise that alone. [default: portraits-features for

@@ -18,15 +18,8 @@ def table() -> str:
         size = config["generator"]["size"]
         height, width = config["domain"]["input_size"]
         image, seen = f"{size} x {size}", f"{height} x {width}"
-        rows.append(
-            (
-                name,
-                config["domain"]["name"],
-                image,
-                seen,
-                _bytes((folder / WEIGHTS).stat().st_size),
-            )
-        )
+        weights = _bytes((folder / WEIGHTS).stat().st_size)
+        rows.append((name, config["domain"]["name"], image, seen, weights))
     return columns(rows)
 
 

@@ -1,13 +1,20 @@
 """Options that several commands have, and the exit codes of all of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
+
+def _counts(type_: Any, value: Any) -> None:
+    if isinstance(value, int):
+        Number(gte=1)(type_, value)
+
+
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Steps = Annotated[int | Literal["auto"] | None, Parameter(validator=_counts)]
 Flag = Annotated[bool, Parameter(negative="")]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16", "float16"]

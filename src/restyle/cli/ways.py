@@ -58,7 +58,7 @@ class Way:
 
 
 def by_steps(model: ReStyle, steps: Steps, preview: int | None, batch_size: int) -> Way:
-    """The model's own way, a number of steps.
+    """The model's own way, a number of steps, or "auto" for as many as help each image.
 
     Raises:
         ValueError: The model cannot take so many steps, or render such previews.
@@ -68,7 +68,12 @@ def by_steps(model: ReStyle, steps: Steps, preview: int | None, batch_size: int)
     return Way(
         lambda targets: model.invert(targets, steps, batch_size, preview),
         {"steps": steps, "preview": preview},
+        extra=_steps_used if steps == "auto" else nothing_more,
     )
+
+
+def _steps_used(result: InversionResult, item: Item, out: Path) -> tuple[Outputs, dict[str, Any]]:
+    return {}, {"steps_used": int(result.steps_used[0])}
 
 
 def by_method(model: ReStyle, text: str, features: str | None) -> Way:
