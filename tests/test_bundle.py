@@ -1,0 +1,67 @@
+"""Putting trained models into the package (`tools/bundle.py`)."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from restyle import registry
+from restyle.checkpoints import CheckpointError, load_config
+from restyle.training.config import as_record
+from restyle.training.presets import ENCODERS
+from tests.tiny import tiny_model
+
+SCRIPT = Path(__file__).parent.parent / "tools" / "bundle.py"
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("bundle", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "bundle", module)
+    spec.loader.exec_module(module)
+    for place in (module, registry):
+        monkeypatch.setattr(place, "WEIGHTS", tmp_path / "weights")
+    return module
+
+
+def trained(folder: Path, preset: str, seed: int, **changes) -> Path:
+    """The run folder of an encoder for the same generator."""
+    model = tiny_model()
+    torch.manual_seed(seed)
+    for parameter in model.encoder.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    training = as_record(replace(ENCODERS[preset], warmup_images=100, **changes))
+    model.card = {"images_seen": 300, "validation": {"val_mse_5": 0.01}, "training": training}
+    model.save_pretrained(folder / "model", half=True)
+    return folder
+
+
+def test_models_of_one_generator_are_bundled_with_one_copy_of_it(tool, tmp_path):
+    tool.bundle("first", trained(tmp_path / "a", "portraits", 1))
+    tool.bundle("second", trained(tmp_path / "b", "portraits-e4e", 2, lr=0.5), None, "first")
+    assert registry.bundled() == ["first", "second"]
+    first, second = (registry.load(name, "cpu") for name in ("first", "second"))
+    assert second.name == "second"
+    for one, other in zip(
+        first.generator.state_dict().values(), second.generator.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other)
+    assert first.weights_hash() != second.weights_hash()
+    assert load_config(tmp_path / "weights/second")["shared"]["generator"]["folder"] == "first"
+    card = (tmp_path / "weights/second/card.md").read_text()
+    assert "--preset portraits-e4e --warmup-images 100 --lr 0.5`" in card
+    assert "100 samples" in card and "200 passes" in card and "kept in `first`" in card
+
+
+def test_another_generator_is_not_left_out(tool, tmp_path):
+    tool.bundle("first", trained(tmp_path / "a", "portraits", 1))
+    run = trained(tmp_path / "b", "portraits-e4e", 2)
+    model = registry.load(run / "model", "cpu")
+    model.generator.w_avg += 1
+    model.save_pretrained(run / "model", half=True)
+    with pytest.raises(CheckpointError, match="found another one"):
+        tool.bundle("second", run, None, "first")
