@@ -50,6 +50,26 @@ def test_names_have_defaults():
     assert build("ws:7", networks(tiny_model())).tuning is None
 
 
+@pytest.mark.parametrize("name", ["w", "ws", "pti"])
+def test_a_learning_rate_is_the_one_that_is_taken(name):
+    model = tiny_model()
+    target = torch.rand(1, 3, SIZE, SIZE) * 2 - 1
+    usual = 3e-4 if name == "pti" else 0.1
+
+    def last(text):
+        *_, estimate = build(text, networks(model))(target, model.start(1))
+        return estimate.image
+
+    assert torch.equal(last(f"{name}:3@{usual}"), last(f"{name}:3"))
+    assert not torch.equal(last(f"{name}:3@{usual / 10}"), last(f"{name}:3"))
+
+
+def test_a_learning_rate_is_part_of_the_name():
+    chain = build("restyle:2+ws:7@0.050", networks(tiny_model()))
+    assert chain.name == "restyle:2+ws:7@0.05" and chain.steps == (2, 7)
+    assert build("w@.2+pti:3@1e-4", networks(tiny_model())).name == "w:1000@0.2+pti:3@0.0001"
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -58,6 +78,14 @@ def test_names_have_defaults():
         ("ws:many", "positive number, found 'ws:many'"),
         ("", "found ''"),
         ("pti+ws", "expected pti as the last"),
+        ("ws:5@0", "expected ws:STEPS@RATE with a positive learning rate"),
+        ("ws:5@", "such as ws@0.05, found 'ws:5@'"),
+        ("w@-1", "found 'w@-1'"),
+        ("w@nan", "found 'w@nan'"),
+        ("pti:5@inf", "found 'pti:5@inf'"),
+        ("ws:5@fast", "found 'ws:5@fast'"),
+        ("restyle:5@0.1", "expected no learning rate of an encoder"),
+        ("ws@0.1:5", "found 'ws@0.1:5'"),
     ],
 )
 def test_other_names_are_refused(text, complaint):

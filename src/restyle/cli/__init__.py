@@ -98,7 +98,8 @@ def invert(
     Other methods than the encoder are w and ws (optimisation of one code, or of one for each
     layer), and pti (pivotal tuning of the generator, which is saved in OUT/generators), each with a
     number of iterations, joined by + where one starts from what the other found: ws:300,
-    restyle:5+ws:100, w:1000+pti:350. Of their steps a few are shown and kept.
+    restyle:5+ws:100, w:1000+pti:350. After @ a learning rate may follow: ws:1500@0.05. Of their
+    steps a few are shown and kept.
 
     Args:
         inputs: Images, and folders that are searched for images with all that is below them.

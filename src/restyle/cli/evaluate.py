@@ -36,7 +36,8 @@ def compare(
 
     Methods are restyle (the encoder), w and ws (optimisation of one code, or of one for each
     layer), and pti (pivotal tuning), each with a number of steps, joined by + where one starts from
-    what the other found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350.
+    what the other found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350. After @ a learning
+    rate may follow: ws:1500@0.05.
 
     Args:
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.

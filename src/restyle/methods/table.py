@@ -1,15 +1,17 @@
 """Methods by name: `restyle`, `w`, `ws`, `pti`, with a number of steps, one after another.
 
 `ws:300` is 300 iterations of W+ optimisation; `restyle:5+ws:100` five steps of the encoder, then
-100 iterations from where it came to; `w+pti` the projector's code, then pivotal tuning.
+100 iterations from where it came to; `w+pti` the projector's code, then pivotal tuning. After @ a
+learning rate may follow: `ws:1500@0.05`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +24,24 @@ Method = Callable[[Tensor, Estimate], Iterator[Estimate]]
 
 ITERATIONS = {"w": 1000, "ws": 1000, "pti": 350}
 """How many steps the methods without an encoder take if none are given."""
+
+
+class Part(NamedTuple):
+    """One of the methods in a text, as it was asked for.
+
+    Attributes:
+        name: `restyle`, `w`, `ws` or `pti`.
+        steps: How many.
+        lr: Adam's learning rate, the method's own if None.
+    """
+
+    name: str
+    steps: int
+    lr: float | None = None
+
+    def __str__(self) -> str:
+        """The text of this part, in full."""
+        return f"{self.name}:{self.steps}" + ("" if self.lr is None else f"@{self.lr:g}")
 
 
 @dataclass(frozen=True)
@@ -79,26 +99,27 @@ def build(text: str, networks: Networks) -> Chain:
     """Make a method from its name.
 
     Args:
-        text: Names of methods with or without `:steps`, joined by `+`.
+        text: Names of methods with or without `:steps` and `@rate`, joined by `+`.
         networks: What they are made of.
 
     Raises:
-        ValueError: An unknown name, no positive number, more steps than the encoder can take, or a
-            method after pivotal tuning, which would render with the untuned generator.
+        ValueError: An unknown name, no positive number of steps or learning rate, more steps than
+            the encoder can take, or a method after pivotal tuning, which would render with the
+            untuned generator.
     """
     parts = [_parsed(part, networks) for part in text.split("+")]
-    names = [name for name, _ in parts]
-    if "pti" in names[:-1]:
+    if "pti" in [part.name for part in parts[:-1]]:
         raise ValueError(f"expected pti as the last of the methods, found {text!r}")
     return Chain(
-        "+".join(f"{name}:{steps}" for name, steps in parts),
-        tuple(_stage(name, steps, networks) for name, steps in parts),
-        tuple(steps for _, steps in parts),
+        "+".join(map(str, parts)),
+        tuple(_stage(part, networks) for part in parts),
+        tuple(part.steps for part in parts),
     )
 
 
-def _parsed(part: str, networks: Networks) -> tuple[str, int]:
-    name, _, number = part.partition(":")
+def _parsed(text: str, networks: Networks) -> Part:
+    method, at, rate = text.partition("@")
+    name, _, number = method.partition(":")
     defaults = {"restyle": networks.encoder_steps, **ITERATIONS}
     if name not in defaults:
         raise ValueError(f"expected a method of {', '.join(defaults)}, found {name!r}")
@@ -107,22 +128,40 @@ def _parsed(part: str, networks: Networks) -> tuple[str, int]:
     except ValueError:
         steps = 0
     if steps < 1:
-        raise ValueError(f"expected {name}:STEPS with a positive number, found {part!r}")
+        raise ValueError(f"expected {name}:STEPS with a positive number, found {text!r}")
     most = networks.most_steps
     if name == "restyle" and most is not None and steps > most:
-        raise ValueError(f"expected at most {most} steps of a single-shot encoder, found {part!r}")
-    return name, steps
+        raise ValueError(f"expected at most {most} steps of a single-shot encoder, found {text!r}")
+    return Part(name, steps, _rate(text, name, rate) if at else None)
 
 
-def _stage(name: str, steps: int, networks: Networks) -> Method:
+def _rate(text: str, name: str, rate: str) -> float:
     if name == "restyle":
-        return partial(_refined, networks, steps)
-    if name == "pti":
-        return PivotalTuning(networks.generator, networks.objective, steps, crop=networks.crop)
-    if name == "ws":
-        return partial(optimise_ws, networks.render, networks.objective, steps=steps)
-    spread = _w_std(networks.generator)
-    return partial(optimise_w, networks.render, networks.objective, steps=steps, w_std=spread)
+        raise ValueError(f"expected no learning rate of an encoder, found {text!r}")
+    try:
+        lr = float(rate)
+    except ValueError:
+        lr = math.nan
+    if not 0 < lr < math.inf:
+        raise ValueError(
+            f"expected {name}:STEPS@RATE with a positive learning rate, such as {name}@0.05, "
+            f"found {text!r}"
+        )
+    return lr
+
+
+def _stage(part: Part, networks: Networks) -> Method:
+    if part.name == "restyle":
+        return partial(_refined, networks, part.steps)
+    options: dict[str, Any] = {"steps": part.steps}
+    if part.lr is not None:
+        options["lr"] = part.lr
+    if part.name == "pti":
+        return PivotalTuning(networks.generator, networks.objective, crop=networks.crop, **options)
+    if part.name == "w":
+        options["w_std"] = _w_std(networks.generator)
+    optimise = optimise_w if part.name == "w" else optimise_ws
+    return partial(optimise, networks.render, networks.objective, **options)
 
 
 def _refined(networks: Networks, steps: int, target: Tensor, start: Estimate) -> Iterator[Estimate]:
