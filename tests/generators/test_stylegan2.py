@@ -139,3 +139,16 @@ def test_minibatch_deviation_is_zero_for_equal_images():
 
 
 GOLDEN = torch.tensor([0.292257, 1.36731, -0.37064, 0.806658])
+
+
+def test_a_discriminator_may_see_detail_amplified():
+    network = Discriminator(DiscriminatorConfig(32, (8, 8, 8, 6), detail=16.0))
+    with torch.no_grad():
+        flat = torch.zeros(2, 3, 32, 32)
+        fine = flat + 0.05 * (-1.0) ** torch.arange(32)
+        seen = network._with_detail(fine)
+        network.from_rgb.weight[:, :3] = 0
+        assert seen.shape == (2, 6, 32, 32)
+        assert seen[:, 3:].abs().mean() == pytest.approx(16 * 0.05 * 2 / 3 * 2, rel=0.1)
+        torch.testing.assert_close(network(flat), network(flat + 0.5))  # no detail, nothing seen
+        assert (network(fine) - network(flat)).abs().max() > 1e-3

@@ -35,10 +35,9 @@ def test_heads_score_places_of_every_map():
     maps = [torch.randn(2, 5, 8, 8), torch.randn(2, 7, 4, 4)]
     scores = heads(maps)
     assert scores.shape == (2, 2 * 16)
-    changed = heads([maps[0], maps[1] + 1])
+    changed = heads([maps[0], -maps[1]])
     assert torch.equal(changed[:, :16], scores[:, :16])
     assert not torch.equal(changed[:, 16:], scores[:, 16:])
-    torch.testing.assert_close(heads.total(*maps), scores.mean(1))
 
 
 def test_the_second_loss_is_added_with_its_weight(features):
@@ -63,24 +62,23 @@ def test_the_generator_learns_through_the_features_which_stay_as_they_are(featur
     assert not any(name.startswith("maps") for name in network.state_dict())
 
 
-def test_heads_learn_to_tell_two_kinds_of_images_apart(features):
-    network = critic(features)
-    optimiser = torch.optim.Adam(network.projected.parameters(), lr=2e-2)
+def test_heads_learn_to_tell_two_kinds_of_maps_apart():
+    heads = ProjectedDiscriminator([(3, 8), (5, 4)], width=8)
+    optimiser = torch.optim.Adam(heads.parameters(), lr=1e-2)
     random = torch.Generator().manual_seed(0)
 
-    def images():
-        noise = torch.randn(2, 8, 3, 16, 16, generator=random)
-        return noise[0], noise[1] + torch.linspace(-1, 1, 16)
-
     def loss():
-        return network.discriminate(*images())[1]["loss_d_features"].item()
+        first, second = (torch.randn(2, 16, c, s, s, generator=random) for c, s in ((3, 8), (5, 4)))
+        real = heads([first[0].mean(3, keepdim=True).expand_as(first[0]), second[0]])
+        fake = heads([first[1], second[1]])
+        return torch.nn.functional.softplus(torch.cat([fake, -real])).mean()
 
-    before = loss()
-    for _ in range(80):
+    before = loss().item()
+    for _ in range(40):
         optimiser.zero_grad()
-        network.discriminate(*images())[0].backward()
+        loss().backward()
         optimiser.step()
-    assert loss() < 0.8 * before
+    assert loss().item() < 0.7 * before
 
 
 def plain() -> torch.autocast:
@@ -88,20 +86,12 @@ def plain() -> torch.autocast:
 
 
 def test_the_r1_penalty_of_a_linear_score_is_its_squared_slope():
-    def score(first, second):
-        return 3 * first.sum(dim=(1, 2, 3)) + 2 * second.sum(dim=(1, 2))
+    class Slope(torch.nn.Module):
+        def forward(self, images):
+            return 3 * images.sum(dim=(1, 2, 3))
 
-    penalty = r1_penalty(score, [torch.randn(2, 3, 4, 4), torch.randn(2, 5, 6)], plain)
-    assert penalty.item() == pytest.approx(9 * 48 + 4 * 30)
-
-
-def test_penalties_are_of_pixels_and_of_maps(features):
-    real = torch.randn(4, 3, 16, 16)
-    assert list(critic().penalties(real, plain)) == ["r1"]
-    network = critic(features)
-    penalty = network.penalties(real, plain)["r1_features"]
-    penalty.backward()
-    assert penalty > 0 and network.projected.heads[0].first.weight.grad.abs().max() > 0
+    penalty = r1_penalty(Slope(), torch.randn(2, 3, 4, 4), plain)
+    assert penalty.item() == pytest.approx(9 * 48)
 
 
 def test_a_training_starts_from_a_generator_alone_and_lets_the_critic_learn_first(tmp_path):

@@ -2,9 +2,8 @@
 
 What that has learned about the data (where eyes are, what glasses are) is passed on to the
 generator from its first image on, for the price of a few small convolutions (Sauer et al. 2021,
-"Projected GANs Converge Faster"). The heads are plain: the paper's random mixing of channels and
-scales is left out, and R1 on the maps (`restyle.training.critic`) keeps them smooth in the place
-of spectral norms.
+"Projected GANs Converge Faster"). As there, the heads have batch norms, through which real and
+generated images go apart; the paper's random mixing of channels and scales is left out.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from restyle.layers import EqualConv2d, leaky_relu
-
 SIDE = 4  # pixels of a map of scores
+SLOPE = 0.2
 
 
 class ProjectedDiscriminator(nn.Module):
@@ -31,30 +29,23 @@ class ProjectedDiscriminator(nn.Module):
             width: Channels of the heads.
         """
         super().__init__()
-        self.heads = nn.ModuleList(_Head(*shape, width) for shape in shapes)
+        self.heads = nn.ModuleList(_head(*shape, width) for shape in shapes)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Map a feature network's maps, (B, C, s, s) each, to (B, scores), high for the data."""
         scores = [head(level).flatten(1) for head, level in zip(self.heads, maps, strict=True)]
         return torch.cat(scores, dim=1)
 
-    def total(self, *maps: Tensor) -> Tensor:
-        """The mean of an image's scores, (B,)."""
-        return self(maps).mean(dim=1)
+
+def _head(channels: int, side: int, width: int) -> nn.Sequential:
+    layers = [_layer(channels, width, 1)]
+    layers += [_layer(width, width, 3, stride=2) for _ in range(int(math.log2(side / SIDE)))]
+    return nn.Sequential(*layers, _layer(width, width, 3), nn.Conv2d(width, 1, 1))
 
 
-class _Head(nn.Module):
-    def __init__(self, channels: int, side: int, width: int):
-        super().__init__()
-        self.first = EqualConv2d(channels, width, 1)
-        self.down = nn.ModuleList(
-            EqualConv2d(width, width, 3, down=True) for _ in range(int(math.log2(side / SIDE)))
-        )
-        self.last = EqualConv2d(width, width, 3)
-        self.score = EqualConv2d(width, 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = leaky_relu(self.first(x))
-        for layer in self.down:
-            x = leaky_relu(layer(x))
-        return self.score(leaky_relu(self.last(x)))
+def _layer(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(SLOPE),
+    )

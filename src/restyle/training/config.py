@@ -42,6 +42,7 @@ class GeneratorTraining:
         fresh_discriminator: With `initial`: do not start from its discriminator as well.
         head_start: Images on which a fresh discriminator learns alone, before the generator does.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.
+        detail: How much fine detail is amplified for the discriminator; 0 for StyleGAN2's own.
         feature_network: A feature network through which a second discriminator looks (projected
             GAN); empty: none.
         feature_weight: Weight of the second discriminator's loss.
@@ -79,6 +80,7 @@ class GeneratorTraining:
     fresh_discriminator: bool = False
     head_start: int = 0
     discriminator_channels: tuple[int, ...] = ()
+    detail: float = 0.0
     feature_network: str = ""
     feature_weight: float = 1.0
     keep_coarse: int = 0

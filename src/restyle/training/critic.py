@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
@@ -58,7 +58,7 @@ class Critic(nn.Module):
             CheckpointError: The feature network cannot be loaded.
         """
         channels = tuple(config.discriminator_channels) or channels
-        pixels = Discriminator(DiscriminatorConfig(config.size, channels))
+        pixels = Discriminator(DiscriminatorConfig(config.size, channels, detail=config.detail))
         features = load_features(config.feature_network) if config.feature_network else None
         critic = cls(pixels, coarse_maps(features) if features else None, config.feature_weight)
         if features:
@@ -89,20 +89,6 @@ class Critic(nn.Module):
             loss = loss + self.weight * seen
         return loss, numbers
 
-    def penalties(self, real: Tensor, autocast: Autocast) -> dict[str, Tensor]:
-        """The R1 penalties at images of the data: of pixels, and of a feature network's maps.
-
-        Args:
-            real: (B, 3, H, W) in [-1, 1].
-            autocast: Makes the context in which discriminators run.
-        """
-        penalties = {"r1": r1_penalty(self.pixels, [real], autocast)}
-        if self.projected is not None and self.maps is not None:
-            with torch.no_grad(), autocast():
-                maps = self.maps(real)
-            penalties["r1_features"] = r1_penalty(self.projected.total, maps, autocast)
-        return penalties
-
     def take(self, state: dict[str, Any], source: str) -> None:
         """Take over the weights of another training's critic; heads that it lacks stay fresh.
 
@@ -121,17 +107,16 @@ def coarse_maps(features: FeatureNetwork) -> Maps:
     return lambda images: features.maps(images)[1:]
 
 
-def r1_penalty(score: Callable[..., Tensor], real: Sequence[Tensor], autocast: Autocast) -> Tensor:
+def r1_penalty(discriminator: nn.Module, real: Tensor, autocast: Autocast) -> Tensor:
     """Mean squared gradient of the scores at the data (Mescheder et al. 2018, equation 9).
 
     Args:
-        score: Takes `real` and gives scores (B,).
-        real: Tensors (B, ...).
+        discriminator: Maps images to scores (B,).
+        real: (B, 3, H, W) images of the data.
         autocast: Makes the context in which scores are computed.
     """
-    real = [tensor.detach().requires_grad_(True) for tensor in real]
+    real = real.detach().requires_grad_(True)
     with autocast():
-        scores = score(*real)
-    gradients = torch.autograd.grad(scores.sum(), real, create_graph=True)
-    squares = [gradient.float().square().flatten(1).sum(1) for gradient in gradients]
-    return torch.stack(squares).sum(0).mean()
+        scores = discriminator(real)
+    (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
+    return gradient.float().square().sum(dim=(1, 2, 3)).mean()

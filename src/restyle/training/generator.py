@@ -23,7 +23,7 @@ from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
 from restyle.images import grid, save_image
 from restyle.registry import load_generator
 from restyle.training.config import GeneratorTraining
-from restyle.training.critic import Critic
+from restyle.training.critic import Critic, r1_penalty
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.parallel import average_gradients, same_everywhere
@@ -174,10 +174,9 @@ class GeneratorTrainer:
             loss, numbers = self.critic.discriminate(fake, real)
         loss.backward()
         if self.steps % self.config.r1_interval == 0:
-            penalties = self.critic.penalties(real, self._autocast)
-            total = torch.stack(list(penalties.values())).sum()
-            (total * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
-            numbers |= {name: penalty.detach() for name, penalty in penalties.items()}
+            penalty = r1_penalty(self.critic.pixels, real, self._autocast)
+            (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
+            numbers["r1"] = penalty.detach()
         self._update(self.critic, self.optimisers[1])
         return numbers
 
