@@ -67,14 +67,17 @@ def test_heads_learn_to_tell_two_kinds_of_maps_apart():
     optimiser = torch.optim.Adam(heads.parameters(), lr=1e-2)
     random = torch.Generator().manual_seed(0)
 
+    def stripes(side):
+        return (-1.0) ** torch.arange(side)
+
     def loss():
         first, second = (torch.randn(2, 16, c, s, s, generator=random) for c, s in ((3, 8), (5, 4)))
-        real = heads([first[0].mean(3, keepdim=True).expand_as(first[0]), second[0]])
+        real = heads([first[0] + 2 * stripes(8), second[0] + 2 * stripes(4)])
         fake = heads([first[1], second[1]])
         return torch.nn.functional.softplus(torch.cat([fake, -real])).mean()
 
     before = loss().item()
-    for _ in range(40):
+    for _ in range(100):
         optimiser.zero_grad()
         loss().backward()
         optimiser.step()
