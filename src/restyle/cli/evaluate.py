@@ -24,6 +24,9 @@ def compare(
     measures: list[Literal["mse", "psnr", "ms_ssim", "perceptual", "identity"]] | None = None,
     judge: str = "portraits-judge",
     features: str | None = None,
+    lpips: Literal["alex", "vgg"] | None = None,
+    identity_network: str | None = None,
+    mtcnn: list[str] | None = None,
     out: Path = Path("results/evaluation"),
     batch_size: Count = 16,
     device: Device = "auto",
@@ -39,6 +42,10 @@ def compare(
     what the other found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350. After @ a learning
     rate may follow: ws:1500@0.05.
 
+    Photographs are judged by LPIPS and by the identity similarity of the literature, where their
+    networks are given: faces are found by MTCNN, turned upright and embedded; of images without a
+    face it is said in which picture none was found.
+
     Args:
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
             [default: portraits]
@@ -50,10 +57,17 @@ def compare(
         judge: The feature network that judges, a bundled name or a folder.
         features: The one whose distances optimisation minimises, beside the squared error; none to
             minimise that alone. [default: portraits-features for drawn portraits, else none]
+        lpips: Measure LPIPS with AlexNet or VGG-16; needs the pulled models alexnet and lpips-alex,
+            or vgg16 and lpips-vgg.
+        identity_network: Measure identity similarity with this network: the file or the pulled name
+            of CurricularFace's (curricularface) or ArcFace's (ir-se50).
+        mtcnn: The three files of the detector that identity similarity needs: pnet.npy, rnet.npy,
+            onet.npy.
         out: The folder of the results.
         batch_size: Images at once.
         device: Where to compute.
     """
+    from restyle.cli.photographs import photo_networks
     from restyle.evaluation.compare import Comparison, default_measures, optimised_by
     from restyle.evaluation.compare import compare as run
     from restyle.evaluation.comparison_report import write_report
@@ -67,7 +81,8 @@ def compare(
         features=optimised_by(data) if features is None else features,
         measures=tuple(measures or default_measures(data)),
     )
-    print(write_report(run(config, out, device, batch_size), out, _command()))
+    photo = photo_networks(lpips, identity_network, mtcnn or [])
+    print(write_report(run(config, out, device, batch_size, photo), out, _command()))
     print(f"\nThe report is {out / 'report.html'}")
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from restyle.checkpoints import weights_hash
 from restyle.evaluation.contest import Contestant, Outcome, contestant, outcome, run
 from restyle.evaluation.data import STYLES, Targets
 from restyle.evaluation.machine import Stopwatch, describe_machine, peak_memory
-from restyle.evaluation.measures import MEASURES, Judge
+from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
 from restyle.evaluation.records import Records, claim
 from restyle.files import write_json
 from restyle.inverting import NONE, objective_for
@@ -48,7 +49,7 @@ class Comparison:
     images: int | None = None
     judge: str = "portraits-judge"
     features: str = "portraits-features"
-    measures: tuple[str, ...] = ("mse", "psnr", "ms_ssim", "perceptual", "identity")
+    measures: tuple[str, ...] = DRAWN
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,13 @@ class Compared:
     records: Records
 
 
-def compare(config: Comparison, out: Path, device: str = "auto", batch_size: int = 16) -> Compared:
+def compare(
+    config: Comparison,
+    out: Path,
+    device: str = "auto",
+    batch_size: int = 16,
+    photo: PhotoNetworks | None = None,
+) -> Compared:
     """Run every method of every model on the same images; what is done is not done again.
 
     Args:
@@ -78,13 +85,20 @@ def compare(config: Comparison, out: Path, device: str = "auto", batch_size: int
         out: Keeps a line for each method, image and step (`rows.jsonl`), and `results.json`.
         device: Where to compute.
         batch_size: Images at once; always one at a time for pivotal tuning.
+        photo: Networks that photographs are judged by; what they measure is measured as well.
 
     Raises:
-        ValueError: There is no such model or method, or `out` holds another comparison.
+        ValueError: There is no such model or method, or `out` holds another comparison, or the
+            images are too small for LPIPS.
         ImageError: The folder holds no images.
     """
+    photo = photo or PhotoNetworks()
+    config = replace(config, measures=(*config.measures, *photo.measures))
     models = {name: load(name, device) for name in config.models}
     place = next(iter(models.values())).device
+    photo.to(place)
+    for model in models.values():
+        photo.check_size(model.domain.input_size)
     network = _judge(config, place)
     objective = objective_for(config.methods, config.features, place)
     contestants = line_up(models, config.methods, objective)
@@ -93,12 +107,13 @@ def compare(config: Comparison, out: Path, device: str = "auto", batch_size: int
         **{key: value for key, value in vars(config).items() if key not in ("models", "methods")},
         "judge_sha256": network and weights_hash(network.state_dict()),
         "batch_size": batch_size,
+        **photo.hashes(),
     }
     records = Records(out, settings)
     for one in contestants:
         label = one.name.removesuffix(one.method.name).strip()
         claim(out / "models" / label.replace("/", "_"), {"sha256": one.model.weights_hash()})
-    judge = Judge(network, config.measures)
+    judge = Judge(network, config.measures, photo)
     left_out: dict[str, str] = {}
     outcomes = {}
     for one in contestants:
@@ -114,6 +129,7 @@ def compare(config: Comparison, out: Path, device: str = "auto", batch_size: int
         "speed": measure_speed(contestants, out, batch_size),
         "methods": {name: summary(found) for name, found in outcomes.items()},
         "against_the_first": against_the_first(outcomes),
+        "no_face": without_face(contestants, records),
     }
     write_json(out / "results.json", results)
     return Compared(config, results, outcomes, contestants, records)
@@ -144,15 +160,18 @@ def line_up(
 
 
 def summary(found: Outcome) -> list[dict[str, Any]]:
-    """Time, and the mean and the 95 % interval of each measure, at each measured step."""
+    """Time, and the mean and the 95 % interval of each measure, at each measured step.
+
+    A measure is None if no image has it. With the similarity also `without_face`: of how many
+    images there is none.
+    """
+    faces = found.values.get("similarity")
     return [
         {
             "step": int(step),
             "seconds": float(found.seconds[index].mean()),
-            **{
-                name: bootstrap_mean(values[index])._asdict()
-                for name, values in found.values.items()
-            },
+            **{name: _mean(values[index]) for name, values in found.values.items()},
+            **({} if faces is None else {"without_face": int(np.isnan(faces[index]).sum())}),
         }
         for index, step in enumerate(found.steps)
     ]
@@ -176,11 +195,30 @@ def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"method": name, "images": len(shared)}
         for measure, values in other.values.items():
             difference = values[-1][at[1]] - first.values[measure][-1][at[0]]
-            row[measure] = bootstrap_mean(difference)._asdict()
+            row[measure] = _mean(difference)
             sign = 1 if MEASURES[measure].higher_is_better else -1
             row.setdefault("better", float((sign * difference > 0).mean()))
         rows.append(row)
     return rows
+
+
+def _mean(values: np.ndarray) -> dict[str, float] | None:
+    """The mean of the values that there are, with its interval."""
+    there = values[~np.isnan(values)]
+    return bootstrap_mean(there)._asdict() if len(there) else None
+
+
+def without_face(contestants: list[Contestant], records: Records) -> list[dict[str, str]]:
+    """The images without an identity similarity at the last step: `method`, `image`, `in`.
+
+    `in` says where no face was found: target, reconstruction or both.
+    """
+    last = {one.name: one.steps for one in contestants}
+    return [
+        {"method": row["method"], "image": row["image"], "in": row[NO_FACE]}
+        for row in records.rows
+        if row.get(NO_FACE) and row["step"] == last.get(row["method"])
+    ]
 
 
 def measure_speed(contestants: list[Contestant], out: Path, batch_size: int) -> dict[str, Any]:
@@ -230,8 +268,8 @@ def _possible(method: str, model: ReStyle) -> str:
 
 
 def default_measures(data: str) -> tuple[str, ...]:
-    """All measures for portraits; those that need no network of portraits for a folder's images."""
-    return tuple(MEASURES) if data in STYLES else ("mse", "psnr", "ms_ssim")
+    """Those of drawn portraits; for a folder's images those that need no network of portraits."""
+    return DRAWN if data in STYLES else ("mse", "psnr", "ms_ssim")
 
 
 def optimised_by(data: str) -> str:

@@ -21,6 +21,8 @@ from restyle.targets import resized
 
 EXAMPLES = 4
 STRIP_STEPS = 7
+NOWHERE = "none"
+"""In the place of a figure that no image has."""
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -44,6 +46,8 @@ def write_report(compared: Compared, out: Path, command: str) -> str:
     if compared.results["against_the_first"]:
         first = next(iter(compared.outcomes))
         tables[f"Differences from {first}, image by image"] = difference_table(compared)
+    if compared.results["no_face"]:
+        tables["Faces not found"] = faces_table(compared)
     page = Page("How good, and at what cost")
     count = len(next(iter(compared.outcomes.values())).images)
     page.text(f"{count} images of {compared.config.data}. {_machine(compared.results)}")
@@ -77,8 +81,11 @@ def final_table(compared: Compared) -> Table:
     """A row for each method's last step."""
     rows = []
     for name, steps in compared.results["methods"].items():
-        rows.append([name, f"{steps[-1]['seconds']:.4f}", *_figures(steps[-1])])
-    return ["method", "seconds an image", *_titles(compared)], rows
+        last = steps[-1]
+        faces = [str(last["without_face"])] if "without_face" in last else []
+        rows.append([name, f"{last['seconds']:.4f}", *_figures(last), *faces])
+    faces = ["images without a face"] if "similarity" in compared.config.measures else []
+    return ["method", "seconds an image", *_titles(compared), *faces], rows
 
 
 def way_table(compared: Compared) -> Table:
@@ -86,7 +93,10 @@ def way_table(compared: Compared) -> Table:
     rows = []
     for name, steps in compared.results["methods"].items():
         for row in steps:
-            figures = [f"{row[m]['mean']:.{MEASURES[m].digits}f}" for m in compared.config.measures]
+            figures = [
+                format(row[name]["mean"], f".{MEASURES[name].digits}f") if row[name] else NOWHERE
+                for name in compared.config.measures
+            ]
             rows.append([name, str(row["step"]), f"{row['seconds']:.4f}", *figures])
     return ["method", "step", "seconds an image", *_titles(compared)], rows
 
@@ -113,12 +123,18 @@ def difference_table(compared: Compared) -> Table:
     return ["method", *_titles(compared), "better images"], rows
 
 
+def faces_table(compared: Compared) -> Table:
+    """The images that no identity similarity could be measured on, and why."""
+    rows = [[row["method"], row["image"], row["in"]] for row in compared.results["no_face"]]
+    return ["method", "image", "no face in the"], rows
+
+
 def trade_off(compared: Compared, folder: Path) -> list[tuple[Path, str]]:
     """Quality against time, a curve for each method (figure 5 of ReStyle's paper)."""
     pictures = []
     for measure in compared.config.measures:
         curves = {
-            name: (found.seconds.mean(axis=1)[1:], found.values[measure].mean(axis=1)[1:])
+            name: (found.seconds.mean(axis=1)[1:], _means(found.values[measure])[1:])
             for name, found in compared.outcomes.items()
         }
         title = MEASURES[measure].title
@@ -137,7 +153,11 @@ def step_curves(compared: Compared, folder: Path) -> list[tuple[Path, str]]:
         curves, bands = {}, {}
         for one in encoders:
             last = one.method.steps[0]
-            rows = [r for r in compared.results["methods"][one.name] if 1 <= r["step"] <= last]
+            rows = [
+                row
+                for row in compared.results["methods"][one.name]
+                if 1 <= row["step"] <= last and row[measure]
+            ]
             along = [row["step"] for row in rows]
             curves[one.name] = (along, [row[measure]["mean"] for row in rows])
             bands[one.name] = tuple([row[measure][end] for row in rows] for end in ("low", "high"))
@@ -188,13 +208,18 @@ def _strips(one: Contestant, compared: Compared, names: list[str]):
     return grid(strips, columns=1)
 
 
+def _means(values: np.ndarray) -> np.ndarray:
+    """Over the images (S, N) that have a value; NaN where none has."""
+    return np.ma.masked_invalid(values).mean(axis=1).filled(np.nan)
+
+
 def _titles(compared: Compared) -> list[str]:
     return [MEASURES[name].title for name in compared.config.measures]
 
 
 def _figures(row: dict[str, Any]) -> list[str]:
     return [
-        format(Interval(**row[name]), f".{measure.digits}f")
+        format(Interval(**row[name]), f".{measure.digits}f") if row[name] else NOWHERE
         for name, measure in MEASURES.items()
         if name in row
     ]

@@ -106,7 +106,7 @@ def _rows(
     # Image by image, so that an image whose last row is there has all of its rows.
     for index, name in enumerate(names):
         for step, seconds, values in found:
-            figures = {key: round(column[index], 7) for key, column in values.items()}
+            figures = {key: _rounded(column[index]) for key, column in values.items()}
             yield {
                 "method": one.name,
                 "image": name,
@@ -114,6 +114,10 @@ def _rows(
                 "seconds": round(seconds, 7),
                 **figures,
             }
+
+
+def _rounded(value: object) -> object:
+    return round(value, 7) if isinstance(value, float) else value
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Outcome:
         images: Names of the N images, sorted.
         steps: (S,) the measured steps, rising from 0.
         seconds: (S, N) per image.
-        values: By measure, (S, N).
+        values: By measure, (S, N); NaN where there is none, as without a face.
     """
 
     images: list[str]
@@ -147,6 +151,7 @@ def outcome(records: Records, name: str, measures: Iterable[str]) -> Outcome:
         raise ValueError(f"expected at least one usable image, found none ({name})")
 
     def array(key: str) -> np.ndarray:
-        return np.array([[cells[image, step][key] for image in images] for step in steps])
+        rows = [[cells[image, step][key] for image in images] for step in steps]
+        return np.array(rows, dtype=float)
 
     return Outcome(images, np.array(steps), array("seconds"), {m: array(m) for m in measures})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from restyle.checkpoints import weights_hash
+from restyle.faces.recognition import FaceRecognition
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
@@ -29,49 +32,135 @@ MEASURES = {
     "ms_ssim": Measure("MS-SSIM (at 256 px)", 3, higher_is_better=True),
     "perceptual": Measure("perceptual distance", 4),
     "identity": Measure("identity distance", 4),
+    "lpips": Measure("LPIPS", 4),
+    "similarity": Measure("identity similarity", 3, higher_is_better=True),
 }
+DRAWN = ("mse", "psnr", "ms_ssim", "perceptual", "identity")
+"""Those that are usual for drawn portraits; the last two need their judge."""
+
+NO_FACE = "no_face_in"
+"""Beside the similarity, which is None then: "target", "reconstruction" or "both"."""
+
+
+@dataclass(frozen=True)
+class PhotoNetworks:
+    """The networks that photographs are judged by.
+
+    Attributes:
+        lpips: Gives `maps` for LPIPS.
+        faces: Embeds faces for the identity similarity.
+    """
+
+    lpips: Any = None
+    faces: FaceRecognition | None = None
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What can be measured with them."""
+        known = {"lpips": self.lpips, "similarity": self.faces}
+        return tuple(name for name, network in known.items() if network is not None)
+
+    def to(self, device: torch.device) -> None:
+        """Move them."""
+        for network in (self.lpips, self.faces):
+            if network is not None:
+                network.to(device)
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 over the weights of those that are there."""
+        networks = {"lpips_sha256": self.lpips, "faces_sha256": self.faces}
+        return {
+            name: weights_hash(network.state_dict())
+            for name, network in networks.items()
+            if network is not None
+        }
+
+    @torch.no_grad()
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Check that pictures of a (height, width) can be measured.
+
+        Raises:
+            ValueError: They are too small for LPIPS.
+        """
+        if self.lpips is None:
+            return
+        try:
+            device = next((p.device for p in self.lpips.parameters()), None)
+            self.lpips.maps(torch.zeros(1, 3, *size, device=device))
+        except RuntimeError as error:
+            raise ValueError(
+                f"expected pictures of at least 64 x 64 for LPIPS, found a model for {size}"
+            ) from error
 
 
 class Judge:
     """Measures reconstructions at the size of their targets; every image counts."""
 
-    def __init__(self, network: Any, names: Sequence[str] = tuple(MEASURES)):
+    def __init__(
+        self, network: Any, names: Sequence[str] = DRAWN, photo: PhotoNetworks | None = None
+    ):
         """Choose what is measured.
 
         Args:
             network: Gives `maps` and `embed` for the perceptual and the identity distance.
             names: Of the measures.
+            photo: The networks for LPIPS and identity similarity.
 
         Raises:
-            ValueError: There is no such measure.
+            ValueError: There is no such measure, or not the network that it needs.
         """
         unknown = sorted(set(names) - set(MEASURES))
         if unknown:
             raise ValueError(f"expected measures of {', '.join(MEASURES)}, found {unknown[0]!r}")
+        photo = photo or PhotoNetworks()
+        if lacking := {"lpips", "similarity"} & set(names) - set(photo.measures):
+            raise ValueError(f"expected a network to measure {min(lacking)} with, found none")
         self.network = network
         self.names = tuple(names)
+        self.photo = photo
 
     @torch.no_grad()
-    def against(self, target: Tensor) -> Callable[[Tensor], dict[str, list[float]]]:
+    def against(self, target: Tensor) -> Callable[[Tensor], dict[str, list[Any]]]:
         """Prepare to measure against targets (B, 3, h, w) in [-1, 1].
 
         Returns:
             A function of images (B, 3, H, W), which are area-pooled to the target's size. It gives
-            B values of every measure.
+            B values of every measure; with the similarity also `NO_FACE`.
         """
         maps: Any = self.network.maps(target) if "perceptual" in self.names else None
         embedding: Any = self.network.embed(target) if "identity" in self.names else None
+        seen: Any = self.photo.lpips.maps(target) if "lpips" in self.names else None
         functions = {
             "mse": lambda image: l2(image, target),
             "psnr": lambda image: psnr(image, target),
             "ms_ssim": lambda image: ms_ssim(image, target),
             "perceptual": lambda image: perceptual(self.network, image, maps),
             "identity": lambda image: identity(self.network, image, embedding),
+            "lpips": lambda image: perceptual(self.photo.lpips, image, seen),
         }
+        compare = self._similarity(target) if "similarity" in self.names else lambda _: {}
 
         @torch.no_grad()
-        def measure(image: Tensor) -> dict[str, list[float]]:
+        def measure(image: Tensor) -> dict[str, list[Any]]:
             small = pooled(image, target)
-            return {name: functions[name](small).tolist() for name in self.names}
+            found = compare(small)
+            plain = {n: functions[n](small).tolist() for n in self.names if n in functions}
+            return plain | found
 
         return measure
+
+    def _similarity(self, target: Tensor) -> Callable[[Tensor], dict[str, list[Any]]]:
+        """The cosine of the faces' embeddings, None where a face is not found."""
+        assert self.photo.faces is not None
+        faces = self.photo.faces
+        wanted, there = faces.embed(target)
+        names = {(False, True): "target", (True, False): "reconstruction", (False, False): "both"}
+
+        def compare(image: Tensor) -> dict[str, list[Any]]:
+            embedding, found = faces.embed(image)
+            cosines = (embedding * wanted).sum(dim=1).tolist()
+            missing = [names.get(pair) for pair in zip(there.tolist(), found.tolist(), strict=True)]
+            values = [c if m is None else None for c, m in zip(cosines, missing, strict=True)]
+            return {"similarity": values, NO_FACE: missing}
+
+        return compare
