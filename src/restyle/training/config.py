@@ -29,6 +29,7 @@ class GeneratorTraining:
         w_dim: Width of a latent code.
         mapping_layers: Depth of the mapping network.
         lr: Adam's learning rate.
+        discriminator_lr: The discriminators'; 0: the same.
         r1_gamma: Weight of the R1 penalty.
         r1_interval: Steps from one R1 penalty to the next.
         path_length_weight: Weight of the path length regularisation; 0 switches it off.
@@ -68,6 +69,7 @@ class GeneratorTraining:
     w_dim: int = 128
     mapping_layers: int = 6
     lr: float = 2e-3
+    discriminator_lr: float = 0.0
     r1_gamma: float = 1.0
     r1_interval: int = 16
     path_length_weight: float = 0.0

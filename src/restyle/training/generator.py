@@ -54,9 +54,10 @@ class GeneratorTrainer:
         self.path_length = torch.zeros((), device=device)
         self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
+        rates = config.lr, config.discriminator_lr or config.lr
         self.optimisers = [
-            torch.optim.Adam(network.parameters(), lr=config.lr, betas=(0.0, 0.99), fused=True)
-            for network in (self.generator, self.critic)
+            torch.optim.Adam(network.parameters(), lr=rate, betas=(0.0, 0.99), fused=True)
+            for network, rate in zip((self.generator, self.critic), rates, strict=True)
         ]
 
     def state_dict(self) -> dict[str, Any]:
@@ -76,7 +77,9 @@ class GeneratorTrainer:
         self.critic.load_state_dict(state["critic"])
         self.ema.model.load_state_dict(state["ema"])
         for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
+            rate = optimiser.param_groups[0]["lr"]
             optimiser.load_state_dict(values)
+            optimiser.param_groups[0]["lr"] = rate  # a resumed run may have another one
         self.path_length.copy_(state["path_length"])
         self.steps = state["steps"]
 
@@ -243,6 +246,7 @@ def train_generator(config: GeneratorTraining) -> None:
     """
     source = open_source(config.data, config.size, config.style)
     changeable = ("images", "processes", "device", "checkpoint_minutes", "snapshot_images")
+    changeable += ("lr", "discriminator_lr", "r1_gamma", "ema_images")
     run = Run(
         config.out,
         config,
