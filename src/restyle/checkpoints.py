@@ -9,9 +9,9 @@ folders: the others name that folder. Reading a checkpoint runs no code from it.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -23,7 +23,12 @@ from restyle.files import atomic_write, sha256
 FORMAT = 1
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The types that weights may have."""
+
+Network = TypeVar("Network", bound=nn.Module)
 _SHOWN = 3  # how many differing keys an error names
+_LONGEST = 100  # characters of each that it shows
 
 
 class CheckpointError(ValueError):
@@ -117,7 +122,7 @@ def load_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: expected a checkpoint folder, found: {error.strerror}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: expected JSON, found: {error}") from error
     if not isinstance(config, dict) or "kind" not in config:
         raise CheckpointError(f"{path}: expected a checkpoint's configuration, found no 'kind'")
@@ -144,6 +149,38 @@ def share(folder: str | os.PathLike[str], prefix: str, owner: str) -> None:
     _tensors_of(folder, prefix, record)
     rest = {name: t for name, t in tensors.items() if not name.startswith(f"{prefix}.")}
     save_folder(folder, {**config, "shared": {prefix: record}}, rest)
+
+
+def build_strict(
+    make: Callable[[], Network],
+    tensors: Mapping[str, Tensor],
+    source: str | os.PathLike[str],
+) -> Network:
+    """Build a network without random weights and fill it, as strictly as `load_strict` does.
+
+    Memory is taken only after the weights are known to fit, however large `make` says they are.
+
+    Args:
+        make: Builds the network; all its parameters and buffers are in its state dict.
+        tensors: All its weights, by its own names.
+        source: Where they come from, for the message.
+
+    Returns:
+        The network on the CPU.
+
+    Raises:
+        CheckpointError: As `load_strict` raises it, or there can be no such network.
+    """
+    try:
+        with torch.device("meta"):
+            network = make()
+    except (RuntimeError, OverflowError) as error:  # sizes that are negative, or beyond all bounds
+        raise CheckpointError(
+            f"{source}: expected possible sizes, found: {str(error).splitlines()[0]}"
+        ) from error
+    check_strict(network, tensors, source)
+    network.to_empty(device="cpu").load_state_dict(dict(tensors))
+    return network
 
 
 def load_strict(
@@ -186,13 +223,27 @@ def check_strict(
             for key in shared
             if expected[key].shape != tensors[key].shape
         ],
+        "of another type": [
+            f"{key} ({tensors[key].dtype})"
+            for key in shared
+            if not _has_type(tensors[key], expected[key])
+        ],
     }
-    text = "; ".join(f"{name}: {_first(keys)}" for name, keys in faults.items() if keys)
+    text = "; ".join(f"{name}: {listed(keys)}" for name, keys in faults.items() if keys)
     if text:
         raise CheckpointError(
             f"{source}: expected the weights of {type(module).__name__}, found {text}"
         )
     _check_finite(tensors, source)
+
+
+def listed(names: Iterable[object]) -> str:
+    """The first names of many, fit for a message: printable, of bounded length."""
+    keys = [str(name) for name in names]
+    shown = ["".join(c if c.isprintable() else "?" for c in key) for key in keys[:_SHOWN]]
+    short = [key if len(key) <= _LONGEST else f"{key[:_LONGEST]}..." for key in shown]
+    more = len(keys) - _SHOWN
+    return ", ".join(short) + (f" and {more} more" if more > 0 else "")
 
 
 def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -247,13 +298,20 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 
 
 def _check_finite(tensors: Mapping[str, Tensor], source: str | os.PathLike[str]) -> None:
-    bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    # As they are computed with: what is too large for float32 is infinite.
+    bad = [
+        name
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all())
+    ]
     if bad:
         raise CheckpointError(
-            f"{source}: expected finite weights, found NaN or infinity in {_first(bad)}"
+            f"{source}: expected finite weights, found NaN or infinity in {listed(bad)}"
         )
 
 
-def _first(keys: list[str]) -> str:
-    more = len(keys) - _SHOWN
-    return ", ".join(keys[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def _has_type(tensor: Tensor, expected: Tensor) -> bool:
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        return False
+    types = FLOATS if expected.is_floating_point() else (expected.dtype,)
+    return tensor.dtype in types

@@ -1,7 +1,7 @@
 """ReStyle: a generator, the encoder that inverts it, and the domain that they were made for."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property, partial
 from itertools import islice
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from restyle.checkpoints import (
     CheckpointError,
+    Network,
+    build_strict,
     load_folder,
-    load_strict,
     save_folder,
     weights_hash,
     with_prefix,
@@ -376,21 +377,22 @@ class ReStyle:
             CheckpointError: The folder holds no such checkpoint, or one that is damaged.
         """
         config, tensors = load_folder(folder, KIND)
+
+        def part(name: str, make: Callable[[], Network]) -> Network:
+            return build_strict(make, without_prefix(tensors, name), f"{folder} ({name})")
+
         try:
             domain = Domain(**config["domain"])
-            generator = StyleGAN2(StyleGAN2Config(**config["generator"]))
-            encoder = Encoder(EncoderConfig(**config["encoder"]))
-            load_strict(generator, without_prefix(tensors, "generator"), f"{folder} (generator)")
-            load_strict(encoder, without_prefix(tensors, "encoder"), f"{folder} (encoder)")
+            generator = part("generator", lambda: StyleGAN2(StyleGAN2Config(**config["generator"])))
+            encoder = part("encoder", lambda: Encoder(EncoderConfig(**config["encoder"])))
             return cls(
                 generator, encoder, domain, config["name"], config.get("card"), tensors["start_ws"]
             )
         except CheckpointError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"{folder}: expected a model's configuration, found: {error}"
-            ) from error
+            message = f"{folder}: expected a model's configuration, found: {error}"
+            raise CheckpointError(message) from error
 
     def _tensors(self) -> dict[str, Tensor]:
         generator = with_prefix(self.generator.state_dict(), "generator")

@@ -7,9 +7,9 @@ import torch
 
 from restyle.checkpoints import (
     CheckpointError,
+    build_strict,
     load_config,
     load_folder,
-    load_strict,
     without_prefix,
 )
 from restyle.devices import resolve_device, resolve_dtype
@@ -109,8 +109,18 @@ def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
     config, tensors = load_folder(folder)
     if "generator" not in config:
         raise CheckpointError(f"{folder}: expected a generator, found a '{config['kind']}'")
-    generator = StyleGAN2(StyleGAN2Config(**config["generator"]))
-    load_strict(generator, without_prefix(tensors, "generator"), f"{folder} (generator)")
+    try:
+        generator = build_strict(
+            lambda: StyleGAN2(StyleGAN2Config(**config["generator"])),
+            without_prefix(tensors, "generator"),
+            f"{folder} (generator)",
+        )
+    except CheckpointError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder}: expected a generator's configuration, found: {error}"
+        ) from error
     return generator.eval().requires_grad_(False)
 
 

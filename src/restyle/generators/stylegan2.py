@@ -19,6 +19,8 @@ from restyle.layers import GAIN, SLOPE, EqualLinear, blur, leaky_relu, pixel_nor
 
 Noise = Literal["fixed", "fresh", "none"]
 
+DEEPEST_MAPPING = 64  # the official ones have 8 layers
+
 
 @dataclass(frozen=True)
 class StyleGAN2Config:
@@ -54,6 +56,10 @@ class StyleGAN2Config:
         if len(channels) != resolutions:
             raise ValueError(
                 f"channels: expected {resolutions} widths (4 to {self.size} px), found {channels}"
+            )
+        if not 0 <= self.mapping_layers <= DEEPEST_MAPPING:
+            raise ValueError(
+                f"mapping_layers: expected 0 to {DEEPEST_MAPPING}, found {self.mapping_layers}"
             )
         object.__setattr__(self, "channels", channels)
 

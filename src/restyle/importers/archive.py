@@ -68,8 +68,9 @@ def read_archive(path: str | os.PathLike[str]) -> Any:
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file fails in as many ways as it can be damaged
-        reason = _first_sentence(error)
-        raise CheckpointError(f"{path}: expected a PyTorch checkpoint, found: {reason}") from error
+        raise CheckpointError(
+            f"{path}: expected a PyTorch checkpoint, found: {reason(error)}"
+        ) from error
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(content))
     if claimed > 2 * size:
         raise CheckpointError(
@@ -79,8 +80,15 @@ def read_archive(path: str | os.PathLike[str]) -> Any:
 
 
 def _check_zip(path: str | os.PathLike[str], size: int) -> None:
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(
+            f"{path}: expected a PyTorch checkpoint, found a damaged or incomplete one"
+        ) from error
+    if not any(entry.filename.endswith("data.pkl") for entry in entries):
+        raise CheckpointError(f"{path}: expected a PyTorch checkpoint, found another zip archive")
     packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
     if packed or sum(entry.file_size for entry in entries) > size:
         raise CheckpointError(
@@ -89,19 +97,23 @@ def _check_zip(path: str | os.PathLike[str], size: int) -> None:
 
 
 def _tensors(content: Any) -> Iterator[Tensor]:
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, dict):
-        for value in content.values():
-            yield from _tensors(value)
-    elif isinstance(content, list | tuple):
-        for value in content:
-            yield from _tensors(value)
+    """All tensors in containers, however deep these are, and though they hold themselves."""
+    left, seen = [content], set()
+    while left:
+        item = left.pop()
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, dict | list | tuple) and id(item) not in seen:
+            seen.add(id(item))
+            left += item.values() if isinstance(item, dict) else item
 
 
-def _first_sentence(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a file could not be read, without the advice that PyTorch gives on reading it anyway."""
     text = str(error).strip() or type(error).__name__
     refused = re.search(r"GLOBAL ([\w.]+)", text)
-    if refused:  # PyTorch's own message goes on with advice on how to run it anyway
+    if refused:
         return f"{refused[1]}, which is not run"
+    if text.startswith("Weights only load failed"):
+        return "something else than weights"
     return text.splitlines()[0].split(". ", 1)[0][:200]

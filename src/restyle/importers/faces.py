@@ -3,7 +3,6 @@
 import _codecs
 import io
 import os
-import re
 import zipfile
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 
 from restyle.backbones import ArcFace
-from restyle.checkpoints import CheckpointError, with_prefix
+from restyle.checkpoints import CheckpointError, listed, with_prefix
 from restyle.face_networks import (
     CascadeNetwork,
     ir_101,
@@ -19,6 +18,7 @@ from restyle.face_networks import (
     proposal_network,
     refinement_network,
 )
+from restyle.importers.archive import reason
 from restyle.importers.keys import Weights, build
 from restyle.importers.trunks import read_arcface, take_trunk
 
@@ -129,7 +129,7 @@ def read_cascade(weights: Weights) -> CascadeNetwork:
             return build(make, tensors, weights.source)
     raise CheckpointError(
         f"{weights.source}: expected a network of the face detector ({', '.join(CASCADE)}), "
-        f"found {', '.join(weights.names()[-2:])}"
+        f"found {listed(weights.names()[-2:])}"
     )
 
 
@@ -158,11 +158,9 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
             table = torch.load(packed, weights_only=True)[()]
         tensors = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in table.items()}
     except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
-        unknown = re.search(r"Unsupported (global: GLOBAL \S+|operand \d+)", str(error))
-        reason = (
-            unknown[0] if unknown else (str(error) or type(error).__name__).splitlines()[0][:200]
-        )
-        raise CheckpointError(f"{source}: expected a table of arrays, found: {reason}") from error
+        raise CheckpointError(
+            f"{source}: expected a table of arrays, found: {reason(error)}"
+        ) from error
     return Weights(tensors, source)
 
 

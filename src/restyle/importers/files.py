@@ -1,12 +1,13 @@
 """Telling foreign files apart by their content."""
 
+import codecs
 import os
 from collections.abc import Mapping
 
 from torch import Tensor
 
 from restyle.backbones import ArcFace, Trunk
-from restyle.checkpoints import CheckpointError
+from restyle.checkpoints import CheckpointError, listed
 from restyle.face_networks import CascadeNetwork
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.archive import is_archive, read_archive
@@ -88,7 +89,7 @@ def _from_archive(content: object, source: str) -> Imported:
             return take_calibration(weights)
     raise CheckpointError(
         f"{source}: expected a ReStyle, pSp or e4e model, a StyleGAN2 generator, a backbone or a "
-        f"network of a loss, found a table of {', '.join(map(str, list(content)[:3])) or 'nothing'}"
+        f"network of a loss, found a table of {listed(content) or 'nothing'}"
     )
 
 
@@ -97,7 +98,7 @@ def _described(path: str | os.PathLike[str]) -> str:
         start = file.read(512)
     if not start:
         return "an empty file"
-    if start.lstrip()[:1] == b"<":
+    if start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<":
         return "an HTML page, such as a download site's message"
     if start.startswith(GZIP_START):
         return "a compressed file, which has to be unpacked first"

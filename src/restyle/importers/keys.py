@@ -3,15 +3,11 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from restyle.checkpoints import CheckpointError, check_strict
-
-Network = TypeVar("Network", bound=nn.Module)
-_SHOWN = 3
+from restyle.checkpoints import FLOATS, CheckpointError, Network, build_strict, listed
 
 
 def build(
@@ -38,9 +34,17 @@ def build(
     # Batch norms counted no batches before PyTorch 0.4.1; nothing that we compute depends on it.
     counters = [name for name in network.state_dict() if name.endswith("num_batches_tracked")]
     tensors = {name: torch.zeros((), dtype=torch.int64) for name in counters} | {**tensors}
-    check_strict(network, tensors, source)  # before memory is taken for what the file claims
-    network.to_empty(device="cpu").load_state_dict(tensors)
-    return network.eval()
+    return build_strict(lambda: network, tensors, source).eval()
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is a tensor of ordinary numbers; whole ones are counters, one at a time."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout is torch.strided
+        and not value.is_quantized
+        and (value.dtype in FLOATS or (value.dtype == torch.int64 and value.numel() <= 1))
+    )
 
 
 class Weights:
@@ -54,14 +58,13 @@ class Weights:
         """Copy the table (not its tensors).
 
         Raises:
-            CheckpointError: An entry is no tensor, or has no name.
+            CheckpointError: An entry is no tensor of floating-point numbers, or has no name.
         """
-        strange = [
-            n for n, t in tensors.items() if not (isinstance(n, str) and isinstance(t, Tensor))
-        ]
+        strange = [n for n, t in tensors.items() if not (isinstance(n, str) and is_plain(t))]
         if strange:
             raise CheckpointError(
-                f"{source}: expected tensors by name, found others: {_first(strange)}"
+                f"{source}: expected tensors of floating-point numbers by name, "
+                f"found others: {listed(strange)}"
             )
         self.source = source
         self._left: dict[str, Tensor] = {n: t for n, t in tensors.items() if isinstance(t, Tensor)}
@@ -147,16 +150,11 @@ class Weights:
         if self._left:
             raise CheckpointError(
                 f"{self.source}: expected the weights of {what}, found unexpected: "
-                f"{_first(self.names())}"
+                f"{listed(self.names())}"
             )
 
     def _need(self, name: str) -> Tensor:
         if name not in self._left:
-            found = _first(self.names()) or "nothing"
+            found = listed(self.names()) or "nothing"
             raise CheckpointError(f"{self.source}: missing weights: {name} (found {found})")
         return self._left[name]
-
-
-def _first(names: list[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(map(str, names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")

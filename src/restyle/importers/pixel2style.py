@@ -8,12 +8,13 @@ import argparse
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError
+from restyle.backbones import Family
+from restyle.checkpoints import CheckpointError, listed
 from restyle.domains import CARS, CHURCHES, FACES, HORSES, TOON, WILD, Domain
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.importers.keys import Weights, build
@@ -21,15 +22,24 @@ from restyle.importers.rosinality import take_generator, with_average
 from restyle.importers.trunks import family_of, take_trunk
 from restyle.model import ReStyle
 
-HEADS: dict[str, Literal["psp", "e4e"]] = {  # the official encoder classes
-    "BackboneEncoder": "psp",
-    "ResNetBackboneEncoder": "psp",
-    "ProgressiveBackboneEncoder": "e4e",
-    "ResNetProgressiveBackboneEncoder": "e4e",
-    "GradualStyleEncoder": "psp",
-    "ResNetGradualStyleEncoder": "psp",
-    "Encoder4Editing": "e4e",
-    "ResNetEncoder4Editing": "e4e",
+
+class EncoderClass(NamedTuple):
+    """What an official encoder class is made of."""
+
+    head: Literal["psp", "e4e"]
+    family: Family
+    pyramid: bool
+
+
+CLASSES = {
+    "BackboneEncoder": EncoderClass("psp", "ir_se", False),
+    "ResNetBackboneEncoder": EncoderClass("psp", "resnet", False),
+    "ProgressiveBackboneEncoder": EncoderClass("e4e", "ir_se", False),
+    "ResNetProgressiveBackboneEncoder": EncoderClass("e4e", "resnet", False),
+    "GradualStyleEncoder": EncoderClass("psp", "ir_se", True),
+    "ResNetGradualStyleEncoder": EncoderClass("psp", "resnet", True),
+    "Encoder4Editing": EncoderClass("e4e", "ir_se", True),
+    "ResNetEncoder4Editing": EncoderClass("e4e", "resnet", True),
 }
 DOMAINS = {  # the official data-set types; a type of the user's own is treated as faces are
     "ffhq_encode": FACES,
@@ -65,7 +75,7 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
     """
     unknown = set(content) - TRAINING_STATE - {"state_dict", "latent_avg", "opts"}
     if unknown:
-        raise CheckpointError(f"{source}: expected a model, found unexpected: {sorted(unknown)}")
+        raise CheckpointError(f"{source}: expected a model, found unexpected: {listed(unknown)}")
     options = _options(content, source)
     weights = Weights(content["state_dict"], source)
     encoder_weights = weights.take_prefix("encoder.")
@@ -75,6 +85,8 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
     with_average(generator, average, source)
 
     dataset = str(options.get("dataset_type", "ffhq_encode"))
+    if dataset != listed([dataset]):
+        raise CheckpointError(f"{source}: expected a dataset_type, found {listed([dataset])!r}")
     domain = DOMAINS.get(dataset, Domain(dataset))
     kind = str(options.get("encoder_type", "missing"))
     encoder = take_encoder(encoder_weights, kind, domain.input_size)
@@ -102,23 +114,29 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
 
     Args:
         weights: Its weights, without the prefix `encoder.`.
-        encoder_type: The official class, a key of `HEADS`.
+        encoder_type: The official class, a key of `CLASSES`.
         input_size: Height and width of its input in pixels.
 
     Raises:
         CheckpointError: An unknown class, or missing, unexpected or mis-shaped weights.
     """
     source = weights.source
-    if encoder_type not in HEADS:
+    if encoder_type not in CLASSES:
+        known = ", ".join(CLASSES)
         raise CheckpointError(
-            f"{source}: expected an encoder_type of {', '.join(HEADS)}, found {encoder_type}"
+            f"{source}: expected an encoder_type of {known}, found {listed([encoder_type])}"
         )
-    family = family_of(weights)
+    head, family, pyramid = CLASSES[encoder_type]
+    found = family_of(weights)
+    if found != family:
+        raise CheckpointError(
+            f"{source}: expected the weights of {encoder_type} ({family}), found others ({found})"
+        )
     stem = "input_layer.0.weight" if family == "ir_se" else "conv1.weight"
     input_channels = weights.shape(stem, 4)[1]
     widths, units, trunk = take_trunk(weights, family)
     tensors = {f"trunk.{name}": tensor for name, tensor in trunk.items()}
-    tensors |= weights.rename(LATERALS)
+    tensors |= weights.rename(LATERALS) if pyramid else {}
     heads, (num_ws, w_dim, head_channels) = _take_heads(weights)
     weights.finish(f"an encoder ({encoder_type})")
 
@@ -132,9 +150,9 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
                 units=units,
                 input_size=input_size,
                 input_channels=input_channels,
-                head=HEADS[encoder_type],
+                head=head,
                 head_channels=head_channels,
-                pyramid="laterals.0.weight" in tensors,
+                pyramid=pyramid,
             )
         )
 

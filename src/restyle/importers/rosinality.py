@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError, with_prefix
+from restyle.checkpoints import CheckpointError, listed, with_prefix
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from restyle.importers.keys import Weights, build
+from restyle.importers.keys import Weights, build, is_plain
 
 # What the rest of a training checkpoint holds; only the averaged generator is read.
 OTHER_ENTRIES = {"g", "d", "g_optim", "d_optim", "args", "ada_aug_p"}
@@ -45,7 +45,7 @@ def read_generator(content: Mapping[str, object], source: str) -> StyleGAN2:
     unknown = set(content) - OTHER_ENTRIES - {"g_ema", "latent_avg"}
     if unknown:
         raise CheckpointError(
-            f"{source}: expected a generator, found unexpected: {sorted(unknown)}"
+            f"{source}: expected a generator, found unexpected: {listed(unknown)}"
         )
     table = content["g_ema"]
     if not isinstance(table, Mapping):
@@ -106,7 +106,11 @@ def with_average(generator: StyleGAN2, average: object, source: str) -> StyleGAN
     if not isinstance(average, Tensor) or tuple(average.shape) not in shapes:
         found = tuple(average.shape) if isinstance(average, Tensor) else type(average).__name__
         raise CheckpointError(f"{source}: expected latent_avg of one of {shapes}, found {found}")
-    if not bool(average.isfinite().all()):
+    if not is_plain(average):
+        raise CheckpointError(
+            f"{source}: expected latent_avg of floating-point numbers, found {average.dtype}"
+        )
+    if not bool(average.float().isfinite().all()):
         raise CheckpointError(f"{source}: expected a finite latent_avg, found NaN or infinity")
     generator.w_avg.copy_(average if average.ndim == 1 else average.mean(dim=0))
     return generator

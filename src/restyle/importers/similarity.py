@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from restyle.checkpoints import CheckpointError
+from restyle.checkpoints import CheckpointError, listed
 from restyle.importers.archive import read_archive
 from restyle.importers.keys import Weights, build
 from restyle.losses.similarity import MoCo
@@ -51,7 +51,7 @@ def take_moco(content: Mapping[str, Any], source: str) -> MoCo:
     unknown = set(content) - OTHER_ENTRIES - {"state_dict"}
     if unknown:
         raise CheckpointError(
-            f"{source}: expected a MoCo checkpoint, found unexpected: {sorted(unknown)}"
+            f"{source}: expected a MoCo checkpoint, found unexpected: {listed(unknown)}"
         )
     table = Weights(content["state_dict"], source)
     table.ignore(UNUSED)

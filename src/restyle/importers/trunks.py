@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from restyle.backbones import ArcFace, Family, Trunk
-from restyle.checkpoints import CheckpointError, with_prefix
+from restyle.checkpoints import CheckpointError, listed, with_prefix
 from restyle.importers.keys import Weights, build
 
 # Foreign layer name to ours. The two families tell themselves apart by the first entry.
@@ -50,7 +50,7 @@ def family_of(weights: Weights) -> Family:
             return family
     raise CheckpointError(
         f"{weights.source}: expected a backbone (input_layer.0.weight or conv1.weight), "
-        f"found {', '.join(weights.names()[:3]) or 'nothing'}"
+        f"found {listed(weights.names()) or 'nothing'}"
     )
 
 
