@@ -17,6 +17,7 @@ from restyle.registry import load_features
 from restyle.training.config import GeneratorTraining
 
 Maps = Callable[[Tensor], list[Tensor]]
+HEADS_RATE = 0.25
 Autocast = Callable[[], torch.autocast]
 
 
@@ -64,6 +65,11 @@ class Critic(nn.Module):
         if features:
             features.to(device, memory_format=torch.channels_last)  # pyright: ignore
         return critic.to(device, memory_format=torch.channels_last)  # pyright: ignore
+
+    def groups(self, lr: float) -> list[dict[str, Any]]:
+        """Parameters with their learning rates: low for heads, whose slope nothing holds."""
+        parts = [(self.pixels, lr), (self.projected, lr * HEADS_RATE)]
+        return [{"params": [*part.parameters()], "lr": rate} for part, rate in parts if part]
 
     def discriminate(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminators' loss on (B, 3, H, W) images, and numbers to look at."""

@@ -54,10 +54,12 @@ class GeneratorTrainer:
         self.path_length = torch.zeros((), device=device)
         self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
-        rates = config.lr, config.discriminator_lr or config.lr
+        groups = (
+            [{"params": list(self.generator.parameters()), "lr": config.lr}],
+            self.critic.groups(config.discriminator_lr or config.lr),
+        )
         self.optimisers = [
-            torch.optim.Adam(network.parameters(), lr=rate, betas=(0.0, 0.99), fused=True)
-            for network, rate in zip((self.generator, self.critic), rates, strict=True)
+            torch.optim.Adam(group, betas=(0.0, 0.99), fused=True) for group in groups
         ]
 
     def state_dict(self) -> dict[str, Any]:
@@ -77,9 +79,10 @@ class GeneratorTrainer:
         self.critic.load_state_dict(state["critic"])
         self.ema.model.load_state_dict(state["ema"])
         for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
-            rate = optimiser.param_groups[0]["lr"]
+            rates = [group["lr"] for group in optimiser.param_groups]
             optimiser.load_state_dict(values)
-            optimiser.param_groups[0]["lr"] = rate  # a resumed run may have another one
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate  # a resumed run may have another one
         self.path_length.copy_(state["path_length"])
         self.steps = state["steps"]
 
