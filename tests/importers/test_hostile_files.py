@@ -14,6 +14,8 @@ from numpy.lib import format as numpy_format
 import restyle
 from restyle import importers
 from restyle.checkpoints import CheckpointError
+from restyle.importers.keys import Weights
+from restyle.importers.nvidia import take_generator
 
 from . import official
 
@@ -308,3 +310,18 @@ def test_a_native_configuration_of_brackets(tmp_path):
     (tmp_path / "config.json").write_text("[" * 100_000)
     with pytest.raises(CheckpointError, match="expected JSON"):
         restyle.load(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pt")
+    refused(tmp_path / "pipe.pt", "found a device or a pipe")
+
+
+@pytest.mark.timeout(20)
+def test_a_network_pickle_of_a_million_layers():
+    weights = Weights({f"mapping.x{i}": torch.zeros(1) for i in range(1000)}, "network.pkl")
+    settings = {"img_resolution": 64, "mapping_kwargs": {"num_layers": 1_000_000}}
+    with pytest.raises(CheckpointError, match=r"network.pkl: mapping_layers: expected 0 to 64"):
+        take_generator(weights, settings)

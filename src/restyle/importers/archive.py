@@ -35,6 +35,8 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     Raises:
         CheckpointError: The file cannot be read.
     """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise CheckpointError(f"{path}: expected a checkpoint, found a device or a pipe")
     try:
         with open(path, "rb") as file:
             start = file.read(2 + len(LEGACY_MAGIC))

@@ -118,21 +118,24 @@ def take_generator(weights: Weights, settings: Mapping[str, Any]) -> StyleGAN2:
     size = top["img_resolution"]
     resolutions = [4 * 2**i for i in range(max(size.bit_length() - 2, 0))]
     base, most = synthesis["channel_base"], synthesis["channel_max"]
-    config = {
-        "size": size,
-        "z_dim": top["z_dim"],
-        "w_dim": top["w_dim"],
-        "channels": tuple(min(base // resolution, most) for resolution in resolutions),
-        "mapping_layers": mapping["num_layers"],
-        "label_dim": top["c_dim"],
-        "clamp": synthesis["conv_clamp"],
-    }
+    try:
+        config = StyleGAN2Config(
+            size=size,
+            z_dim=top["z_dim"],
+            w_dim=top["w_dim"],
+            channels=tuple(min(base // resolution, most) for resolution in resolutions),
+            mapping_layers=mapping["num_layers"],
+            label_dim=top["c_dim"],
+            clamp=synthesis["conv_clamp"],
+        )
+    except ValueError as error:
+        raise CheckpointError(f"{source}: {error}") from error
     tensors = {"w_avg": weights.take("mapping.w_avg")}
-    layers = {f"fc{i}": f"layers.{i}" for i in range(config["mapping_layers"])}
+    layers = {f"fc{i}": f"layers.{i}" for i in range(config.mapping_layers)}
     tensors |= weights.rename(layers | {"embed": "embed"}, ours="mapping.", theirs="mapping.")
     tensors |= with_prefix(_take_synthesis(weights, resolutions), "synthesis")
     weights.finish("a StyleGAN2 generator")
-    return build(lambda: StyleGAN2(StyleGAN2Config(**config)), tensors, source)
+    return build(lambda: StyleGAN2(config), tensors, source)
 
 
 def _take_synthesis(weights: Weights, resolutions: list[int]) -> dict[str, Tensor]:
