@@ -2,8 +2,10 @@
 
 What that has learned about the data (where eyes are, what glasses are) is passed on to the
 generator from its first image on, for the price of a few small convolutions (Sauer et al. 2021,
-"Projected GANs Converge Faster"). As there, the heads have batch norms, through which real and
-generated images go apart; the paper's random mixing of channels and scales is left out.
+"Projected GANs Converge Faster"). As there, the heads have batch norms; the paper's random mixing
+of channels and scales is left out. Real and generated images go through them together, and beside
+every map goes its deviation over the images of its own kind: what kinds of portraits there are, and
+how often, is to be learned as well, and norms over each kind alone would hide it.
 """
 
 from __future__ import annotations
@@ -31,14 +33,32 @@ class ProjectedDiscriminator(nn.Module):
         super().__init__()
         self.heads = nn.ModuleList(_head(*shape, width) for shape in shapes)
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Map a feature network's maps, (B, C, s, s) each, to (B, scores), high for the data."""
-        scores = [head(level).flatten(1) for head, level in zip(self.heads, maps, strict=True)]
-        return torch.cat(scores, dim=1)
+    def forward(self, fake: Sequence[Tensor], real: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Score generated images beside some of the data.
+
+        Args:
+            fake: A feature network's maps of them, (B, C, s, s) each.
+            real: Its maps of the data, as many.
+
+        Returns:
+            Scores (B, places) of both, high for the data.
+        """
+        scores = [
+            head(torch.cat([_with_deviation(one), _with_deviation(other)])).flatten(1)
+            for head, one, other in zip(self.heads, fake, real, strict=True)
+        ]
+        first, second = torch.cat(scores, dim=1).chunk(2)
+        return first, second
+
+
+def _with_deviation(x: Tensor) -> Tensor:
+    """Append to maps (B, C, s, s) their standard deviation over the batch: (B, 2 C, s, s)."""
+    deviation = (x.float().var(dim=0, keepdim=True, unbiased=False) + 1e-6).sqrt().to(x.dtype)
+    return torch.cat([x, deviation.expand_as(x)], dim=1)
 
 
 def _head(channels: int, side: int, width: int) -> nn.Sequential:
-    layers = [_layer(channels, width, 1)]
+    layers = [_layer(2 * channels, width, 1)]
     layers += [_layer(width, width, 3, stride=2) for _ in range(int(math.log2(side / SIDE)))]
     return nn.Sequential(*layers, _layer(width, width, 3), nn.Conv2d(width, 1, 1))
 

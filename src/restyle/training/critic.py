@@ -17,7 +17,7 @@ from restyle.registry import load_features
 from restyle.training.config import GeneratorTraining
 
 Maps = Callable[[Tensor], list[Tensor]]
-HEADS_RATE = 0.25
+HEADS_RATE = 0.5
 Autocast = Callable[[], torch.autocast]
 
 
@@ -41,6 +41,7 @@ class Critic(nn.Module):
         self.pixels = pixels
         self.maps, self.weight = maps, weight
         self.projected: ProjectedDiscriminator | None = None
+        self._real_maps: list[Tensor] = []
         if maps is not None:
             size = pixels.config.size
             shapes = [(m.shape[1], m.shape[2]) for m in maps(torch.zeros(1, 3, size, size))]
@@ -78,19 +79,19 @@ class Critic(nn.Module):
         numbers = {"loss_d": loss.detach(), "real_score": real_score.detach().mean()}
         if self.projected is not None and self.maps is not None:
             with torch.no_grad():
-                fake_maps, real_maps = self.maps(fake), self.maps(real)
-            fakes, reals = self.projected(fake_maps), self.projected(real_maps)
+                fake_maps, self._real_maps = self.maps(fake), self.maps(real)
+            fakes, reals = self.projected(fake_maps, self._real_maps)
             seen = F.softplus(fakes).mean() + F.softplus(-reals).mean()
             numbers["loss_d_features"] = seen.detach()
             loss = loss + self.weight * seen
         return loss, numbers
 
     def fool(self, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The generator's loss on its (B, 3, H, W) images, and numbers to look at."""
+        """The generator's loss on the (B, 3, H, W) images just discriminated, and numbers."""
         loss = F.softplus(-self.pixels(fake)).mean()
         numbers = {"loss_g": loss.detach()}
         if self.projected is not None and self.maps is not None:
-            seen = F.softplus(-self.projected(self.maps(fake))).mean()
+            seen = F.softplus(-self.projected(self.maps(fake), self._real_maps)[0]).mean()
             numbers["loss_g_features"] = seen.detach()
             loss = loss + self.weight * seen
         return loss, numbers
