@@ -73,6 +73,7 @@ def test_all_faces_or_a_numbered_one(photos, tmp_path):
     assert run("align", tmp_path / "group.png", "--out", every, "--face", "all") == 0
     assert run("align", tmp_path / "group.png", "--out", second, "--face", 2) == 0
     assert run("align", tmp_path / "group.png", "--out", second, "--face", 9) == 1
+    assert run("align", tmp_path / "group.png", "--out", second, "--face", 0) == 2
     assert len(records(every)["group"]["faces"]) >= 2
     crops = [every / "aligned/group.face2.png", second / "aligned/group.png"]
     assert read_image(crops[0]).tobytes() == read_image(crops[1]).tobytes()

@@ -19,7 +19,18 @@ from restyle.cli.analyse import analyse
 from restyle.cli.bootstrap import bootstrap
 from restyle.cli.edit import animate, directions, edit, mix
 from restyle.cli.evaluate import app as evaluate
-from restyle.cli.options import FAILED, INTERRUPTED, MISUSED, Count, Device, Dtype, Flag, Steps
+from restyle.cli.options import (
+    FAILED,
+    INTERRUPTED,
+    MISUSED,
+    Count,
+    Device,
+    Dtype,
+    Face,
+    Flag,
+    OptionalCount,
+    Steps,
+)
 from restyle.cli.training import app as train
 
 app = App(
@@ -84,7 +95,7 @@ def invert(
     out: Path = Path("results"),
     overwrite: Flag = False,
     align: Flag = False,
-    preview_resolution: Count | None = None,
+    preview_resolution: OptionalCount = None,
     compile: Flag = False,
 ) -> int:
     """Find the latent codes of images, step by step.
@@ -155,7 +166,7 @@ def align_faces(
     *inputs: Annotated[Path, Parameter(required=True)],
     out: Path,
     size: Annotated[int, Parameter(validator=Number(gte=16, lte=4096))] = 256,
-    face: Count | Literal["largest", "all"] = "largest",
+    face: Face = "largest",
     overwrite: Flag = False,
 ) -> int:
     """Cut faces out of photographs, upright and framed as generators of faces know them.

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from restyle.cli.options import Count, Device
+from restyle.cli.options import Count, Device, OptionalCount
 
 
 def analyse(
@@ -14,7 +14,7 @@ def analyse(
     model: str = "portraits",
     other: str | None = None,
     data: str = "portraits",
-    images: Count | None = None,
+    images: OptionalCount = None,
     steps: Annotated[int, Parameter(validator=Number(gte=10))] = 20,
     out: Path = Path("results/analysis"),
     batch_size: Count = 16,

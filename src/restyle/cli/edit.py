@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from restyle.cli.options import FAILED, Count, Device, Dtype, Flag
+from restyle.cli.options import FAILED, Count, Device, Dtype, Flag, OptionalCount
 
 Signed = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Several = Parameter(consume_multiple=True, negative_iterable="", show_default=False)
@@ -23,7 +23,7 @@ def edit(
     layers: str | None = None,
     seed: Seeds = [],  # noqa: B006
     model: str = "portraits",
-    steps: Count | None = None,
+    steps: OptionalCount = None,
     video: Literal["mp4", "gif"] | None = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -196,7 +196,7 @@ def mix(
     out: Path,
     seed: Seeds = [],  # noqa: B006
     model: str = "portraits",
-    steps: Count | None = None,
+    steps: OptionalCount = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     align: Flag = False,
@@ -228,7 +228,7 @@ def animate(
     seed: Seeds = [],  # noqa: B006
     frames: Count = 25,
     model: str = "portraits",
-    steps: Count | None = None,
+    steps: OptionalCount = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     align: Flag = False,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from restyle.cli.options import Count, Device
+from restyle.cli.options import Count, Device, OptionalCount
 
 app = App(
     name="evaluate",
@@ -20,7 +20,7 @@ def compare(
     model: list[str] | None = None,
     methods: list[str] | None = None,
     data: str = "portraits",
-    images: Count | None = None,
+    images: OptionalCount = None,
     measures: list[Literal["mse", "psnr", "ms_ssim", "perceptual", "identity"]] | None = None,
     judge: str = "portraits-judge",
     features: str | None = None,
@@ -144,7 +144,7 @@ def encoder(
     *,
     model: str = "portraits",
     data: str = "portraits",
-    images: Count | None = None,
+    images: OptionalCount = None,
     steps: Count = 10,
     judge: str = "portraits-judge",
     out: Path = Path("results/encoder"),

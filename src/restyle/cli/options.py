@@ -13,7 +13,10 @@ def _counts(type_: Any, value: Any) -> None:
         Number(gte=1)(type_, value)
 
 
+# A validator inside of a union would not be asked.
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
+OptionalCount = Annotated[int | None, Parameter(validator=_counts)]
+Face = Annotated[int | Literal["largest", "all"], Parameter(validator=_counts)]
 Steps = Annotated[int | Literal["auto"] | None, Parameter(validator=_counts)]
 Flag = Annotated[bool, Parameter(negative="")]
 Device = Literal["auto", "cpu", "cuda", "mps"]
