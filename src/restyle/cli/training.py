@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from cyclopts import App, Parameter
 
 from restyle.training import config as presets_of
-from restyle.training.presets import ENCODERS
+from restyle.training.presets import ENCODERS, GENERATORS
 
 app = App(
     name="train",
@@ -93,7 +93,7 @@ add_command(
 add_command(
     "generator",
     "Train a StyleGAN2 generator for portraits or for any folder of images.",
-    {"portraits": presets_of.GeneratorTraining()},
+    GENERATORS,
     "restyle.training.generator:train_generator",
 )
 add_command(

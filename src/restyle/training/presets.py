@@ -1,4 +1,4 @@
-"""Encoder trainings by name: those of the papers, and those of the bundled portraits models.
+"""Trainings by name: those of the papers, and those of the bundled portraits models.
 
 The papers' runs are counted in steps of eight images. What ReStyle's authors report for pSp:
 faces 110,000 steps, cars 75,000, wild animals 40,000, churches 150,000.
@@ -9,7 +9,27 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from restyle.training.config import EncoderTraining
+from restyle.training.config import EncoderTraining, GeneratorTraining
+
+_PORTRAITS_GENERATOR = GeneratorTraining(
+    out=Path("runs/generator-portraits"),
+    r1_gamma=0.1,
+    discriminator_channels=(192, 160, 96, 56, 32),
+    detail=16.0,
+    feature_network="portraits-features",
+)
+GENERATORS = {
+    "stylegan2": GeneratorTraining(),
+    "portraits": _PORTRAITS_GENERATOR,
+    "portraits-toon": replace(
+        _PORTRAITS_GENERATOR,
+        out=Path("runs/generator-portraits-toon"),
+        style="toon",
+        initial=Path("portraits"),
+        head_start=1_000,
+    ),
+}
+"""Every generator training that has a name, the default first."""
 
 _PAPER = EncoderTraining(
     batch=8,
