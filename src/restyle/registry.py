@@ -15,12 +15,16 @@ from restyle.checkpoints import (
 from restyle.devices import resolve_device, resolve_dtype
 from restyle.downloads import pulled
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.losses.perceptual import FeatureMaps
 from restyle.model import KIND, ReStyle
 from restyle.portraits.features import KIND as FEATURES
 from restyle.portraits.features import FeatureNetwork
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the bundled checkpoints are, a folder each."""
+
+LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
+"""The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""
 
 
 def bundled() -> list[str]:
@@ -140,3 +144,41 @@ def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
         found = importers.describe(importers.read(folder))
         raise CheckpointError(f"{name}: expected a feature network's folder, found {found}")
     return FeatureNetwork.from_checkpoint(*load_folder(folder, FEATURES))
+
+
+def load_maps(name: str) -> FeatureMaps:
+    """Load a network for the perceptual distance: LPIPS, or one for portraits.
+
+    Args:
+        name: "lpips-alex" or "lpips-vgg", which must have been pulled, or what `load_features`
+            takes.
+
+    Raises:
+        ValueError: A file is not there.
+        CheckpointError: A network cannot be used.
+    """
+    if name in LPIPS:
+        from restyle.importers.perceptual import read_lpips
+
+        return read_lpips(*map(network_file, LPIPS[name]))
+    return load_features(name)
+
+
+def find_file(name: str) -> Path | None:
+    """The file of a path or of a pulled network's name; None if it is no file."""
+    path = Path(name) if Path(name).is_file() else pulled(name)
+    return path if path is not None and path.is_file() else None
+
+
+def network_file(name: str) -> Path:
+    """The same, where there must be one.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if (path := find_file(name)) is None:
+        raise ValueError(
+            f"expected a network's file, found nothing at '{name}' "
+            f"(public ones are fetched by restyle models pull {name})"
+        )
+    return path

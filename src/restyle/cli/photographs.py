@@ -10,7 +10,7 @@ from restyle.evaluation.measures import PhotoNetworks
 from restyle.face_networks import CascadeNetwork
 from restyle.faces.cascade import cascade_of
 from restyle.faces.recognition import FaceRecognition
-from restyle.training.networks import load_maps, network_file
+from restyle.registry import load_maps, network_file
 
 Network = TypeVar("Network")
 

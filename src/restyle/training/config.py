@@ -44,8 +44,8 @@ class GeneratorTraining:
         head_start: Images on which a fresh discriminator learns alone, before the generator does.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.
         detail: How much fine detail is amplified for the discriminator; 0 for StyleGAN2's own.
-        feature_network: A feature network through which a second discriminator looks (projected
-            GAN); empty: none.
+        feature_network: What a second discriminator looks through (projected GAN): a feature
+            network for portraits, or lpips-vgg (pulled) for photographs; empty: none.
         feature_weight: Weight of the second discriminator's loss.
         keep_coarse: With `initial`: export the initial generator's layers up to so many pixels with
             the trained ones behind them (Toonify's layer swapping); 0: the trained ones alone.

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from restyle.checkpoints import load_strict
 from restyle.generators.discriminator import Discriminator, DiscriminatorConfig
 from restyle.generators.projected import ProjectedDiscriminator
-from restyle.portraits.features import FeatureNetwork
-from restyle.registry import load_features
+from restyle.losses.perceptual import FeatureMaps
+from restyle.registry import load_maps
 from restyle.training.config import GeneratorTraining
 
 Maps = Callable[[Tensor], list[Tensor]]
@@ -61,7 +61,7 @@ class Critic(nn.Module):
         """
         channels = tuple(config.discriminator_channels) or channels
         pixels = Discriminator(DiscriminatorConfig(config.size, channels, detail=config.detail))
-        features = load_features(config.feature_network) if config.feature_network else None
+        features = load_maps(config.feature_network) if config.feature_network else None
         critic = cls(pixels, coarse_maps(features) if features else None, config.feature_weight)
         if features:
             features.to(device, memory_format=torch.channels_last)  # pyright: ignore
@@ -109,7 +109,7 @@ class Critic(nn.Module):
                 load_strict(network, own, source)
 
 
-def coarse_maps(features: FeatureNetwork) -> Maps:
+def coarse_maps(features: FeatureMaps) -> Maps:
     """A network's maps but the one in full resolution, which is left to the pixels' critic."""
     return lambda images: features.maps(images)[1:]
 

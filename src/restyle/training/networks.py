@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from restyle.backbones import ArcFace, Trunk
 from restyle.checkpoints import CheckpointError, load_folder, load_strict, without_prefix
-from restyle.downloads import pulled
 from restyle.encoders import Encoder
 from restyle.losses.identity import AlignedFaces, Embedding
 from restyle.losses.perceptual import FeatureMaps
-from restyle.registry import folder_of, load_features
+from restyle.registry import find_file, folder_of, load_features, load_maps, network_file
 from restyle.training.config import EncoderTraining
-
-LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
-"""The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""
 
 
 class LossNetworks(nn.Module):
@@ -61,15 +56,6 @@ def load_networks(config: EncoderTraining) -> LossNetworks:
         once(config.identity_network, load_faces) if config.identity else None,
         once(config.moco_network, load_moco) if config.moco else None,
     )
-
-
-def load_maps(name: str) -> FeatureMaps:
-    """Load a network for the perceptual distance: LPIPS, or one for portraits."""
-    if name in LPIPS:
-        from restyle.importers.perceptual import read_lpips
-
-        return read_lpips(*map(network_file, LPIPS[name]))
-    return load_features(name)
 
 
 def load_faces(name: str) -> Embedding:
@@ -119,23 +105,3 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     if not isinstance(trunk, Trunk):
         raise CheckpointError(f"{path}: expected a backbone, found a {type(found).__name__}")
     encoder.start_from(trunk)
-
-
-def find_file(name: str) -> Path | None:
-    """The file of a path or of a pulled network's name; None if it is no file."""
-    path = Path(name) if Path(name).is_file() else pulled(name)
-    return path if path is not None and path.is_file() else None
-
-
-def network_file(name: str) -> Path:
-    """The same, where there must be one.
-
-    Raises:
-        ValueError: There is none.
-    """
-    if (path := find_file(name)) is None:
-        raise ValueError(
-            f"expected a network's file, found nothing at '{name}' "
-            f"(public ones are fetched by restyle models pull {name})"
-        )
-    return path
