@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -6,6 +8,7 @@ from torch import nn
 
 from restyle.checkpoints import (
     CheckpointError,
+    build_strict,
     load_config,
     load_folder,
     load_strict,
@@ -261,3 +264,39 @@ def test_shared_weights_lie_beside_the_folder_and_nowhere_else(pair):
     path.write_text(path.read_text().replace('"first"', '"../first"'))
     with pytest.raises(CheckpointError, match="a folder beside it, found '../first'"):
         load_folder(pair / "second")
+
+
+def test_a_network_is_built_without_random_numbers_and_filled():
+    def make():
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
+
+    network = make()
+    before = torch.get_rng_state()
+    built = build_strict(make, network.state_dict(), "here")
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(built.state_dict()[name], tensor)
+
+
+def test_a_network_far_larger_than_its_weights_is_not_built():
+    made = []
+
+    def make():
+        made.append(nn.Linear(2, 2))
+        return nn.ModuleList(nn.Linear(2_000, 2_000) for _ in range(100))
+
+    with pytest.raises(CheckpointError, match="here: expected possible sizes.*4 numbers"):
+        build_strict(make, {"weight": torch.zeros(2, 2)}, "here")
+
+
+def test_loading_needs_no_symbolic_mathematics():
+    """Which PyTorch imports for the meta device, and which takes longer than all the rest."""
+    code = (
+        "import sys, torch\n"
+        "from restyle.checkpoints import build_strict\n"
+        "from restyle.layers import EqualLinear\n"
+        "layer = EqualLinear(3, 2)\n"
+        "build_strict(lambda: EqualLinear(3, 2), layer.state_dict(), 'here')\n"
+        "sys.exit('sympy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,6 +8,7 @@ folders: the others name that folder. Reading a checkpoint runs no code from it.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from restyle.files import atomic_write, sha256
 
@@ -155,32 +157,65 @@ def build_strict(
     make: Callable[[], Network],
     tensors: Mapping[str, Tensor],
     source: str | os.PathLike[str],
+    counters: bool = True,
 ) -> Network:
-    """Build a network without random weights and fill it, as strictly as `load_strict` does.
+    """Build a network without random numbers and fill it, as strictly as `load_strict` does.
 
-    Memory is taken only after the weights are known to fit, however large `make` says they are.
+    It takes no more memory than its weights do, however large `make` says it is.
 
     Args:
-        make: Builds the network; all its parameters and buffers are in its state dict.
+        make: Builds the network.
         tensors: All its weights, by its own names.
         source: Where they come from, for the message.
+        counters: Whether the batch norms' counters have to be there. Before PyTorch 0.4.1 there
+            were none; nothing that we compute depends on them.
 
     Returns:
         The network on the CPU.
 
     Raises:
-        CheckpointError: As `load_strict` raises it, or there can be no such network.
+        CheckpointError: As `load_strict` raises it, or the network cannot be that large.
     """
     try:
-        with torch.device("meta"):
+        with Unfilled(sum(tensor.numel() for tensor in tensors.values())):
             network = make()
-    except (RuntimeError, OverflowError) as error:  # sizes that are negative, or beyond all bounds
+    except (RuntimeError, OverflowError) as error:
         raise CheckpointError(
             f"{source}: expected possible sizes, found: {str(error).splitlines()[0]}"
         ) from error
-    check_strict(network, tensors, source)
-    network.to_empty(device="cpu").load_state_dict(dict(tensors))
+    names = [] if counters else network.state_dict()
+    missing = [name for name in names if name.endswith("num_batches_tracked")]
+    zeros = {name: torch.zeros((), dtype=torch.int64) for name in missing}
+    load_strict(network, zeros | {**tensors}, source)
     return network
+
+
+class Unfilled(TorchFunctionMode):
+    """Networks that are built inside have no random numbers, and a bounded size.
+
+    PyTorch's own way, the meta device, takes seconds, for imports of what it does not need here.
+    """
+
+    def __init__(self, numbers: int):
+        """Allow four times as many numbers as the weights have, and ten million."""
+        super().__init__()
+        self._numbers = numbers
+        self._left = 4 * numbers + 10_000_000
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Count what is made, and make it empty."""
+        kwargs = kwargs or {}
+        if func in (torch.Tensor.uniform_, torch.Tensor.normal_):
+            return args[0]
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        if func in (torch.empty, torch.randn, torch.rand, torch.zeros, torch.ones):
+            size = args[0] if args and not isinstance(args[0], int) else args
+            self._left -= math.prod(size)
+            if self._left < 0:
+                raise RuntimeError(f"many times more than the weights' {self._numbers:,} numbers")
+        func = torch.empty if func in (torch.randn, torch.rand) else func
+        return func(*args, **kwargs)
 
 
 def load_strict(

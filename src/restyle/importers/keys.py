@@ -27,14 +27,11 @@ def build(
         CheckpointError: The file's shapes make no network, or as `check_strict` raises it.
     """
     try:
-        with torch.device("meta"):
-            network = make()
+        return build_strict(make, tensors, source, counters=False).eval()
+    except CheckpointError:
+        raise
     except ValueError as error:
         raise CheckpointError(f"{source}: {error}") from error
-    # Batch norms counted no batches before PyTorch 0.4.1; nothing that we compute depends on it.
-    counters = [name for name in network.state_dict() if name.endswith("num_batches_tracked")]
-    tensors = {name: torch.zeros((), dtype=torch.int64) for name in counters} | {**tensors}
-    return build_strict(lambda: network, tensors, source).eval()
 
 
 def is_plain(value: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError, check_strict
+from restyle.checkpoints import CheckpointError, Unfilled, check_strict
 from restyle.importers.archive import read_archive
 from restyle.importers.keys import Weights, build
 from restyle.losses.lpips import LPIPS, NETWORKS
@@ -123,7 +123,7 @@ def _table(path: str | os.PathLike[str]) -> Weights:
 
 def _checked(part: LPIPSPart) -> LPIPSPart:
     """Check a part as strictly as the whole, in which zeros stand for the other one."""
-    with torch.device("meta"):
+    with Unfilled(15_000_000):  # VGG-16's convolutions
         network = LPIPS(part.network)
     others = {
         name: torch.zeros(()).expand(tensor.shape)
