@@ -90,7 +90,7 @@ def test_training_lowers_the_loss(settings, head):
 
 def test_warm_up_learns_the_codes(settings):
     trainer = trainer_of(settings, lr=3e-3)
-    losses = [float(trainer.warm_up(16)["loss_w"]) for _ in range(60)]
+    losses = [float(trainer.warm_up(16)["loss_w"]) for _ in range(150)]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
 
 
