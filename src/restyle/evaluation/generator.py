@@ -30,7 +30,7 @@ from restyle.portraits.attributes import (
 from restyle.portraits.features import FeatureNetwork
 from restyle.portraits.visibility import visible
 from restyle.refine import average_estimate
-from restyle.registry import load_features, load_generator
+from restyle.registry import folder_of, load_features, load_generator
 
 SHARED = ("hair_style", "hair_colour", "glasses", "beard", "hat")
 """The attributes whose classes samples should have as often as the data."""
@@ -294,4 +294,8 @@ def _frechet_of_halves(features: np.ndarray) -> float:
 
 
 def _images_seen(name: str) -> int | None:
-    return load_config(name).get("images_seen") if Path(name).is_dir() else None
+    if Path(name).is_file():
+        return None
+    config = load_config(folder_of(name))
+    made = (config.get("card") or {}).get("generator") or {}
+    return config.get("images_seen", made.get("images_seen"))
