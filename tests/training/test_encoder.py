@@ -19,6 +19,7 @@ from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser
 from restyle.training.presets import ENCODERS
+from restyle.training.waiting import Batch, Plan
 from tests.training.encoders import freeze_norms, prepare
 from tests.training.encoders import training as encoder_module
 
@@ -120,14 +121,14 @@ def test_accumulated_parts_give_the_gradients_of_the_whole(settings):
         trainer = trainer_of(settings, batch=8, accumulate=parts, optimiser="adamw")
         trainer.encoder.eval()
         numbers = trainer.train_batch(images, images)
-        results.append((numbers, trainer.encoder.state_dict(), trainer.waiting[-1]))
+        results.append((numbers, trainer.encoder.state_dict(), trainer.waiting.batches[-1]))
     (whole, before, last), (parts, after, again) = results
     for name in whole:
         torch.testing.assert_close(whole[name], parts[name], msg=name)
     # Adam's first step is the sign of the gradient: gradients near zero may differ by rounding.
     close = [torch.isclose(before[n], after[n], atol=1e-5).float().mean() for n in before]
     assert np.mean(close) > 0.99
-    torch.testing.assert_close(last[2].ws, again[2].ws)
+    torch.testing.assert_close(last.reached.ws, again.reached.ws)
 
 
 def test_deltas_come_one_by_one(settings):
@@ -139,7 +140,7 @@ def test_deltas_come_one_by_one(settings):
     trainer.set_progress(4 * 25)
     images = pictures()
     trainer.train_batch(images, images)
-    ws = trainer.waiting[-1][2].ws
+    ws = trainer.waiting.batches[-1].reached.ws
     rest = (ws[:, 3:] - ws[:, :1]).abs().amax(dim=(1, 2))
     start = (trainer.start_ws[3:] - trainer.start_ws[:1]).abs().max()
     torch.testing.assert_close(rest, start.expand(4), rtol=0, atol=1e-5)
@@ -172,16 +173,8 @@ def test_a_single_shot_encoder_sees_the_target_alone(settings):
     images = pictures()
     numbers = trainer.train_batch(images, images)
     assert numbers["mse_first"] == numbers["mse_last"]
-    assert trainer.continued(0) is None
+    assert not trainer.waiting.batches and trainer.waiting.plan(range(9)).fresh.all()
     assert trainer.model().single_shot
-
-
-def test_by_default_the_last_batch_alone_waits(settings):
-    trainer = trainer_of(settings)
-    for _ in range(2):
-        images = pictures()
-        trainer.train_batch(images, images)
-    assert len(trainer.waiting) == 1 and trainer.waiting[0][0] is images
 
 
 def test_a_run_may_be_validated_with_more_steps_than_it_updates_after(settings):
@@ -190,21 +183,44 @@ def test_a_run_may_be_validated_with_more_steps_than_it_updates_after(settings):
     assert read_jsonl(settings["out"] / "stats.jsonl")[-1]["val_mse_3"] > 0
 
 
-def test_batches_wait_to_be_continued(settings):
+def test_images_wait_and_go_on_among_new_ones(settings):
     trainer = trainer_of(settings, steps=1, continuation=0.5, waiting=3)
-    assert trainer.continued(0) is None
-    for _ in range(5):
+    waiting = trainer.waiting
+    for _ in range(3):
+        assert waiting.plan(range(4)).fresh.all()
         images = pictures()
         trainer.train_batch(images, images)
-    assert len(trainer.waiting) == 3
-    places = [trainer.continued(n) for n in range(400)]
-    assert 0.4 < sum(place is not None for place in places) / 400 < 0.6
-    assert set(places) == {None, 0, 1, 2}
-    (kept, _, before), others = trainer.waiting[0], trainer.waiting[1:]
-    trainer.go_on(0)
-    target, _, after = trainer.waiting[-1]
-    assert target is kept and trainer.waiting[:-1] == others
-    assert not torch.equal(after.ws, before.ws)
+    assert waiting.full
+    plans = [waiting.plan(range(4 * step, 4 * step + 4)) for step in range(100)]
+    assert 0.4 < np.mean([plan.fresh for plan in plans]) < 0.6
+    assert {int(place) for plan in plans for place in plan.place} == {0, 1, 2}
+
+    plan = Plan(np.array([True, False, False, True]), np.array([2, 0, 1, 1]))
+    before = [Batch.of(t.clone() for t in batch.tensors()) for batch in waiting.batches]
+    images = pictures(2)
+    trainer.train_batch(images, images, plan)
+    after = waiting.batches
+    for row, (place, new) in enumerate(zip(plan.place, [0, None, None, 1], strict=True)):
+        target = before[place].target[row] if new is None else images[new]
+        assert torch.equal(after[place].target[row], target)
+        moved = after[place].reached.ws[row] - before[place].reached.ws[row]
+        assert moved.abs().max() > 0
+    untouched = [(0, 0), (1, 0), (1, 1), (0, 3), (2, 1), (2, 2), (2, 3)]
+    for place, row in untouched:
+        assert torch.equal(after[place].reached.ws[row], before[place].reached.ws[row])
+
+
+def test_waiting_images_go_on_from_where_they_came_to(settings):
+    trainer = trainer_of(settings, steps=1, continuation=0.5, waiting=1, lr=0.0)
+    trainer.encoder.eval()
+    images = pictures()
+    trainer.train_batch(images, images)
+    plan = Plan(np.array([False] * 4), np.array([0] * 4))
+    trainer.train_batch(images[:0], images[:0], plan)
+    wanted = trainer.model().invert(images, 2)
+    torch.testing.assert_close(
+        trainer.waiting.batches[0].reached.ws, wanted.ws, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_pairs_are_compared_with_their_targets(settings):

@@ -1,5 +1,6 @@
 """Generator training on tiny networks: resuming, growing, penalties, and folders of images."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from restyle.checkpoints import CheckpointError
 from restyle.files import read_jsonl
 from restyle.registry import load_generator
 from restyle.training.config import GeneratorTraining
+from restyle.training.data import draw, open_source
 from restyle.training.generator import GeneratorTrainer, train_generator
 
 
@@ -79,7 +81,7 @@ def test_a_grown_generator_starts_as_the_smaller_one_enlarged(tmp_path, pictures
     before.load_state_dict(state)
     after = GeneratorTrainer(large, torch.device("cpu"))
     after.grow_from(state)
-    after.fade_to(0)
+    after.set_progress(0)
     z = torch.randn(2, 8)
     with torch.no_grad():
         little = before.ema.model(z)
@@ -91,7 +93,7 @@ def test_a_grown_generator_starts_as_the_smaller_one_enlarged(tmp_path, pictures
         # With nothing faded in, only the coarse path scores: near the smaller network's score.
         scores = after.critic.pixels(doubled), before.critic.pixels(images)
     assert scores[0].shape == scores[1].shape
-    after.fade_to(large.fade_images)
+    after.set_progress(large.fade_images)
     assert after.critic.pixels.fade == grown.fade == 1.0
     train_generator(large)
     assert load_generator(large.out / "generator").config.size == 32
@@ -116,3 +118,66 @@ def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monk
     monkeypatch.setattr(generator, "Run", ThreeProcesses)
     with pytest.raises(ValueError, match="multiple of the 3 processes, found 8"):
         train_generator(training(tmp_path / "run", pictures))
+
+
+SUPERVISED = {
+    "z_dim": 64,
+    "noise": False,
+    "path_length_weight": 0.0,
+    "feature_network": "portraits-features",
+    "supervised_images": 16,
+    "supervised_weight": 1.0,
+}
+
+
+def test_a_generator_learns_to_draw_portraits_from_their_vectors(tmp_path):
+    config = training(tmp_path, "portraits", **{**SUPERVISED, "supervised_images": 10_000})
+    trainer = GeneratorTrainer(config, torch.device("cpu"))
+    real = draw(open_source("portraits", 16), range(8))
+    z = trainer.supervision.vectors(range(8))
+    numbers = [trainer.draw(real, z, 0, 8) for _ in range(40)]
+    for name in ("l1", "perceptual"):
+        assert numbers[-1][name] < 0.7 * numbers[0][name]
+    discriminator = GeneratorTrainer(config, torch.device("cpu")).critic.state_dict()
+    assert discriminator.keys() == trainer.critic.state_dict().keys()
+    assert trainer.optimisers[0].param_groups[0]["betas"] == (0.9, 0.99)
+
+
+def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
+    config = training(tmp_path, "portraits", **SUPERVISED, head_start=8)
+    trainer = GeneratorTrainer(config, torch.device("cpu"))
+    real = draw(open_source("portraits", 16), range(8))
+    z = trainer.supervision.vectors(range(4))
+    waiting = trainer.step(real, 16, 8, z)
+    assert "loss_d" in waiting and "loss_g" not in waiting
+    numbers = trainer.step(real, 24, 8, z)
+    assert {"loss_d", "loss_g", "l1", "perceptual"} <= set(numbers)
+    assert trainer.optimisers[0].param_groups[0]["betas"] == (0.0, 0.99)
+    with torch.no_grad():
+        drawn = trainer.generator.synthesis(trainer._codes(z), "none")
+    expected = (drawn - real[:4]).abs().mean()
+    assert trainer.step(real, 32, 8, z)["l1"] == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path):
+    config = training(tmp_path / "whole", "portraits", **SUPERVISED)
+    train_generator(config)
+    for images in (8, 24, 32):
+        train_generator(dataclasses.replace(config, out=tmp_path / "parts", images=images))
+    whole, parts = (weights(tmp_path / name / "generator") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "photos"}, "expected data portraits and a feature_network, found data 'photos'"),
+        ({"feature_network": ""}, "feature_network ''"),
+        ({"z_dim": 8}, "z_dim: expected at least 61, found 8"),
+    ],
+)
+def test_only_portraits_can_supervise(tmp_path, changes, message):
+    settings = {"data": "portraits", **SUPERVISED, **changes}
+    config = training(tmp_path, settings.pop("data"), **settings)
+    with pytest.raises(ValueError, match=message):
+        GeneratorTrainer(config, torch.device("cpu"))

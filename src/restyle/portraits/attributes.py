@@ -11,6 +11,7 @@ raw integer stream and plain arithmetic are used, which makes it the same on eve
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -24,24 +25,41 @@ NUISANCE = "nuisance"
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """How positions in [0, 1] are distributed.
+
+    Attributes:
+        draw: Maps three independent uniform numbers in [0, 1) to a position.
+        rank: Maps a position to the share of those that are smaller.
+    """
+
+    draw: Callable[[float, float, float], float]
+    rank: Callable[[float], float]
+
+
+@dataclass(frozen=True)
 class Continuous:
-    """A real attribute: its range, its role, and the quantile function it is drawn with.
+    """A real attribute: its range, its role, and how it is distributed.
 
     Attributes:
         low: Smallest value.
         high: Largest value.
         role: `IDENTITY` or `NUISANCE`.
-        quantile: Maps three independent uniform numbers in [0, 1) to a position in [0, 1].
+        distribution: Of its position between the two.
     """
 
     low: float
     high: float
     role: str
-    quantile: Callable[[float, float, float], float]
+    distribution: Distribution
 
     def draw(self, a: float, b: float, c: float) -> float:
         """Returns the value for three uniform numbers in [0, 1)."""
-        return self.low + (self.high - self.low) * self.quantile(a, b, c)
+        return self.low + (self.high - self.low) * self.distribution.draw(a, b, c)
+
+    def rank(self, value: float) -> float:
+        """Returns the share of portraits with a smaller value."""
+        return self.distribution.rank((value - self.low) / (self.high - self.low))
 
 
 @dataclass(frozen=True)
@@ -57,26 +75,26 @@ class Classes:
         return self.names[min(bisect_right(list(accumulate(self.shares)), a), len(self.names) - 1)]
 
 
-def _flat(a: float, _b: float, _c: float) -> float:
-    return a
+def _rank_of_two(t: float) -> float:
+    return 2 * t * t if t < 0.5 else 1 - 2 * (1 - t) ** 2
 
 
-def _bell(a: float, b: float, c: float) -> float:
-    return (a + b + c) / 3
+def _rank_of_three(t: float) -> float:
+    if t > 0.5:
+        return 1 - _rank_of_three(1 - t)
+    return 4.5 * t**3 if t < 1 / 3 else (-18 * t**3 + 27 * t**2 - 9 * t + 1) / 2
 
 
-def _wide_bell(a: float, b: float, _c: float) -> float:
-    return (a + b) / 2
+_flat = Distribution(lambda a, b, c: a, lambda t: t)
+_bell = Distribution(lambda a, b, c: (a + b + c) / 3, _rank_of_three)
+_wide_bell = Distribution(lambda a, b, c: (a + b) / 2, _rank_of_two)
+_mostly_low = Distribution(lambda a, b, c: a * a, math.sqrt)
 
 
-def _mostly_low(a: float, _b: float, _c: float) -> float:
-    return a * a
-
-
-def _real(low: float, high: float, role: str, quantile: Callable = _flat) -> Any:
+def _real(low: float, high: float, role: str, distribution: Distribution = _flat) -> Any:
     return field(
         default=(low + high) / 2,
-        metadata={"spec": Continuous(low, high, role, quantile)},
+        metadata={"spec": Continuous(low, high, role, distribution)},
     )
 
 

@@ -23,6 +23,10 @@ class GeneratorTraining:
         size: Height and width of the images in pixels.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
+        supervised_images: The first so many of them, portraits, are not told from samples but
+            drawn: the generator learns to make each of what its attributes are.
+        supervised_weight: What that counts afterwards, beside the discriminators.
+        supervised_lr: Adam's learning rate at the beginning of that time; it falls to `lr`.
         batch: Images in a step, over all processes.
         channels: Feature maps at 4, 8, 16, ... pixels, of both networks; empty: the official ones.
         z_dim: Width of the mapping network's input.
@@ -63,6 +67,9 @@ class GeneratorTraining:
     size: int = 64
     style: str = "photo"
     images: int = 500_000
+    supervised_images: int = 0
+    supervised_weight: float = 0.0
+    supervised_lr: float = 4e-3
     batch: int = 16
     channels: tuple[int, ...] = (192, 192, 160, 112, 64)
     z_dim: int = 128

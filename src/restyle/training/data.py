@@ -64,6 +64,8 @@ class Pictures:
         Raises:
             ValueError: If no file can be read.
         """
+        if not len(indices):
+            return np.zeros((0, *self.size, 3 * len(self.rows[0])), np.uint8)
         return np.stack([self._read(int(index)) for index in indices])
 
     def _read(self, index: int) -> np.ndarray:
@@ -121,31 +123,29 @@ def open_source(
     return Portraits(split="train" if split == "all" else split, size=height, style=style)
 
 
-def draw(source: Source, position: int, count: int, seed: int = 0, flip: bool = False) -> Tensor:
-    """The images that come at a position of an endless, shuffled pass over a source.
+def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = False) -> Tensor:
+    """The images that come at some positions of an endless, shuffled pass over a source.
 
     Which image comes at a position, and whether it is mirrored, depends on nothing but the position
     and the seed: not on how many processes share the pass.
 
     Args:
         source: Where from.
-        position: Images drawn before, over all processes.
-        count: How many.
+        positions: N of them, counted over all processes.
         seed: Seed of the shuffling; every pass over the source has an order of its own.
         flip: Mirror half of them.
 
     Returns:
-        (count, 3 or 6, H, W) in [-1, 1].
+        (N, 3 or 6, H, W) in [-1, 1].
     """
-    positions = np.arange(position, position + count)
-    indices = positions % len(source)
-    if len(source) < ENDLESS:
-        passes = positions // len(source)
-        orders = {int(p): _shuffled(len(source), seed, int(p)) for p in set(passes)}
-        indices = [orders[int(p)][at] for p, at in zip(passes, indices, strict=True)]
+    length = len(source)
+    indices = [position % length for position in positions]
+    if length < ENDLESS:
+        orders = [_shuffled(length, seed, position // length) for position in positions]
+        indices = [order[at] for order, at in zip(orders, indices, strict=True)]
     images = load(source, indices)
-    if flip:
-        coins = [np.random.default_rng((seed, int(p), 1)).random() for p in positions]
+    if flip and len(images):
+        coins = [np.random.default_rng((seed, p, 1)).random() for p in positions]
         mirrored = torch.tensor(coins) < 0.5
         images[mirrored] = images[mirrored].flip(3)
     return images
@@ -161,7 +161,7 @@ class Ahead:
     """Reads the next batch in a thread while this one is trained on."""
 
     def __init__(self, read: Callable[[int], Tensor]):
-        """Take what reads the batch at a position; it must depend on nothing else."""
+        """Take what reads the batch at a position."""
         self._read = read
         self._thread = ThreadPoolExecutor(1)
         self._coming: tuple[int, Future[Tensor]] | None = None

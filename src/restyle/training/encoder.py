@@ -24,6 +24,7 @@ from restyle.training.networks import load_networks, start_encoder
 from restyle.training.parallel import average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
+from restyle.training.waiting import Plan
 
 MAY_CHANGE = ("images", "processes", "device", "checkpoint_minutes", "validation_images", "compile")
 
@@ -98,8 +99,15 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
     config = trainer.config
     batch = config.batch // run.processes
 
-    def read(position: int) -> Tensor:
-        return draw(source, position + run.rank * batch, batch, config.seed, config.flip)
+    def planned(images: int) -> tuple[range, Plan]:
+        first = images + run.rank * batch
+        positions = range(first, first + batch)
+        return positions, trainer.waiting.plan(positions)
+
+    def read(images: int) -> Tensor:
+        positions, plan = planned(images)
+        fresh = [position for position, new in zip(positions, plan.fresh, strict=True) if new]
+        return draw(source, fresh, config.seed, config.flip)
 
     ahead = Ahead(read)
     try:
@@ -107,14 +115,12 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
             trainer.set_progress(run.images)
             if run.images < config.warmup_images:
                 numbers = trainer.warm_up(batch)
-            elif (place := trainer.continued(run.images)) is not None:
-                numbers = trainer.go_on(place)
             else:
+                _, plan = planned(run.images)
                 images = ahead(run.images).to(run.device)
-                coming = run.images + config.batch
-                if trainer.continued(coming) is None and coming < run.total:
-                    ahead.prepare(coming)
-                numbers = trainer.train_batch(images[:, :3], images[:, -3:])
+                if trainer.waiting.full and run.images + config.batch < run.total:
+                    ahead.prepare(run.images + config.batch)
+                numbers = trainer.train_batch(images[:, :3], images[:, -3:], plan)
             run.step(batch, average_numbers(numbers))
             if run.checkpoint(trainer.state_dict):
                 show()

@@ -29,6 +29,7 @@ from restyle.training.networks import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count
+from restyle.training.waiting import Batch, Plan, Waiting
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -40,7 +41,7 @@ class EncoderTrainer:
         encoder: What is trained.
         objective: What for.
         steps: Refinement steps on each batch.
-        last: Sources, targets and estimates of the last batch, with images at the targets' size.
+        waiting: Images between two steps of their refinement, with renders at the targets' size.
     """
 
     def __init__(
@@ -75,13 +76,15 @@ class EncoderTrainer:
         """Refinement steps between two updates."""
         self.shown_steps = 1 if config.single_shot else config.validation_steps or config.steps
         """Refinement steps of a validation."""
-        self.waiting: list[tuple[Tensor, Tensor, Estimate]] = []
+        places = config.waiting if config.continuation and not config.single_shot else 0
+        self.waiting = Waiting(places, config.continuation, config.seed)
+        self._average: Estimate | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs; all processes."""
         adversary = self.objective.adversary
         own = {
-            "waiting": [[*images, *vars(reached).values()] for *images, reached in self.waiting],
+            "waiting": [batch.tensors() for batch in self.waiting.batches],
             "pool": adversary and adversary.pool.codes,
         }
         return {
@@ -106,9 +109,7 @@ class EncoderTrainer:
         if len(state["own"]) != process_count():
             return
         own = _moved(state["own"][rank], self.device)
-        self.waiting = [
-            (source, target, Estimate(ws, image)) for source, target, ws, image in own["waiting"]
-        ]
+        self.waiting.batches = [Batch.of(tensors) for tensors in own["waiting"]]
         if adversary is not None:
             adversary.pool.codes = own["pool"]
 
@@ -143,15 +144,6 @@ class EncoderTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.lr * min(1.0, left)
 
-    def continued(self, images: int) -> int | None:
-        """Which of the waiting batches goes on after a number of images; None for a new batch."""
-        if not self.waiting or self.config.single_shot:
-            return None
-        # No state: every process and every resumed run comes to the same answer.
-        random = np.random.default_rng((self.config.seed, images))
-        goes_on = random.random() < self.config.continuation
-        return int(random.integers(len(self.waiting))) if goes_on else None
-
     def warm_up(self, batch: int) -> dict[str, Tensor]:
         """Train on samples of the generator, whose codes are known.
 
@@ -174,47 +166,50 @@ class EncoderTrainer:
         self._update()
         return {"loss_w": loss.detach()}
 
-    def train_batch(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """One step on new images, from the average.
+    def train_batch(
+        self, source: Tensor, target: Tensor, plan: Plan | None = None
+    ) -> dict[str, Tensor]:
+        """One step on new images, from the average, among images that go on.
 
         Args:
-            source: (B, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
+            source: (N, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
             target: What the result shall look like, as `source`; usually the same.
+            plan: Which rows of the batch are the N new ones; all of them if not given.
         """
-        return self.step(source, target, self.average(len(source)))
-
-    def go_on(self, place: int) -> dict[str, Tensor]:
-        """One step on the batch that waits at a place, from where it came to."""
-        return self.step(*self.waiting.pop(place))
+        start = self.average(len(source))
+        image = self.pooled(start.image[:1]).expand(len(source), -1, -1, -1)
+        new = Batch(source, target, Estimate(start.ws, image))
+        plan = plan or Plan(np.ones(len(source), bool), np.zeros(len(source), int))
+        batch = self.waiting.mix(plan, new)
+        numbers, reached = self.step(batch)
+        self.waiting.put(plan, Batch(batch.source, batch.target, reached))
+        return numbers
 
     @torch.no_grad()
     def average(self, batch: int) -> Estimate:
-        """Where refinement starts."""
-        return average_estimate(self.start_ws, self.render, batch)
+        """Where refinement starts; rendered once."""
+        if self._average is None:
+            self._average = average_estimate(self.start_ws, self.render, 1)
+        ws, image = self._average.ws, self._average.image
+        return Estimate(ws.expand(batch, -1, -1), image.expand(batch, -1, -1, -1))
 
-    def step(self, source: Tensor, target: Tensor, start: Estimate) -> dict[str, Tensor]:
-        """Refine a batch from a start, learning from every step.
-
-        Args:
-            source: (B, 3, h, w) in [-1, 1], at the encoder's input size.
-            target: The same shape.
-            start: Where the refinement starts.
+    def step(self, batch: Batch) -> tuple[dict[str, Tensor], Estimate]:
+        """Refine a batch from where it is, learning from every step.
 
         Returns:
             The losses: the mean over the steps, and the squared error of the first and the last.
+            And where the batch has come to.
         """
         count = self.config.accumulate
-        parts = zip(*(x.chunk(count) for x in (source, target, start.ws, start.image)), strict=True)
+        parts = zip(*(tensor.chunk(count) for tensor in batch.tensors()), strict=True)
         numbers: list[dict[str, Tensor]] = []
         codes: list[Tensor] = []
         ends: list[Estimate] = []
-        for seen, wanted, ws, image in parts:
-            for estimate, losses in self.learn(seen, wanted, Estimate(ws, image)):
+        for source, target, ws, image in parts:
+            for estimate, losses in self.learn(source, target, Estimate(ws, image)):
                 numbers.append(losses)
                 codes.append(estimate.ws)
             ends.append(estimate)
-        last = Estimate(torch.cat([e.ws for e in ends]), torch.cat([e.image for e in ends]))
-        self.waiting = [*self.waiting, (source, target, last)][-self.config.waiting :]
         self._update()
         totals = _means(numbers)
         totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
@@ -222,7 +217,7 @@ class EncoderTrainer:
         if (adversary := self.objective.adversary) is not None:
             fake = torch.cat(codes)
             totals |= adversary.step(self._mapped(len(fake)), fake)
-        return totals
+        return totals, Estimate(torch.cat([e.ws for e in ends]), torch.cat([e.image for e in ends]))
 
     def learn(
         self, source: Tensor, target: Tensor, start: Estimate

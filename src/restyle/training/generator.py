@@ -3,6 +3,7 @@
 Non-saturating loss with lazy R1 (Karras et al. 2020, sections 2.1 and 3.1), style mixing, optional
 path length regularisation (section 3.2), and an average of the weights. The discriminator's and the
 generator's turn of one step share their generated images, which saves one synthesis in three.
+A generator of portraits can begin by learning to draw them (`restyle.training.supervision`).
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
+from restyle.training.supervision import MAPPING_RATE, Supervision
 
 MIXING_PROBABILITY = 0.9
 PATH_LENGTH_INTERVAL = 4
 PATH_LENGTH_DECAY = 0.01
+BETAS = (0.0, 0.99)
 
 
 class GeneratorTrainer:
@@ -50,17 +53,21 @@ class GeneratorTrainer:
             # from and of the one that it becomes stay related (Toonify, Pinkney and Adler 2020).
             self.generator.mapping.requires_grad_(False)
         self.critic = Critic.of(config, shape.channels, device)
+        self.supervision: Supervision | None = None
+        if config.supervised_images or config.supervised_weight:
+            self.supervision = Supervision(config, device)
         self.ema = Ema(self.generator, config.ema_images)
         self.path_length = torch.zeros((), device=device)
         self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
         groups = (
-            [{"params": list(self.generator.parameters()), "lr": config.lr}],
+            [
+                {"params": list(self.generator.synthesis.parameters()), "lr": config.lr},
+                {"params": list(self.generator.mapping.parameters()), "lr": config.lr},
+            ],
             self.critic.groups(config.discriminator_lr or config.lr),
         )
-        self.optimisers = [
-            torch.optim.Adam(group, betas=(0.0, 0.99), fused=True) for group in groups
-        ]
+        self.optimisers = [torch.optim.Adam(group, betas=BETAS, fused=True) for group in groups]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs."""
@@ -136,11 +143,22 @@ class GeneratorTrainer:
         if "critic" in state and not self.config.fresh_discriminator:
             self.critic.take(state["critic"], "the initial discriminator")
 
-    def fade_to(self, images: int) -> None:
-        """Set how far the last resolution is faded in after a number of images."""
-        fade = min(1.0, images / self.config.fade_images) if self.config.grow_from else 1.0
+    def set_progress(self, images: int) -> None:
+        """Set what depends on the images seen: rates, momentum, how far a new block is faded in."""
+        config = self.config
+        fade = min(1.0, images / config.fade_images) if config.grow_from else 1.0
         self.generator.synthesis.fade = self.ema.model.synthesis.fade = fade
         self.critic.pixels.fade = fade
+        synthesis, mapping = self.optimisers[0].param_groups
+        if images < config.supervised_images:
+            # Constant, then falling in a straight line over the last half.
+            left = min(1.0, 2 * (1 - images / config.supervised_images))
+            synthesis["lr"] = config.lr + left * (config.supervised_lr - config.lr)
+            mapping["lr"] = synthesis["lr"] * (1 + left * (MAPPING_RATE - 1))
+            synthesis["betas"] = mapping["betas"] = (0.9, 0.99)
+        else:
+            synthesis["lr"] = mapping["lr"] = config.lr
+            synthesis["betas"] = mapping["betas"] = BETAS
 
     def sample_ws(self, batch: int, mixing: float = MIXING_PROBABILITY) -> Tensor:
         """Random codes, (B, num_ws, w_dim), some of them of two people mixed at a random layer."""
@@ -153,26 +171,62 @@ class GeneratorTrainer:
         from_second = (mixed & (rows >= crossing)).unsqueeze(-1)
         return torch.where(from_second, second.unsqueeze(1), first.unsqueeze(1))
 
-    def step(self, real: Tensor, images: int, global_batch: int) -> dict[str, Tensor]:
-        """Train both networks on one batch.
+    def draw(self, target: Tensor, z: Tensor, images: int, global_batch: int) -> dict[str, Tensor]:
+        """Train the generator alone, to make of vectors what they stand for.
 
         Args:
-            real: (B, 3, size, size) images of the data, in [-1, 1].
+            target: (B, 3, size, size) portraits, in [-1, 1].
+            z: (B, z_dim) their normal vectors.
             images: Images seen so far.
             global_batch: Images in this step over all processes.
 
         Returns:
             The losses.
         """
-        self.fade_to(images)
-        with self._autocast():
-            fake = self.generator.synthesis(self.sample_ws(len(real)), self.noise)
+        self.set_progress(images)
+        loss, numbers = self._supervised(self._render(self._codes(z)), target)
+        loss.backward()
+        self._update(self.generator, self.optimisers[0])
+        self.ema.update(self.generator, global_batch, images)
+        self.steps += 1
+        return numbers
+
+    def step(
+        self, real: Tensor, images: int, global_batch: int, z: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Train both networks on one batch.
+
+        Args:
+            real: (B, 3, size, size) images of the data, in [-1, 1].
+            images: Images seen so far.
+            global_batch: Images in this step over all processes.
+            z: Normal vectors of the first of the images, which the generator is to draw as well.
+
+        Returns:
+            The losses.
+        """
+        self.set_progress(images)
+        known = 0 if z is None else len(z)
+        ws = self.sample_ws(len(real) - known)
+        fake = self._render(ws if z is None else torch.cat([self._codes(z), ws]))
         numbers = self._train_critic(real, fake.detach())
-        if images >= self.config.head_start:
-            numbers |= self._train_generator(fake)
+        if images >= self.config.supervised_images + self.config.head_start:
+            numbers |= self._train_generator(fake, real[:known])
             self.ema.update(self.generator, global_batch, images)
         self.steps += 1
         return numbers
+
+    def _codes(self, z: Tensor) -> Tensor:
+        return self.generator.broadcast(self.generator.mapping(z))
+
+    def _render(self, ws: Tensor) -> Tensor:
+        with self._autocast():
+            return self.generator.synthesis(ws, self.noise)
+
+    def _supervised(self, image: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        assert self.supervision is not None
+        with self._autocast():
+            return self.supervision.loss(image.float(), target)
 
     def _train_critic(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         self.critic.requires_grad_(True)
@@ -186,10 +240,13 @@ class GeneratorTrainer:
         self._update(self.critic, self.optimisers[1])
         return numbers
 
-    def _train_generator(self, fake: Tensor) -> dict[str, Tensor]:
+    def _train_generator(self, fake: Tensor, known: Tensor) -> dict[str, Tensor]:
         self.critic.requires_grad_(False)
         with self._autocast():
             loss, numbers = self.critic.fool(fake)
+        if len(known):
+            drawn, more = self._supervised(fake[: len(known)], known)
+            loss, numbers = loss + self.config.supervised_weight * drawn, numbers | more
         loss.backward()
         if self.config.path_length_weight and self.steps % PATH_LENGTH_INTERVAL == 0:
             penalty, length = self._path_length_penalty(max(1, len(fake) // 2))
@@ -201,8 +258,7 @@ class GeneratorTrainer:
     def _path_length_penalty(self, batch: int) -> tuple[Tensor, Tensor]:
         """How unevenly images change with their codes (Karras et al. 2020, equation 4)."""
         ws = self.sample_ws(batch).requires_grad_()
-        with self._autocast():
-            images = self.generator.synthesis(ws, self.noise)
+        images = self._render(ws)
         noise = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
         (gradient,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
         lengths = gradient.float().square().sum(dim=2).mean(dim=1).sqrt()
@@ -250,6 +306,7 @@ def train_generator(config: GeneratorTraining) -> None:
     source = open_source(config.data, config.size, config.style)
     changeable = ("images", "processes", "device", "checkpoint_minutes", "snapshot_images")
     changeable += ("lr", "discriminator_lr", "r1_gamma", "ema_images")
+    changeable += ("supervised_images", "supervised_weight", "supervised_lr", "head_start")
     run = Run(
         config.out,
         config,
@@ -273,8 +330,10 @@ def train_generator(config: GeneratorTraining) -> None:
         same_everywhere(trainer.generator)
         same_everywhere(trainer.critic)
         while run.unfinished:
-            real = draw(source, run.images + run.rank * batch, batch, config.seed, config.flip)
-            numbers = trainer.step(real.to(run.device), run.images, config.batch)
+            first = run.images + run.rank * batch
+            places = range(first, first + batch)
+            real = draw(source, places, config.seed, config.flip).to(run.device)
+            numbers = _step(trainer, real, places, run.images)
             before = run.images
             run.step(batch, numbers)
             if (
@@ -287,6 +346,19 @@ def train_generator(config: GeneratorTraining) -> None:
         run.save(trainer.state_dict())
         if run.is_main:
             _show(trainer, run)
+
+
+def _step(trainer: GeneratorTrainer, real: Tensor, places: range, images: int) -> dict[str, Tensor]:
+    """One step of whichever kind is due, on the images at some places of the data."""
+    config, supervision = trainer.config, trainer.supervision
+    if supervision is None:
+        return trainer.step(real, images, config.batch)
+    alone = images < config.supervised_images
+    known = len(real) if alone else len(real) // 2 if config.supervised_weight else 0
+    z = supervision.vectors(places[:known]) if known else None
+    if alone and z is not None:
+        return trainer.draw(real, z, images, config.batch)
+    return trainer.step(real, images, config.batch, z)
 
 
 def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:

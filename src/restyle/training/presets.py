@@ -13,6 +13,15 @@ from restyle.training.config import EncoderTraining, GeneratorTraining
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),
+    z_dim=64,
+    mapping_layers=2,
+    images=160_000,
+    # What is in the pictures is learned from their attributes, sharpness from discriminators.
+    supervised_images=140_000,
+    supervised_weight=2.0,
+    lr=5e-4,
+    discriminator_lr=2e-3,
+    head_start=2_000,
     r1_gamma=0.1,
     discriminator_channels=(192, 160, 96, 56, 32),
     detail=16.0,
@@ -26,7 +35,8 @@ GENERATORS = {
         out=Path("runs/generator-portraits-toon"),
         style="toon",
         initial=Path("portraits"),
-        head_start=1_000,
+        images=50_000,
+        supervised_images=40_000,
     ),
 }
 """Every generator training that has a name, the default first."""
