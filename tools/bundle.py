@@ -16,10 +16,10 @@ from restyle.checkpoints import load_config, share
 from restyle.files import atomic_write
 from restyle.model import ReStyle
 from restyle.registry import WEIGHTS
-from restyle.training.config import GeneratorTraining, as_record
-from restyle.training.presets import ENCODERS
+from restyle.training.config import as_record
+from restyle.training.presets import ENCODERS, GENERATORS
 
-UNSAID = ("out", "device", "checkpoint_minutes")
+UNSAID = ("out", "device", "checkpoint_minutes", "snapshot_images", "validation_images")
 """Options that change nothing about the weights."""
 
 
@@ -66,13 +66,15 @@ def text(model: ReStyle, generator_of: str) -> str:
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
         f"- Encoder: {warmed:,} samples of the generator, whose codes are known, then "
         f"{seen - warmed:,} passes over portraits",
-        f"- Command: `restyle train encoder {_changes(training)}`",
+        f"- Command: `restyle train encoder {_changes(training, ENCODERS)}`",
     ]
     if "generator" in model.card:
-        made = model.card["generator"]
+        made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
+        alone = min(made, settings["supervised_images"])
         lines += [
-            f"- Generator: {made['images_seen']:,} images in the last of its trainings",
-            f"- Settings of that training: {_settings(made['training'])}",
+            f"- Generator: {alone:,} portraits drawn from their attributes, then {made - alone:,} "
+            "images against discriminators",
+            f"- Command: `restyle train generator {_changes(settings, GENERATORS)}`",
         ]
     lines += [f"- {name}: {value:.4f}" for name, value in model.card["validation"].items()]
     return "\n".join([*lines, "- Licence: MIT", "", "Measured: docs/results.md", ""])
@@ -82,9 +84,9 @@ def _millions(network: Any) -> str:
     return f"{sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters"
 
 
-def _changes(training: dict[str, Any]) -> str:
+def _changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
     """The options that make this training of a preset, the first one with the fewest of them."""
-    settings = {name: as_record(preset) for name, preset in ENCODERS.items()}
+    settings = {name: as_record(preset) for name, preset in presets.items()}
     differing = {
         name: {k: v for k, v in training.items() if preset.get(k) != v and k not in UNSAID}
         for name, preset in settings.items()
@@ -92,12 +94,6 @@ def _changes(training: dict[str, Any]) -> str:
     name = min(differing, key=lambda preset: len(differing[preset]))
     options = [f"--{k.replace('_', '-')} {v}" for k, v in differing[name].items()]
     return " ".join([f"--preset {name}", *options])
-
-
-def _settings(training: dict[str, Any]) -> str:
-    default = as_record(GeneratorTraining())
-    found = {k: v for k, v in training.items() if default.get(k) != v and k not in UNSAID}
-    return ", ".join(f"{name}={value}" for name, value in found.items())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class GeneratorTraining:
         supervised_images: The first so many of them, portraits, are not told from samples but
             drawn: the generator learns to make each of what its attributes are.
         supervised_weight: What that counts afterwards, beside the discriminators.
-        supervised_lr: Adam's learning rate at the beginning of that time; it falls to `lr`.
+        supervised_lr: Adam's learning rate at the beginning of that time; it falls evenly to `lr`.
         batch: Images in a step, over all processes.
         channels: Feature maps at 4, 8, 16, ... pixels, of both networks; empty: the official ones.
         z_dim: Width of the mapping network's input.

@@ -151,8 +151,7 @@ class GeneratorTrainer:
         self.critic.pixels.fade = fade
         synthesis, mapping = self.optimisers[0].param_groups
         if images < config.supervised_images:
-            # Constant, then falling in a straight line over the last half.
-            left = min(1.0, 2 * (1 - images / config.supervised_images))
+            left = 1 - images / config.supervised_images
             synthesis["lr"] = config.lr + left * (config.supervised_lr - config.lr)
             mapping["lr"] = synthesis["lr"] * (1 + left * (MAPPING_RATE - 1))
             synthesis["betas"] = mapping["betas"] = (0.9, 0.99)

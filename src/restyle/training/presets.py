@@ -18,7 +18,7 @@ _PORTRAITS_GENERATOR = GeneratorTraining(
     images=160_000,
     # What is in the pictures is learned from their attributes, sharpness from discriminators.
     supervised_images=140_000,
-    supervised_weight=2.0,
+    supervised_weight=10.0,
     lr=5e-4,
     discriminator_lr=2e-3,
     head_start=2_000,

@@ -1,0 +1,96 @@
+"""What the trainer of encoders costs beside the bare passes through the networks.
+
+A training step is timed against the same passes alone: encoder, synthesis and losses forward, and
+backward through all of them, on one batch that is already in memory. Both are measured in turn, so
+that a machine that gets busy slows both down; the medians are compared.
+
+    python benchmarks/training.py --preset portraits
+    python benchmarks/training.py --preset portraits-e4e --batch 16 --rounds 20
+
+The trainer's own share holds whatever is not a pass: reading or drawing images, mixing them with
+those that wait, averaging gradients, the optimiser, counting and writing. The optimiser's part of
+it is printed by itself.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from statistics import median
+
+import torch
+
+from restyle.refine import Estimate, refine
+from restyle.training.data import draw, open_source
+from restyle.training.encoder import build_trainer
+from restyle.training.encoder_trainer import EncoderTrainer
+from restyle.training.presets import ENCODERS
+
+
+def bare_passes(trainer: EncoderTrainer, images: torch.Tensor, start: Estimate) -> None:
+    """Everything that computes gradients, and nothing else."""
+    with torch.no_grad(), trainer.autocast():
+        wanted = trainer.objective.look_at(images)
+    for estimate in refine(trainer.encode, trainer.render, images, start, trainer.steps):
+        image = trainer.pooled(estimate.image)
+        with trainer.autocast():
+            losses = trainer.objective.losses(image, estimate.ws, wanted, trainer.encoder.stage)
+        losses["loss"].backward()
+
+
+def seconds(work) -> float:
+    """How long it takes."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    begun = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--preset", default="portraits", choices=list(ENCODERS))
+    parser.add_argument("--generator", help="the preset's, if not given")
+    parser.add_argument("--batch", type=int, help="the preset's, if not given")
+    parser.add_argument("--rounds", type=int, default=20)
+    given = parser.parse_args()
+    changes = {"generator": given.generator, "batch": given.batch, "processes": 1}
+    preset = ENCODERS[given.preset]
+    config = replace(preset, **{k: v for k, v in changes.items() if v is not None})
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = build_trainer(config, device)
+    source = open_source(config.data, trainer.encoder.config.input_size, config.style, "train")
+    position = 0
+
+    def step() -> None:
+        nonlocal position
+        positions = range(position, position + config.batch)
+        plan = trainer.waiting.plan(positions)
+        fresh = [at for at, new in zip(positions, plan.fresh, strict=True) if new]
+        images = draw(source, fresh, config.seed, config.flip).to(device)
+        trainer.train_batch(images[:, :3], images[:, -3:], plan)
+        position += config.batch
+
+    images = draw(source, range(config.batch)).to(device)[:, :3]
+    start = trainer.average(config.batch)
+    for _ in range(trainer.waiting.places + 2):  # from then on batches are mixed
+        step()
+    bare_passes(trainer, images, start)
+    whole, bare, updates = [], [], []
+    for _ in range(given.rounds):
+        whole.append(seconds(step))
+        bare.append(seconds(lambda: bare_passes(trainer, images, start)))
+        updates.append(seconds(trainer.optimiser.step))
+        trainer.optimiser.zero_grad()
+    passes = config.batch * trainer.steps
+    print(f"{given.preset}, batch {config.batch}, {config.precision}, {device.type}:")
+    print(f"  training step   {passes / median(whole):8.1f} images x steps a second")
+    print(f"  bare passes     {passes / median(bare):8.1f}")
+    print(f"  trainer adds    {100 * (median(whole) / median(bare) - 1):8.1f} %")
+    print(f"    optimiser     {100 * median(updates) / median(bare):8.1f} %")
+
+
+if __name__ == "__main__":
+    main()
