@@ -10,7 +10,9 @@ from PIL import Image
 
 from restyle.checkpoints import CheckpointError
 from restyle.files import read_jsonl
+from restyle.generators.stylegan2 import Mapping, StyleGAN2Config
 from restyle.registry import load_generator
+from restyle.training import supervision
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
 from restyle.training.generator import GeneratorTrainer, train_generator
@@ -168,12 +170,19 @@ def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_mappings_learn_codes_that_are_linear_in_the_attributes(monkeypatch):
+    monkeypatch.setattr(supervision, "STEPS", 150)
+    monkeypatch.setattr(supervision, "BATCH", 256)
+    mapping = Mapping(StyleGAN2Config(16, 64, 64, (8, 8, 8), 2))
+    assert supervision.teach_mapping(mapping, 64) < 0.6
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"data": "photos"}, "expected data portraits and a feature_network, found data 'photos'"),
         ({"feature_network": ""}, "feature_network ''"),
-        ({"z_dim": 8}, "z_dim: expected at least 61, found 8"),
+        ({"z_dim": 8}, "z_dim: expected at least 43, found 8"),
     ],
 )
 def test_only_portraits_can_supervise(tmp_path, changes, message):

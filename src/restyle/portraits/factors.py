@@ -2,40 +2,41 @@
 
 A generator's mapping network starts from normal vectors, whose entries mean nothing in particular.
 For portraits a meaning can be given to them, as all that a picture is made of is known. The vectors
-of random portraits are distributed as a mapping network's input is.
+of random portraits are distributed as a mapping network's input is. It looks at their direction
+alone, so their length is always the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 from statistics import NormalDist
 
 import numpy as np
 
-from restyle.portraits.attributes import SCHEMA, Classes, Continuous
+from restyle.portraits.attributes import SCHEMA, Classes
 from restyle.portraits.dataset import Portrait
 
-WIDTH = sum(len(spec.names) if isinstance(spec, Classes) else 1 for spec in SCHEMA.values())
-"""Entries that portraits need: one for a continuous attribute, one for each class of another."""
+WIDTH = len(SCHEMA)
+"""Entries that portraits need: one for each attribute, in the order of the schema."""
 
-TRIES = 512  # vectors drawn for a class, of which the first that says it is taken
 EDGE = 1e-4  # keeps an attribute at the end of its range from being infinitely far out
+GRID = np.linspace(0, 1, 513)  # positions in an attribute's range whose ranks are tabulated
 
 
 def normal_vectors(portraits: Sequence[Portrait], width: int) -> np.ndarray:
     """Turn portraits into vectors; the same portrait always becomes the same one.
 
-    A continuous attribute becomes the normal quantile of its rank. The class of another is the
-    largest of as many entries, after constants were added that give every class its share. What is
-    left of the width is random.
+    An attribute becomes the normal quantile of its rank; a class that of a random rank among those
+    that are its share. What is left of the width is random, and makes up the length.
 
     Args:
         portraits: N of them.
-        width: At least `WIDTH`.
+        width: At least `WIDTH`; twice of it leaves room for the length.
 
     Returns:
-        (N, width) float32.
+        (N, width) float32, with a mean square of 1 if there is room.
 
     Raises:
         ValueError: The width is too small.
@@ -47,37 +48,51 @@ def normal_vectors(portraits: Sequence[Portrait], width: int) -> np.ndarray:
 
 def _vector(portrait: Portrait, width: int) -> np.ndarray:
     random = np.random.Generator(np.random.Philox(key=[portrait.identity, 1]))
-    entries = random.standard_normal(width)
-    place = 0
-    for name, spec in SCHEMA.items():
+    known = []
+    for (name, spec), chance in zip(SCHEMA.items(), random.random(WIDTH), strict=True):
         value = getattr(portrait.attributes, name)
-        if isinstance(spec, Continuous):
-            rank = min(max(spec.rank(value), EDGE), 1 - EDGE)
-            entries[place] = NormalDist().inv_cdf(rank)
-            place += 1
+        if isinstance(spec, Classes):
+            at = spec.names.index(value)
+            rank = sum(spec.shares[:at]) + chance * spec.shares[at]
         else:
-            count = len(spec.names)
-            tries = random.standard_normal((TRIES, count))
-            says = (tries + advantages(spec.shares)).argmax(axis=1) == spec.names.index(value)
-            entries[place : place + count] = tries[says.argmax()]
-            place += count
-    return entries
+            rank = spec.rank(value)
+        known.append(_quantile(rank))
+    free = random.standard_normal(width - WIDTH)
+    missing = width - np.square(known).sum()
+    return np.append(known, free * np.sqrt(max(missing, 0) / max(np.square(free).sum(), EDGE)))
+
+
+def meanings(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read the attributes that normal vectors stand for.
+
+    Args:
+        vectors: (N, width) of a mean square of 1; others are scaled to it.
+
+    Returns:
+        The continuous attributes scaled to [-1, 1], (N, C), and the class numbers of the others,
+        (N, K); both in the order of the schema.
+    """
+    vectors = vectors / np.sqrt(np.square(vectors).mean(axis=1, keepdims=True))
+    values, labels = [], []
+    for name, entries in zip(SCHEMA, vectors.T, strict=False):
+        table = _table(name)
+        if isinstance(SCHEMA[name], Classes):
+            labels.append(np.searchsorted(table, entries))
+        else:
+            values.append(2 * np.interp(entries, table, GRID) - 1)
+    return np.stack(values, axis=1), np.stack(labels, axis=1)
 
 
 @cache
-def advantages(shares: tuple[float, ...]) -> np.ndarray:
-    """What to add to independent normal numbers so that each is the largest as often as it shall.
+def _table(name: str) -> np.ndarray:
+    """Normal quantiles of the ranks of an attribute's positions, or of the ends of its classes."""
+    spec = SCHEMA[name]
+    if isinstance(spec, Classes):
+        ranks = list(accumulate(spec.shares))[:-1]
+    else:
+        ranks = [spec.distribution.rank(position) for position in GRID]
+    return np.array([_quantile(rank) for rank in ranks])
 
-    Args:
-        shares: How often, (K,), adding up to 1.
 
-    Returns:
-        (K,), found by fixed-point iteration on a sample.
-    """
-    wanted = np.log(shares)
-    sample = np.random.Generator(np.random.Philox(key=0)).standard_normal((100_000, len(shares)))
-    added = np.zeros(len(shares))
-    for _ in range(100):
-        found = np.bincount((sample + added).argmax(axis=1), minlength=len(shares))
-        added += 0.5 * (wanted - np.log(np.maximum(found, 1) / len(sample)))
-    return added - added.mean()
+def _quantile(rank: float) -> float:
+    return NormalDist().inv_cdf(min(max(rank, EDGE), 1 - EDGE))

@@ -29,7 +29,7 @@ from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
-from restyle.training.supervision import MAPPING_RATE, Supervision
+from restyle.training.supervision import Supervision, teach_mapping
 
 MIXING_PROBABILITY = 0.9
 PATH_LENGTH_INTERVAL = 4
@@ -61,10 +61,7 @@ class GeneratorTrainer:
         self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
         groups = (
-            [
-                {"params": list(self.generator.synthesis.parameters()), "lr": config.lr},
-                {"params": list(self.generator.mapping.parameters()), "lr": config.lr},
-            ],
+            [{"params": list(self.generator.parameters()), "lr": config.lr}],
             self.critic.groups(config.discriminator_lr or config.lr),
         )
         self.optimisers = [torch.optim.Adam(group, betas=BETAS, fused=True) for group in groups]
@@ -121,12 +118,15 @@ class GeneratorTrainer:
             shifted[name] = tensor
         _overlay(self.critic.pixels, shifted, "the smaller discriminator")
 
-    def begin(self) -> None:
-        """Take over the networks that the configuration says to begin with."""
+    def begin(self, show: bool = False) -> None:
+        """Take over the networks that the configuration says to begin with; may show progress."""
         if self.config.initial:
             self.start_from(load_initial(self.config.initial))
         elif self.config.grow_from:
             self.grow_from(load_run_state(self.config.grow_from))
+        elif self.config.supervised_images:
+            teach_mapping(self.generator.mapping, self.config.z_dim, show)
+            self.ema.model.mapping.load_state_dict(self.generator.mapping.state_dict())
 
     def start_from(self, state: dict[str, Any]) -> None:
         """Start from trained networks of the same shape, to learn other images of the same things.
@@ -149,15 +149,13 @@ class GeneratorTrainer:
         fade = min(1.0, images / config.fade_images) if config.grow_from else 1.0
         self.generator.synthesis.fade = self.ema.model.synthesis.fade = fade
         self.critic.pixels.fade = fade
-        synthesis, mapping = self.optimisers[0].param_groups
+        (group,) = self.optimisers[0].param_groups
         if images < config.supervised_images:
             left = 1 - images / config.supervised_images
-            synthesis["lr"] = config.lr + left * (config.supervised_lr - config.lr)
-            mapping["lr"] = synthesis["lr"] * (1 + left * (MAPPING_RATE - 1))
-            synthesis["betas"] = mapping["betas"] = (0.9, 0.99)
+            group["lr"] = config.lr + left * (config.supervised_lr - config.lr)
+            group["betas"] = (0.9, 0.99)
         else:
-            synthesis["lr"] = mapping["lr"] = config.lr
-            synthesis["betas"] = mapping["betas"] = BETAS
+            group["lr"], group["betas"] = config.lr, BETAS
 
     def sample_ws(self, batch: int, mixing: float = MIXING_PROBABILITY) -> Tensor:
         """Random codes, (B, num_ws, w_dim), some of them of two people mixed at a random layer."""
@@ -325,7 +323,7 @@ def train_generator(config: GeneratorTraining) -> None:
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
         else:
-            trainer.begin()
+            trainer.begin(run.is_main)
         same_everywhere(trainer.generator)
         same_everywhere(trainer.critic)
         while run.unfinished:

@@ -13,11 +13,10 @@ from restyle.training.config import EncoderTraining, GeneratorTraining
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),
-    z_dim=64,
-    mapping_layers=2,
-    images=160_000,
+    mapping_layers=4,
+    images=112_000,
     # What is in the pictures is learned from their attributes, sharpness from discriminators.
-    supervised_images=140_000,
+    supervised_images=100_000,
     supervised_weight=10.0,
     lr=5e-4,
     discriminator_lr=2e-3,
