@@ -78,16 +78,17 @@ _PSP = {
 _TOON = {"perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
 _E4E = {"head": "e4e", "delta_norm": 2e-4, "adversarial": 0.1}
 _PORTRAITS = EncoderTraining(
-    # One step an update: on two cores there is no time for the many updates that five would need.
+    # One step an update, and small batches: on two cores there is no time for few and large ones.
+    batch=8,
     steps=1,
     continuation=0.8,
-    waiting=8,
+    waiting=32,
     validation_steps=5,
     validation_images=128,
-    warmup_images=12_000,
-    images=48_000,
+    warmup_images=10_000,
+    images=30_000,
 )
-_PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=60)
+_PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=1_250, progressive_interval=150)
 
 
 def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
@@ -108,6 +109,7 @@ ENCODERS = _named(
             domain="toon",
             initial="portraits",
             warmup_images=0,
+            images=16_000,
         ),
         **_PSP,
         **{
