@@ -14,11 +14,11 @@ from restyle.training.config import EncoderTraining, GeneratorTraining
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),
     mapping_layers=4,
-    images=112_000,
+    images=118_000,
     # What is in the pictures is learned from their attributes, sharpness from discriminators.
     supervised_images=100_000,
     supervised_weight=10.0,
-    lr=5e-4,
+    lr=1e-3,
     discriminator_lr=2e-3,
     head_start=2_000,
     r1_gamma=0.1,
@@ -34,8 +34,8 @@ GENERATORS = {
         out=Path("runs/generator-portraits-toon"),
         style="toon",
         initial=Path("portraits"),
-        images=50_000,
-        supervised_images=40_000,
+        images=24_000,
+        supervised_images=24_000,
     ),
 }
 """Every generator training that has a name, the default first."""
@@ -82,13 +82,13 @@ _PORTRAITS = EncoderTraining(
     batch=8,
     steps=1,
     continuation=0.8,
-    waiting=32,
+    waiting=16,
     validation_steps=5,
     validation_images=128,
-    warmup_images=10_000,
-    images=30_000,
+    warmup_images=6_000,
+    images=20_000,
 )
-_PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=1_250, progressive_interval=150)
+_PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
 
 
 def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
@@ -109,7 +109,7 @@ ENCODERS = _named(
             domain="toon",
             initial="portraits",
             warmup_images=0,
-            images=16_000,
+            images=12_000,
         ),
         **_PSP,
         **{
