@@ -109,7 +109,7 @@ ENCODERS = _named(
             domain="toon",
             initial="portraits",
             warmup_images=0,
-            images=12_000,
+            images=8_000,
         ),
         **_PSP,
         **{
