@@ -5,6 +5,7 @@ Here every image takes the steps that still help it, and ends with the best of i
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ def refine_until(
         error = _squared_error(reached.image, target[running])
         length = (reached.ws - before.ws).flatten(1).norm(dim=1)
         first = length if first is None else first
-        goes_on = (error < lowest[running] * (1 - tolerance)) & (length > tolerance * first)
+        goes_on = still_helps(error, lowest[running], length, first, tolerance)
         better = error < lowest[running]
         rows = running[better]
         lowest[rows] = error[better]
@@ -64,6 +65,19 @@ def refine_until(
         running, first = running[goes_on], first[goes_on]
         if not len(running):
             return
+
+
+def still_helps(error: Any, lowest: Any, length: Any, first: Any, tolerance: float) -> Any:
+    """Whether images go on after a step.
+
+    Args:
+        error: The squared error that the step has reached, of each image; a tensor or an array.
+        lowest: The lowest one before the step; infinity before the first.
+        length: Of the step's residual.
+        first: Length of the image's first residual.
+        tolerance: As in `refine_until`.
+    """
+    return (error < lowest * (1 - tolerance)) & (length > tolerance * first)
 
 
 def _squared_error(image: Tensor, target: Tensor) -> Tensor:

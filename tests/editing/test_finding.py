@@ -9,6 +9,7 @@ from restyle.editing.finding import (
     boundary,
     closed_form,
     conditional,
+    disentangled,
     principal_components,
 )
 
@@ -104,3 +105,13 @@ def test_closed_form_directions_move_the_styles_most():
     assert torch.allclose((stacked @ rows.t()).norm(dim=0), values, atol=1e-4)
     assert (values.diff() <= 1e-6).all()
     assert (rows.gather(1, rows.abs().argmax(dim=1, keepdim=True)) > 0).all()
+
+
+def test_other_attributes_are_held_still_more_and_more():
+    asked, others = unit(1, 1), np.stack([unit(0, 1), 0.5 * unit(0, 0, 1)])
+    found = [disentangled(asked, others, weight) for weight in (0, 1, 10, 1e9)]
+    assert np.allclose(found[0], asked, atol=1e-6)
+    moved = [abs(vector @ others[0]) for vector in found]
+    assert moved == sorted(moved, reverse=True) and moved[1] < 0.5 and moved[-1] < 1e-6
+    assert np.allclose(found[1][:2], unit(2, 1)[:2], atol=1e-6)  # shrunk by 1 + weight
+    assert all(np.linalg.norm(vector) == pytest.approx(1) for vector in found)

@@ -44,7 +44,29 @@ def test_a_folder_says_what_it_left_out(tmp_path):
 def test_what_cannot_be_had_is_refused(tmp_path):
     with pytest.raises(ImageError):
         Targets(str(tmp_path), (16, 16))
+    with pytest.raises(ValueError, match="expected portraits, toon or a folder .* at 'portrait'"):
+        Targets("portrait", (16, 16))
     with pytest.raises(ValueError, match="at most 50,000 portraits"):
         Targets("portraits", (16, 16), 60_000)
     with pytest.raises(ValueError, match="square"):
         Targets("portraits", (16, 32))
+
+
+def test_what_was_wrong_is_said_where_nothing_can_be_used(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    targets = Targets(str(tmp_path), (16, 16))
+    assert list(targets.batches(2)) == []
+    message = str(targets.none_usable())
+    assert message.startswith("expected at least one usable image, found none of 1; broken.png: ")
+
+
+def test_fingerprints_change_with_names_and_contents(tmp_path):
+    drawn(["a.png", "b.png"], tmp_path)
+
+    def fingerprint(*names):
+        return Targets(str(tmp_path), (16, 16)).fingerprint(names)
+
+    before = fingerprint("a.png"), fingerprint("a.png", "b.png")
+    assert before[0] == fingerprint("a.png") != before[1]
+    drawn(["c.png", "a.png"], tmp_path)  # another a.png than before
+    assert fingerprint("a.png") != before[0]

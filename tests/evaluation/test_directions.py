@@ -1,18 +1,24 @@
 """Directions that are known to be there are found, and what they do is measured rightly."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from restyle.checkpoints import weights_hash
 from restyle.cli import main
-from restyle.editing.directions import Direction, directions_in, read_direction
+from restyle.editing.directions import Direction, directions_in, read_direction, save_direction
 from restyle.evaluation import directions as search
+from restyle.evaluation import directions_report
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, changed, deviation
-from restyle.evaluation.responses import Sweep, sweep
+from restyle.evaluation.directions_report import describe, described
+from restyle.evaluation.generator import read_attributes
+from restyle.evaluation.responses import Sweep, in_batches, matched_drift, rises, sweep
 from restyle.files import write_json
 from restyle.portraits.attributes import Attributes, class_names, continuous_names
+from restyle.portraits.visibility import visible
 from tests.evaluation.stubs import Pixels
 from tests.tiny import SIZE, tiny_generator, tiny_model
 
@@ -21,8 +27,8 @@ from tests.tiny import SIZE, tiny_generator, tiny_model
 
 def test_accessories_are_read_as_being_there():
     network = Pixels()
-    readings, embeddings = Reader(network)(torch.randn(5, 3, SIZE, SIZE))
-    assert readings.shape == (5, len(NAMES)) and embeddings.shape == (5, 6)
+    readings, embeddings, shown = Reader(network)(torch.randn(5, 3, SIZE, SIZE))
+    assert readings.shape == shown.shape == (5, len(NAMES)) and embeddings.shape == (5, 6)
     logits = network.heads(images := torch.randn(5, 3, SIZE, SIZE))["logits"]
     parts = logits.split([len(names) for names in class_names.values()], dim=1)
     glasses = dict(zip(class_names, parts, strict=True))["glasses"].softmax(dim=1)
@@ -37,6 +43,9 @@ def test_labels_leave_out_what_is_not_shown():
     length = labels[:, NAMES.index("hair_length")]
     assert 0 < np.isnan(length).sum() < 200
     assert np.isfinite(labels[:, NAMES.index("smile")]).all()
+    assert (Reader(network)(images).shown == np.isfinite(labels)).all()
+    people = read_attributes(network.attributes(images))
+    assert np.isnan(length).tolist() == [not visible(person)["hair_length"] for person in people]
 
 
 @pytest.mark.parametrize("name", ["smile", "yaw", "age"])
@@ -75,6 +84,27 @@ def test_slopes_and_rises():
     assert found.rises().tolist() == [True, True, False]
 
 
+def test_a_curve_that_wavers_where_nothing_is_left_to_change_rises():
+    assert rises(np.array([-0.414, -0.415, 0.0, 0.3, 0.3]))
+    assert not rises(np.array([-0.4, -0.45, 0.0, 0.3, 0.4]))
+    assert rises(np.array([[0.0, 0.0], [1.0, -1.0]])).tolist() == [True, False]
+
+
+def test_what_is_hidden_before_or_after_an_edit_does_not_drift():
+    found = linear_sweep([1.0, 1.0])
+    shown = np.ones(found.readings.shape, bool)
+    shown[3:, 0, 1] = False  # hidden by the edit of the first picture, from strength 1 on
+    shown[2, 1, 2] = False  # the second picture did not show it before
+    masked = replace(found, shown=shown)
+    readings, _ = masked.at(np.array([1.0, 1.0]))
+    assert np.isnan(readings).tolist() == [[False, True, False], [False, False, True]]
+    moved, _, reached = matched_drift(masked)
+    assert reached.all() and np.allclose(moved[1:], [0.5, 0.0])
+    # Pictures that do not show the asked attribute are not asked.
+    shown[2, 0, 0] = False
+    assert len(matched_drift(masked)[2]) == 2 and masked.visible.tolist() == [False, True]
+
+
 def test_the_strength_for_a_change_is_the_smallest_one():
     found = linear_sweep([0.5, 2.0, 0.1])
     assert np.allclose(found.strength_for(np.ones(3)), [2.0, 0.5, np.nan], equal_nan=True)
@@ -87,11 +117,19 @@ def test_the_strength_for_a_change_is_the_smallest_one():
 
 def test_drift_at_matched_change_does_not_depend_on_the_slope():
     for slopes in ([0.5, 0.6], [2.0, 1.0]):
-        moved, identity, reached = search.matched_drift(linear_sweep(slopes))
+        moved, identity, reached = matched_drift(linear_sweep(slopes))
         assert np.allclose(moved[1:], [0.5, 0.0]) and np.isnan(moved[0])
         assert reached.all() and np.allclose(identity, 0.9)
-    assert search.selection(linear_sweep([0.1])) == float("inf")
-    assert search.selection(linear_sweep([-1.0])) == float("inf")
+    assert search.selection(linear_sweep([0.1])) == (True, float("inf"))
+    assert search.selection(linear_sweep([-1.0])) == (True, float("inf"))
+    # One picture of four gets there: its drift says little about the direction.
+    slopes = ([2.0, 0.1, 0.1, 0.1], [2.0] * 4)
+    (_, few), (dropped, all_) = (search.selection(linear_sweep(s)) for s in slopes)
+    assert few == pytest.approx(4 * all_) and not dropped
+    # What changes something else as much is worse than anything that does not.
+    both = linear_sweep([2.0])
+    both.readings[..., 1] *= 2
+    assert search.selection(both)[0] and search.selection(both) > (False, few)
 
 
 def test_a_sweep_reads_the_edited_pictures():
@@ -101,9 +139,13 @@ def test_a_sweep_reads_the_edited_pictures():
     found = sweep(generator.synthesis, ws, direction, [-1.0, 0.0, 1.0], reader, own=17)
     assert found.readings.shape == (3, 40, len(NAMES))
     with torch.no_grad():
-        expected, _ = reader(generator.synthesis(ws + direction.vector))
+        expected = reader(generator.synthesis(ws + direction.vector)).values
     assert np.allclose(found.readings[2], expected, atol=1e-4)
     assert np.allclose(found.identity[1], 1, atol=1e-5) and (found.identity[2] < 0.9999).any()
+    known = in_batches(generator.synthesis, ws, reader)
+    again = sweep(generator.synthesis, ws, direction, [0.0, 1.0], reader, 17, known)
+    assert np.array_equal(again.before, known.values)
+    assert np.allclose(again.readings[1], found.readings[2], atol=1e-5)
 
 
 # The search
@@ -114,38 +156,74 @@ def networks(monkeypatch):
     generator = tiny_generator()
     monkeypatch.setattr(search, "load_generator", lambda name: generator)
     monkeypatch.setattr(search, "load_features", lambda name: Pixels(noise=0.1, seed=len(name)))
+    monkeypatch.setattr(directions_report, "NAMED", 99)  # W has 8 dimensions for 38 attributes
     return generator
+
+
+WANTED = ("smile", "yaw", "age", "glasses", "hair_length")
+CONFIG = search.DirectionSearch("tiny", samples=300, trials=4, checks=12, attributes=WANTED)
 
 
 def test_directions_are_found_kept_and_reported(networks, tmp_path):
     pytest.importorskip("sklearn")
-    wanted = ("smile", "yaw", "age", "glasses", "hair_length")
-    config = search.DirectionSearch("tiny", samples=600, trials=8, checks=24, attributes=wanted)
-    records = search.find_directions(config, tmp_path)
-    assert [r["name"] for r in records] == list(wanted)
+    records = search.find_directions(CONFIG, tmp_path, "cpu")
+    assert [r["name"] for r in records] == list(WANTED)
     kept = {r["name"]: r for r in records if r["kept"]}
     assert len(kept) >= 3
     assert {one.name for one in directions_in(tmp_path)} == set(kept)
     for name, record in kept.items():
         one = read_direction(tmp_path / f"{name}.safetensors")
-        assert record["rises"] and record["change"][4] > record["change"][0]
+        assert record["rises"] and record["change"][5] > record["change"][1]
         assert one.scale and one.scale > 0
-        assert one.licence == "MIT" and "linear SVM on 600" in one.about
-        assert one.generator_sha256 and len(one.generator_sha256) == 64
-    table = search.describe(records)
-    assert len(table.splitlines()) == len(wanted) + 2 and "drift of others" in table
+        assert one.licence == "MIT" and "linear SVM on 300" in one.about
+        assert one.generator_sha256 == weights_hash(networks.state_dict())
+    table = describe(records)
+    assert len(table.splitlines()) == len(WANTED) + 4 and "drift of others" in table
+    assert f"{len(kept)} of 5 directions are kept" in table
+    assert (records[3]["flips"] is None, records[0]["flips"]) == (False, None)
 
-    # The labels are not made again, and another search is not mixed with this one.
+    # Nothing but the results is left, and the search is not made again.
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {"report.json", *(f"{name}.safetensors" for name in kept)}
     networks.synthesis.forward = None
-    parts = list((tmp_path / "samples").glob("*.npz"))
-    assert len(parts) == 2
-    w, labels = search.labelled_samples(networks, Reader(Pixels()), tmp_path / "samples", config)
-    assert labels.shape == (600, len(NAMES)) and w.shape == (600, 8)
-    with pytest.raises(ValueError, match="choose another folder"):
-        search.find_directions(search.DirectionSearch("tiny", samples=500), tmp_path)
+    again = search.find_directions(CONFIG, tmp_path, "cpu")
+    assert [r["name"] for r in again] == list(WANTED) and describe(again) == table
 
 
-def test_variants_hold_still_what_a_direction_is_entangled_with():
+def test_an_interrupted_search_goes_on(networks, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    best, asked = search.Search.best, []
+
+    def interrupted(self, name, bench):
+        asked.append(name)
+        if asked == ["smile", "yaw"]:
+            raise KeyboardInterrupt
+        return best(self, name, bench)
+
+    monkeypatch.setattr(search.Search, "best", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.find_directions(CONFIG, tmp_path, "cpu")
+    assert not (tmp_path / "report.json").exists()
+    records = search.find_directions(CONFIG, tmp_path, "cpu")
+    assert [r["name"] for r in records] == list(WANTED)
+    assert asked == ["smile", "yaw", "yaw", "age", "glasses", "hair_length"]
+
+
+def test_another_search_replaces_directions_only_where_that_is_asked_for(networks, tmp_path):
+    pytest.importorskip("sklearn")
+    search.find_directions(CONFIG, tmp_path, "cpu")
+    before = {one.name for one in directions_in(tmp_path)}
+    other = replace(CONFIG, samples=250, attributes=("yaw",))
+    with pytest.raises(ValueError, match="choose another folder, or --overwrite"):
+        search.find_directions(other, tmp_path, "cpu")
+    assert {one.name for one in directions_in(tmp_path)} == before
+    save_direction(Direction("mine", torch.ones(8), 1.0), tmp_path / "mine.safetensors")
+    [record] = search.find_directions(other, tmp_path, "cpu", overwrite=True)
+    now = {one.name for one in directions_in(tmp_path)}
+    assert now == {"mine"} | ({"yaw"} if record["kept"] else set())  # no stale ones are left
+
+
+def test_variants_hold_others_still_more_and_more():
     rng = np.random.default_rng(0)
     w = rng.normal(size=(3000, 60)).astype(np.float32)
     labels = np.full((3000, len(NAMES)), np.nan)
@@ -155,9 +233,41 @@ def test_variants_hold_still_what_a_direction_is_entangled_with():
     assert np.allclose(effects[smile][:2], [1, 0], atol=0.05)
     assert np.allclose(effects[age][:2], [0.7071, 0.7071], atol=0.05)
     normals = {"smile": np.eye(60)[0], "age": (np.eye(60)[0] + np.eye(60)[1]) / 2**0.5}
-    (plain, _), (held, how), (all_held, _) = search.candidates("smile", normals, effects)
-    assert how == ", conditional on age" and np.allclose(held, all_held)
-    assert abs(held @ normals["age"]) < 1e-6 and plain @ normals["age"] > 0.7
+    found = search.candidates("smile", normals, effects)
+    assert [how for _, how in found] == [
+        "",
+        ", others held still with weight 1",
+        ", others held still with weight 4",
+        ", others held still with weight 16",
+        ", conditional on all others",
+    ]
+    entangled = [abs(vector @ normals["age"]) for vector, _ in found]
+    assert entangled == sorted(entangled, reverse=True) and entangled[-1] < 1e-6
+    assert all(vector @ normals["smile"] > 0.7 for vector, _ in found)
+    assert len(search.candidates("smile", {"smile": normals["smile"]}, effects)) == 1
+
+
+def test_layers_are_tried_in_neighbouring_groups():
+    assert search.layer_groups(6) == [(0, 1, 2, 3), (4, 5)]
+    ends = [(rows[0], rows[-1]) for rows in search.layer_groups(10)]
+    assert ends == [(0, 3), (0, 7), (4, 7), (4, 9), (8, 9)]
+
+
+@pytest.mark.parametrize(
+    ("slope", "other", "kept"),
+    [(1.0, 0.3, True), (0.1, 0.01, False), (-1.0, 0.1, False), (1.0, 1.5, False)],
+)
+def test_a_direction_is_kept_if_it_works_and_deserves_its_name(slope, other, kept):
+    s = np.array(search.STRENGTHS)
+    readings = np.zeros((len(s), 4, len(NAMES)))
+    smile, age = NAMES.index("smile"), NAMES.index("age")
+    readings[..., smile], readings[..., age] = slope * s[:, None], other * s[:, None]
+    found = Sweep(s, readings, np.ones((len(s), 4)), smile)
+    record = described(Direction("smile", torch.ones(8), 1.0), found)
+    assert record["kept"] is kept
+    if kept:
+        assert record["most_entangled"]["age"] == pytest.approx(0.3)
+        assert record["drift"] == pytest.approx(0.3 / (len(NAMES) - 1))
 
 
 # The commands

@@ -1,5 +1,6 @@
 """Editability and bootstrapping, measured with networks whose readings are known."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,9 +13,9 @@ from restyle.editing.directions import Direction, save_direction
 from restyle.editing.editor import sample_w
 from restyle.evaluation import bootstrapping, editability
 from restyle.evaluation.attributes import NAMES, Reader
-from restyle.evaluation.editability import STRENGTHS, flips, w_distance
-from restyle.evaluation.editability_report import change_at
-from restyle.evaluation.responses import Sweep
+from restyle.evaluation.editability import STRENGTHS, Edited, w_distance
+from restyle.evaluation.editability_report import change_at, change_beside
+from restyle.evaluation.responses import Sweep, flips
 from restyle.losses.pixels import l2
 from restyle.portraits import Portraits
 from restyle.portraits.attributes import continuous_names
@@ -92,7 +93,7 @@ def test_methods_are_compared_with_the_truth(evaluate, folder, tmp_path):
     assert np.allclose(arrays["mse"], l2(before, target), atol=1e-4)
     moved = model.edit(ws, folder / "directions/smile.safetensors", 2.0).image
     own = NAMES.index("smile")
-    change = reader(moved)[0][:, own] - reader(before)[0][:, own]
+    change = reader(moved).values[:, own] - reader(before).values[:, own]
     assert np.allclose(arrays["change"][:, 0, STRENGTHS.index(2)], change, atol=1e-4)
 
 
@@ -108,18 +109,63 @@ def test_edits_that_get_there_change_as_much_as_was_asked_for(evaluate, folder, 
     portraits = Portraits("test", SIZE)
     target = torch.from_numpy(portraits.images(range(COUNT))).movedim(-1, 1) / 127.5 - 1
     ws, own = model.invert(target, steps=1).ws, NAMES.index("smile")
-    before = reader(model.generate(ws))[0]
+    before = reader(model.generate(ws)).values
     for i in np.flatnonzero(there):
         edited = model.edit(
             ws[i : i + 1], folder / "directions/smile.safetensors", float(strength[i])
         )
-        after = reader(edited.image)[0]
+        after = reader(edited.image).values
         # The sweep takes changes to be linear between its strengths.
         assert abs(after[0, own] - before[i, own] - asked[i]) < 0.5
         moved = np.abs(after[0] - before[i])
         seen = np.isfinite(arrays["drift"][i, 0])
         assert not seen[own]
         assert np.allclose(arrays["drift"][i, 0][seen], moved[seen], atol=1e-3)
+
+
+def test_the_figures_that_are_asked_for_are_printed(evaluate):
+    result = evaluate("--methods", "restyle:1", "restyle:2")
+    header, _, *rows = result.out[result.out.index("Figures") :].split("\n\n")[1].splitlines()
+    titles = [cell.strip() for cell in header.strip("|").split("|")]
+    assert titles[1:4] == [
+        "rise over -2..2",
+        "drift of others below 0.35",
+        "every other below 0.35",
+    ]
+    assert titles[4] == "glasses flips at identity > 0.5"
+    assert titles[-1] == "change at identity 0.8, of tiny restyle:1's"
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [row[0] for row in cells] == ["tiny restyle:1", "tiny restyle:2"]
+    assert cells[0][-1] == "1.000 [1.000, 1.000]" and re.match(r"\d\.\d{3} \[", cells[1][-1])
+    assert all(re.match(r"\d of 2", row[1]) and row[4].endswith("%") for row in cells)
+    assert [row[5] for row in cells] == ["", ""]  # there is no direction for beards here
+
+
+def test_a_hat_hides_what_it_hides():
+    person = Portraits("test", SIZE)[0].attributes.with_(hair_style="short", hat="none")
+    moved = np.ones((1, len(NAMES)))
+    seen = editability._seen(moved, [person], [person.with_(hat="beanie")])[0]
+    assert {name for name, value in zip(NAMES, seen, strict=True) if np.isnan(value)} >= {
+        "hair_length",
+        "hair_part",
+    }
+    bare = editability._seen(moved, [person], [person])[0]
+    assert np.isfinite(bare[NAMES.index("hair_part")])
+
+
+def test_methods_are_compared_at_equal_identity_image_by_image():
+    strengths = np.array(STRENGTHS)
+
+    def method(slopes):
+        change = np.array(slopes)[:, None, None] * strengths
+        kept = np.broadcast_to(1 - 0.1 * np.abs(strengths), change.shape)
+        return Edited("", ("smile",), {"mse": change[:, 0], "change": change, "identity_at": kept})
+
+    first = method([1.0, 2.0, 3.0])
+    assert change_beside(first, method([0.9, 1.8, 2.7])) == pytest.approx((0.9, 0.9, 0.9))
+    mean, low, high = change_beside(first, method([1.0, 2.0, 1.5])) or (0, 0, 0)
+    assert mean == pytest.approx(0.75) and low < 0.75 < high
+    assert change_beside(first, method([1.0, 2.0])) is None
 
 
 def test_a_repeated_evaluation_is_not_made_again_and_may_grow(evaluate, tmp_path, monkeypatch):
@@ -213,6 +259,7 @@ def test_bootstrapping_is_measured_against_the_true_toon(run, folder, tmp_path):
     assert (result.code, result.err) == (0, "")
     table = [line for line in result.out.splitlines() if line.startswith("|")]
     assert len(table) == 2 + 3
+    assert "Bootstrapped after 2 steps, less plain after 3: MSE " in result.out
     parts = [dict(np.load(path)) for path in sorted((tmp_path / "parts").glob("*.npz"))]
     found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     assert found["plain.mse"].shape == (COUNT, 3)
@@ -231,6 +278,8 @@ def test_bootstrapping_is_measured_against_the_true_toon(run, folder, tmp_path):
         assert np.allclose(found["bootstrapped.mse"][:, t - 1], l2(step, toons), atol=1e-4)
         step = plain.steps[t].image
         assert np.allclose(found["plain.mse"][:, t - 1], l2(step, toons), atol=1e-4)
+    difference = found["bootstrapped.mse"][:, 1] - found["plain.mse"][:, 2]
+    assert f"MSE {difference.mean():+.4f} [" in result.out
     assert len(list((tmp_path / "examples").glob("*.png"))) == 4
     assert (tmp_path / "report.html").stat().st_size > 1000
     again = run(*line, "--steps", 4, "--images", COUNT)

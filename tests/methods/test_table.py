@@ -44,13 +44,26 @@ def test_a_hybrid_goes_on_where_the_encoder_stopped():
     )
 
 
+def test_the_projector_optimises_noise_as_well():
+    model = tiny_model()
+    for layer in model.generator.synthesis.layers:
+        layer.noise_strength.fill_(0.5)
+    target = torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+    before = {k: v.clone() for k, v in model.generator.state_dict().items()}
+    first, *_, last = build("projector:30@0.05", networks(model))(target, model.start(2))
+    assert torch.equal(last.ws[:, 0], last.ws[:, 1])
+    assert (l2(last.image, target) < l2(first.image, target)).all()
+    assert (last.image - model.generate(last.ws)).abs().max() > 0.01  # not of the codes alone
+    assert all(torch.equal(v, before[k]) for k, v in model.generator.state_dict().items())
+
+
 def test_names_have_defaults():
     assert build("restyle", networks(tiny_model())).name == "restyle:5"
     assert build("w+pti", networks(tiny_model())).name == "w:1000+pti:350"
     assert build("ws:7", networks(tiny_model())).tuning is None
 
 
-@pytest.mark.parametrize("name", ["w", "ws", "pti"])
+@pytest.mark.parametrize("name", ["w", "projector", "ws", "pti"])
 def test_a_learning_rate_is_the_one_that_is_taken(name):
     model = tiny_model()
     target = torch.rand(1, 3, SIZE, SIZE) * 2 - 1
@@ -73,7 +86,7 @@ def test_a_learning_rate_is_part_of_the_name():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("adam", "expected a method of restyle, w, ws, pti, found 'adam'"),
+        ("adam", "expected a method of restyle, w, projector, ws, pti, found 'adam'"),
         ("ws:0", "positive number, found 'ws:0'"),
         ("ws:many", "positive number, found 'ws:many'"),
         ("", "found ''"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from restyle.metrics.intervals import bootstrap_mean
+from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
 
 
 def test_interval_agrees_with_scipy():
@@ -31,3 +31,27 @@ def test_interval_is_the_same_every_time_and_prints_itself():
 def test_values_that_have_no_mean_are_refused(values):
     with pytest.raises(ValueError, match="expected finite values"):
         bootstrap_mean(np.array(values))
+
+
+def test_ratio_agrees_with_scipy():
+    rng = np.random.default_rng(1)
+    below = rng.exponential(size=200) + 1
+    above = 0.8 * below + rng.normal(0, 0.1, 200)
+    found = bootstrap_ratio(above, below)
+    expected = bootstrap(
+        (above, below),
+        lambda a, b, axis=-1: a.mean(axis=axis) / b.mean(axis=axis),
+        paired=True,
+        n_resamples=5000,
+        method="percentile",
+        rng=1,
+    ).confidence_interval
+    assert found.mean == pytest.approx(above.mean() / below.mean())
+    assert found.low == pytest.approx(expected.low, abs=2e-3)
+    assert found.high == pytest.approx(expected.high, abs=2e-3)
+    assert found.high - found.low < 0.05  # the images are resampled together
+
+
+def test_ratios_need_as_many_of_both():
+    with pytest.raises(ValueError, match=r"found shape \(2,\)"):
+        bootstrap_ratio(np.ones(3), np.ones(2))

@@ -37,9 +37,7 @@ def test_random_vectors_mean_random_portraits() -> None:
     true = Portraits("train").vectors(range(4000))
     np.testing.assert_allclose(values.mean(axis=0), true[0].mean(axis=0), atol=0.05)
     np.testing.assert_allclose(values.std(axis=0), true[0].std(axis=0), atol=0.05)
-    shares = [
-        [np.bincount(column) / 4000 for column in numbers.T] for numbers in (labels, true[1])
-    ]
+    shares = [[np.bincount(column) / 4000 for column in numbers.T] for numbers in (labels, true[1])]
     for found, wanted in zip(*shares, strict=True):
         np.testing.assert_allclose(found, wanted, atol=0.04)
 

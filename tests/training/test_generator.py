@@ -173,8 +173,8 @@ def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path):
 def test_mappings_learn_codes_that_are_linear_in_the_attributes(monkeypatch):
     monkeypatch.setattr(supervision, "STEPS", 150)
     monkeypatch.setattr(supervision, "BATCH", 256)
-    mapping = Mapping(StyleGAN2Config(16, 64, 64, (8, 8, 8), 2))
-    assert supervision.teach_mapping(mapping, 64) < 0.6
+    config = StyleGAN2Config(16, 64, 64, (8, 8, 8), 2)
+    assert supervision.teach_mapping(Mapping(config), config) < 0.6
 
 
 @pytest.mark.parametrize(

@@ -125,20 +125,27 @@ def find(
     labeller: str = "portraits-features",
     judge: str = "portraits-judge",
     out: Path,
-    samples: Count = 20_000,
-    trials: Count = 64,
-    checks: Count = 256,
+    samples: Count = 10_000,
+    trials: Count = 24,
+    checks: Count = 64,
     seed: int = 0,
     licence: str = "MIT",
     attributes: Annotated[list[str], Several] = [],  # noqa: B006
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    overwrite: Flag = False,
 ) -> None:
     """Find directions of a generator of portraits, one for each attribute.
 
     Samples are labelled by one feature network, a linear SVM finds what tells their codes apart
-    (InterFaceGAN), what a direction changes besides is projected out where that helps, and another
-    network measures what it does. Writes OUT/NAME.safetensors for each direction that moves its
-    attribute, and OUT/report.json about all of them. Repeating the command goes on where it was
-    interrupted. Needs the extra `restyle[evaluate]`.
+    (InterFaceGAN), what a direction changes besides is held still, in its codes and in its layers,
+    where that helps, and another network measures what it does. Writes OUT/NAME.safetensors for
+    each direction that moves its attribute, and OUT/report.json about all of them. Repeating the
+    command goes on where it was interrupted. Needs the extra `restyle[evaluate]`.
+
+    Directions come with the package, so that `restyle edit` takes them by name, if OUT is a folder
+    in src/restyle/weights/directions. Those of the bundled generator are found with --dtype
+    bfloat16 --overwrite --out src/restyle/weights/directions/portraits, in a few minutes.
 
     Args:
         generator: A model's name, a checkpoint folder, or another project's file.
@@ -151,8 +158,12 @@ def find(
         seed: Of the samples.
         licence: Of the directions.
         attributes: Those that directions are looked for. [default: all of them]
+        device: Where to compute; auto is a GPU where there is one.
+        dtype: Precision of the pictures that the labeller sees; the judge's are float32.
+        overwrite: Replace the directions that another search has left in OUT.
     """
-    from restyle.evaluation.directions import NAMES, DirectionSearch, describe, find_directions
+    from restyle.evaluation.directions import NAMES, DirectionSearch, find_directions
+    from restyle.evaluation.directions_report import describe
 
     config = DirectionSearch(
         generator=generator,
@@ -162,10 +173,11 @@ def find(
         trials=trials,
         checks=checks,
         seed=seed,
+        dtype=dtype,
         licence=licence,
         attributes=tuple(attributes) or NAMES,
     )
-    print(describe(find_directions(config, out)))
+    print(describe(find_directions(config, out, device, overwrite)))
 
 
 @directions.command

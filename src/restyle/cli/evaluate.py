@@ -21,6 +21,7 @@ def compare(
     methods: list[str] | None = None,
     data: str = "portraits",
     images: OptionalCount = None,
+    optimised: Count = 64,
     measures: list[Literal["mse", "psnr", "ms_ssim", "perceptual", "identity"]] | None = None,
     judge: str = "portraits-judge",
     features: str | None = None,
@@ -34,13 +35,13 @@ def compare(
     """Compare models and methods on the same images: how good each is, and what it costs.
 
     Writes OUT/report.html, which stands alone, its pictures, OUT/results.json, and a line for each
-    method, image and step to OUT/rows.jsonl. More models and methods can be added by repeating the
-    command with them. Files that cannot be used are named, and cost only themselves.
+    method, image and step to OUT/rows.jsonl. More models, methods and images can be added by
+    repeating the command with them. Files that cannot be used are named, and cost only themselves.
 
     Methods are restyle (the encoder), w and ws (optimisation of one code, or of one for each
-    layer), and pti (pivotal tuning), each with a number of steps, joined by + where one starts from
-    what the other found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350. After @ a learning
-    rate may follow: ws:1500@0.05.
+    layer), projector (one code and the generator's noise), and pti (pivotal tuning), each with a
+    number of steps, joined by + where one starts from what the other found: restyle:10, ws:1500,
+    restyle:5+ws:100, w:1000+pti:350. After @ a learning rate may follow: ws:1500@0.05.
 
     Photographs are judged by LPIPS and by the identity similarity of the literature, where their
     networks are given: faces are found by MTCNN, turned upright and embedded; of images without a
@@ -52,6 +53,8 @@ def compare(
         methods: As above. [default: restyle:10]
         data: portraits or toon (test split), or a folder of images.
         images: The first so many of them. [default: 512 portraits, or all of a folder]
+        optimised: Optimisation and pivotal tuning, which take minutes an image, invert the first so
+            many of these.
         measures: What is measured; the last two need the judge. [default: all of them for drawn
             portraits, else those without the judge]
         judge: The feature network that judges, a bundled name or a folder.
@@ -77,6 +80,7 @@ def compare(
         methods=tuple(methods or ["restyle:10"]),
         data=data,
         images=images,
+        optimised=optimised,
         judge=judge,
         features=optimised_by(data) if features is None else features,
         measures=tuple(measures or default_measures(data)),
@@ -262,6 +266,34 @@ def bootstrapping(
     arrays = evaluate_bootstrapping(config, out, device, batch_size)
     print(write_report(arrays, config, out, _command()))
     print(f"\nThe report is {out / 'report.html'}")
+
+
+@app.command
+def crossing(
+    *,
+    source: str = "portraits",
+    target: str = "portraits-toon",
+    samples: Count = 1_000,
+    judge: str = "portraits-judge",
+    out: Path = Path("results/crossing"),
+) -> None:
+    """Measure whether two generators draw the same person of the same code, each in its style.
+
+    For each attribute of identity the share that survives, beside that of people whom the renderer
+    draws in both styles, the most to be had. Writes OUT/results.json and OUT/crossing.png: people
+    of the source above the same codes in the target.
+
+    Args:
+        source: The generator whose mapping network gives the codes: a model's name or a folder.
+        target: The other one.
+        samples: Codes.
+        judge: The feature network that judges, a bundled name or a folder.
+        out: The folder of the results.
+    """
+    from restyle.evaluation.crossing import CrossingEvaluation, describe, evaluate_crossing
+
+    config = CrossingEvaluation(source, target, samples, judge)
+    print(describe(evaluate_crossing(config, out)))
 
 
 def _command() -> str:

@@ -117,6 +117,27 @@ def conditional(direction: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarr
     return (left / length).astype(np.float32)
 
 
+def disentangled(direction: np.ndarray, effects: np.ndarray, weight: float) -> np.ndarray:
+    """A direction that changes other attributes less, without being forced to leave them alone.
+
+    Where attributes depend on nearly the same codes, `conditional` leaves little more than noise of
+    a direction. This one minimises |d - direction|^2 + weight |effects d|^2 instead: with weight 0
+    it is the direction itself, and the larger the weight, the less it changes the others.
+
+    Args:
+        direction: (D,).
+        effects: (K, D): how much each of the others changes along each coordinate.
+        weight: 0 or more.
+
+    Returns:
+        (D,) of unit length.
+    """
+    effects = effects.astype(np.float64)
+    system = np.eye(len(direction)) + weight * effects.T @ effects
+    left = np.linalg.solve(system, direction.astype(np.float64))
+    return (left / np.linalg.norm(left)).astype(np.float32)
+
+
 def principal_components(w: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The directions in which codes vary most, and how much.
 

@@ -11,13 +11,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.evaluation.data import Targets
-from restyle.evaluation.inside import disturbed, starts, stopped_early, trace
+from restyle.evaluation.inside import disturbed, starts, stopped_at, stopped_early, trace
 from restyle.evaluation.records import claim, kept_arrays
 from restyle.files import write_json
 from restyle.metrics.intervals import bootstrap_mean
 from restyle.model import DEFAULT_STEPS, ReStyle
 from restyle.registry import load
 from restyle.stopping import MOST_STEPS
+
+TOLERANCES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""Those that stopping early is tried with, beside its own."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -84,13 +87,13 @@ def analyse(
             seed = config.seed + number
             parts.append(
                 kept_arrays(
-                    out / "parts" / f"{number:05d}.npz",
+                    out / "parts" / f"{number:05d}-{targets.fingerprint(names)}.npz",
                     lambda batch=batch, seed=seed: measure(model, other, batch, config.steps, seed),
                 )
             )
             progress.update(len(names))
     if not parts:
-        raise ValueError(f"{config.data}: expected at least one usable image, found none")
+        raise targets.none_usable()
     found = _together(parts)
     heat = found.pop("heat").sum(axis=0) / found["heat_of"].sum()
     results = {**settings, "images": len(found["mse"]), "left_out": targets.left_out}
@@ -102,7 +105,7 @@ def analyse(
 def measure(model: ReStyle, other: ReStyle | None, target: Tensor, steps: int, seed: int) -> Arrays:
     """All measurements of one batch, under names that `summarise` knows."""
     found = trace(model, target, model.start(len(target)), steps)
-    found["heat"] = found["heat"].sum(axis=0, keepdims=True)
+    found["heat"] = found["heat"][None] * len(target)
     found["heat_of"] = np.array([len(target)])
     for name, start in starts(model, target, DEFAULT_STEPS, seed, other):
         found[f"start:{name}"] = trace(model, target, start, MOST_STEPS)["mse"]
@@ -176,23 +179,58 @@ def disturbance_rows(found: Arrays) -> list[dict[str, Any]]:
 
 
 def early_stopping(found: Arrays) -> dict[str, Any]:
-    """What `steps="auto"` costs and loses.
+    """What `steps="auto"` costs and loses, and what it would with other tolerances.
+
+    Returns:
+        What `stopping_row` gives of the measured run; `histogram`, how many images took how many
+        steps; `fixed`, the mean error after each number of steps up to the most; `tolerances`, a
+        row each as of the measured run, from what the steps of all images are known to give.
+    """
+    mse, lengths = found["mse"], np.linalg.norm(found["layers"], axis=2)
+    steps = found["auto:steps"]
+    most = min(MOST_STEPS, lengths.shape[1])
+    return {
+        **stopping_row(steps, found["auto:mse"], mse),
+        "histogram": np.bincount(steps, minlength=MOST_STEPS + 1).tolist(),
+        "fixed": mse[:, : most + 1].mean(axis=0).tolist(),
+        "tolerances": [
+            {"tolerance": tolerance} | stopping_row(*stopped_at(mse, lengths, tolerance, most), mse)
+            for tolerance in TOLERANCES
+        ],
+    }
+
+
+def stopping_row(steps: np.ndarray, mse: np.ndarray, fixed: np.ndarray) -> dict[str, Any]:
+    """Compare stopping early with fixed numbers of steps.
+
+    Args:
+        steps: (N,) that the images took.
+        mse: (N,) their errors then.
+        fixed: (N, S + 1) their errors after each number of steps.
 
     Returns:
         `steps`, the mean number; `mse` with its interval; `fixed_at_same_cost`, the mean error of
         as many steps for every image (between whole numbers, of the share of images that reaches
-        the mean); `best_fixed` of the first ten, and `loss`, how much more than that it is.
+        the mean), and `difference` from it, image by image; `best_fixed`, the lowest mean of the
+        first ten numbers of steps, and `loss`, how much more than that it is; `best_of_each`, the
+        mean of each image's own best of them, and `loss_to_each`.
     """
-    steps, mse = found["auto:steps"], found["auto:mse"]
-    fixed = found["mse"].mean(axis=0)
-    best = fixed[1 : MOST_STEPS + 1].min()
+    mse, fixed = mse.astype(np.float64), fixed.astype(np.float64)
+    taken = steps.mean()
+    below = int(taken)
+    above, share = min(below + 1, fixed.shape[1] - 1), taken - below
+    same = (1 - share) * fixed[:, below] + share * fixed[:, above]
+    first = fixed[:, 1 : MOST_STEPS + 1]
+    best, each = first.mean(axis=0).min(), first.min(axis=1).mean()
     return {
-        "steps": float(steps.mean()),
-        "histogram": np.bincount(steps, minlength=MOST_STEPS + 1).tolist(),
+        "steps": float(taken),
         "mse": bootstrap_mean(mse)._asdict(),
-        "fixed_at_same_cost": float(np.interp(steps.mean(), np.arange(len(fixed)), fixed)),
+        "fixed_at_same_cost": float(same.mean()),
+        "difference": bootstrap_mean(mse - same)._asdict(),
         "best_fixed": float(best),
         "loss": float(mse.mean() / best - 1),
+        "best_of_each": float(each),
+        "loss_to_each": float(mse.mean() / each - 1),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,30 @@ from restyle.evaluation.page import Page
 from restyle.evaluation.plots import heat_maps, lines, matrix
 from restyle.evaluation.records import markdown
 from restyle.metrics.intervals import Interval
+from restyle.stopping import MOST_STEPS, TOLERANCE
 
 SHOWN_HEAT = (1, 2, 3, 5, 10, 20)
 
+STEPS, STARTS = "Step by step", "Starts"
+DISTURBED, STOPPING = "Disturbed inputs", "Stopping early"
+NOTES = {
+    STEPS: "Residuals are changes in W+; their length is compared with that of the step before "
+    "(median and quartiles): below 1 they converge. The centres say where the change lies: in "
+    "octaves of frequency, from 0 (the mean of the picture) to 5 (its finest detail), and in the "
+    "generator's layers. Centres that rise from step to step mean coarse to fine. An image is "
+    "improved where the step lowers its squared error.",
+    STARTS: "What the loop makes of other starts: how much the result depends on where it begins.",
+    DISTURBED: "Inversions of disturbed inputs, five steps. Codes moved: the distance of the codes "
+    "from those of the undisturbed picture, in distances of those from the average.",
+    STOPPING: 'Of steps="auto": an image stops when a step takes less than the tolerance off its '
+    "squared error, or when the residual is shorter than that share of its first one, and ends "
+    f"with its best estimate, at most {MOST_STEPS} steps. Compared image by image with the fixed "
+    "number of steps that costs as much, with the fixed number that is best on average, and with "
+    "the best that each image ever was.",
+}
+
 Table = tuple[list[str], list[list[str]]]
+Picture = tuple[Path, str]
 
 
 def write_report(results: dict[str, Any], out: Path, command: str) -> str:
@@ -30,23 +51,23 @@ def write_report(results: dict[str, Any], out: Path, command: str) -> str:
         The tables as Markdown.
     """
     tables = {
-        "Step by step": step_table(results),
-        "Starts": start_table(results),
-        "Disturbed inputs": disturbance_table(results),
-        "Stopping early": stopping_table(results),
+        STEPS: step_table(results),
+        STARTS: start_table(results),
+        DISTURBED: disturbance_table(results),
+        STOPPING: stopping_table(results),
     }
-    pictures = draw(results, out / "plots")
     page = Page(f"How the loop works in {results['model']}")
     page.text(
-        f"{results['images']} images of {results['data']}, {results['steps'][-1]['step']} steps."
+        f"{results['images']} images of {results['data']}, {results['steps'][-1]['step']} steps. "
+        "MSE is of RGB in [-1, 1], with 95 % bootstrap intervals."
     )
     page.command(command)
     for name, (header, rows) in tables.items():
         page.heading(name)
+        page.text(NOTES[name])
         page.table(header, rows)
-    page.heading("Coarse to fine")
-    for path, caption in pictures:
-        page.picture(path, caption)
+        for path, caption in PICTURES[name](results, out / "plots"):
+            page.picture(path, caption)
     if results["left_out"]:
         page.heading("Left out")
         page.table(["file", "why"], [list(item) for item in results["left_out"].items()])
@@ -92,53 +113,58 @@ def start_table(results: dict[str, Any]) -> Table:
 
 def disturbance_table(results: dict[str, Any]) -> Table:
     """Error to what was shown, and how far the codes moved."""
-    rows = [
-        [
-            row["disturbance"],
-            format(Interval(**row["mse"]), ".4f"),
-            format(Interval(**row["to_undisturbed"]), ".2f"),
-        ]
-        for row in results["disturbances"]
-    ]
-    moved = "codes moved, in distances from the average"
-    return ["disturbance", "MSE to what was shown", moved], rows
+    rows = []
+    for row in results["disturbances"]:
+        clean = row.get("mse_to_clean")
+        rows.append(
+            [
+                row["disturbance"],
+                format(Interval(**row["mse"]), ".4f"),
+                format(Interval(**clean), ".4f") if clean else "",
+                format(Interval(**row["to_undisturbed"]), ".2f"),
+            ]
+        )
+    header = ["disturbance", "MSE to what was shown", "MSE to the picture without it"]
+    return [*header, "codes moved"], rows
 
 
 def stopping_table(results: dict[str, Any]) -> Table:
-    """What `steps="auto"` costs and loses."""
-    row = results["early_stopping"]
-    header = ["mean steps", "MSE", "fixed steps at the same cost", "best of 10 steps", "loss"]
-    cells = [
-        f"{row['steps']:.2f}",
-        format(Interval(**row["mse"]), ".5f"),
-        f"{row['fixed_at_same_cost']:.5f}",
-        f"{row['best_fixed']:.5f}",
-        f"{row['loss']:+.2%}",
+    """What `steps="auto"` costs and loses, as measured and with other tolerances."""
+    found = results["early_stopping"]
+    header = ["tolerance", "mean steps", "MSE", "fixed number at the same cost", "difference"]
+    header += ["loss to the best fixed number", "loss to each image's best"]
+    named = [(f"{TOLERANCE:.1%}, as measured", found)]
+    named += [(f"{row['tolerance']:.1%}", row) for row in found["tolerances"]]
+    rows = [
+        [
+            name,
+            f"{row['steps']:.2f}",
+            format(Interval(**row["mse"]), ".5f"),
+            f"{row['fixed_at_same_cost']:.5f}",
+            format(Interval(**row["difference"]), "+.5f"),
+            f"{row['loss']:+.2%}",
+            f"{row['loss_to_each']:+.2%}",
+        ]
+        for name, row in named
     ]
-    return header, [cells]
+    return header, rows
 
 
-def draw(results: dict[str, Any], folder: Path) -> list[tuple[Path, str]]:
-    """All figures, with their captions."""
+def step_pictures(results: dict[str, Any], folder: Path) -> list[Picture]:
+    """How large the changes are, where they are, and whom they help."""
     later = results["steps"][1:]
     along = [row["step"] for row in later]
-    bands = np.array(results["bands"])
-    layers = np.array(results["layers"])
-    shown = [step for step in SHOWN_HEAT if step <= len(results["heat"])]
+    bands, layers = np.array(results["bands"]), np.array(results["layers"])
+    octaves = {name: (along, bands[:, i]) for i, name in enumerate(band_names())}
     shares = {
         "improved": (along, [row["improved"] for row in later]),
         "over 1 % worse": (along, [row["worse_by_1_percent"] for row in later]),
     }
-    paths = {row["name"]: (range(len(row["mse"])), row["mse"]) for row in results["starts"]}
-    octaves = {name: (along, bands[:, i]) for i, name in enumerate(band_names())}
-    sizes = {"residual": (along, [row["length"]["mean"] for row in later])}
-    sizes["image"] = (along, [row["change"] for row in later])
+    shown = [step for step in SHOWN_HEAT if step <= len(results["heat"])]
+    heat = [results["heat"][step - 1] for step in shown]
     rows = [str(layer) for layer in range(layers.shape[1])]
     return [
-        (
-            lines(folder / "size.svg", sizes, "step", "size of the change", log_y=True),
-            "Mean length of the residual in W+, and root mean square change of the image.",
-        ),
+        *size_pictures(later, folder),
         (
             lines(folder / "bands.svg", octaves, "step", "share of the change's energy"),
             "The image's change by radial frequency, in cycles per pixel.",
@@ -148,19 +174,64 @@ def draw(results: dict[str, Any], folder: Path) -> list[tuple[Path, str]]:
             "Mean length of the residual in each layer.",
         ),
         (
-            heat_maps(
-                folder / "heat.svg",
-                [results["heat"][step - 1] for step in shown],
-                [f"step {step}" for step in shown],
-            ),
+            heat_maps(folder / "heat.svg", heat, [f"step {step}" for step in shown]),
             "Where the image changes: mean magnitude at every pixel.",
         ),
         (
             lines(folder / "shares.svg", shares, "step", "share of the images"),
             "How many images a further step improves, and how many it makes worse.",
         ),
+    ]
+
+
+def size_pictures(later: list[dict[str, Any]], folder: Path) -> list[Picture]:
+    """The sizes of the changes, beside the first one's and from step to step."""
+    along = [row["step"] for row in later]
+    lengths, changes = [row["length"]["mean"] for row in later], [row["change"] for row in later]
+    sizes = {
+        name: (along, [value / (values[0] or 1) for value in values])
+        for name, values in (("residual in W+", lengths), ("image", changes))
+    }
+    ratios = [row["ratio"] for row in later if "ratio" in row]
+    name = "length of the residual, to that before"
+    quartiles = ([ratio["low"] for ratio in ratios], [ratio["high"] for ratio in ratios])
+    median = {name: (along[1:], [ratio["median"] for ratio in ratios])}
+    return [
         (
-            lines(folder / "starts.svg", paths, "step", "MSE", log_y=True),
-            "Refinement from other starts than the average.",
+            lines(folder / "size.svg", sizes, "step", "change, as a share of step 1", log_y=True),
+            "Mean length of the residual, and root mean square change of the image.",
+        ),
+        (
+            lines(folder / "ratio.svg", median, "step", name, bands={name: quartiles}),
+            "Whether residuals converge: median and quartiles of the images.",
         ),
     ]
+
+
+def start_pictures(results: dict[str, Any], folder: Path) -> list[Picture]:
+    """Errors on the way from each start."""
+    paths = {row["name"]: (range(len(row["mse"])), row["mse"]) for row in results["starts"]}
+    path = lines(folder / "starts.svg", paths, "step", "MSE", log_y=True)
+    return [(path, "Refinement from other starts than the average.")]
+
+
+def stopping_pictures(results: dict[str, Any], folder: Path) -> list[Picture]:
+    """Error against cost, with a fixed number of steps and with several tolerances."""
+    found = results["early_stopping"]
+    fixed = found["fixed"][1:]
+    tried = sorted((row["steps"], row["mse"]["mean"]) for row in found["tolerances"])
+    curves = {
+        "fixed number of steps": (range(1, len(fixed) + 1), fixed),
+        "stopping early, several tolerances": tuple(zip(*tried, strict=True)),
+        'steps="auto"': ([found["steps"]], [found["mse"]["mean"]]),
+    }
+    path = lines(folder / "stopping.svg", curves, "mean number of steps", "MSE", log_y=True)
+    return [(path, "What stopping early costs and what it reaches.")]
+
+
+PICTURES: dict[str, Callable[[dict[str, Any], Path], list[Picture]]] = {
+    STEPS: step_pictures,
+    STARTS: start_pictures,
+    DISTURBED: lambda results, folder: [],
+    STOPPING: stopping_pictures,
+}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.evaluation.generator import read_attributes
 from restyle.portraits.attributes import (
     SCHEMA,
     Attributes,
@@ -26,6 +25,20 @@ NAMES = (*continuous_names, *ACCESSORIES)
 """The A attributes that are read, in the order of the readings' columns."""
 
 
+class Reading(NamedTuple):
+    """What is read in N pictures.
+
+    Attributes:
+        values: (N, A), in deviations.
+        embeddings: (N, E) identity embeddings, of unit length.
+        shown: (N, A), whether the picture shows the attribute at all.
+    """
+
+    values: np.ndarray
+    embeddings: np.ndarray
+    shown: np.ndarray
+
+
 class Reader:
     """Reads the attributes of images as numbers that can be compared with one another.
 
@@ -38,13 +51,14 @@ class Reader:
         self.network = network
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Readings (N, A) and identity embeddings (N, E) of images (N, 3, h, w) in [-1, 1]."""
+    def __call__(self, images: Tensor) -> Reading:
+        """Read images (N, 3, h, w) in [-1, 1]."""
         heads = self.network.heads(images)
         margins = accessory_margins(heads["logits"])
         present = margins.sigmoid() / torch.tensor([deviation(n) for n in ACCESSORIES]).to(margins)
         readings = torch.cat([heads["values"], present], dim=1)
-        return readings.cpu().numpy(), heads["embedding"].cpu().numpy()
+        embeddings = heads["embedding"].cpu().numpy()
+        return Reading(readings.cpu().numpy(), embeddings, self._shown(heads))
 
     @torch.no_grad()
     def labels(self, images: Tensor) -> np.ndarray:
@@ -55,8 +69,15 @@ class Reader:
         heads = self.network.heads(images)
         margins = accessory_margins(heads["logits"])
         scores = torch.cat([heads["values"], margins], dim=1).cpu().numpy()
-        people = read_attributes({k: v.cpu() for k, v in self.network.attributes(images).items()})
-        return np.where([shown(person) for person in people], scores, np.nan)
+        return np.where(self._shown(heads), scores, np.nan)
+
+    def _shown(self, heads: dict[str, Tensor]) -> np.ndarray:
+        """(N, A): what pictures show of the people that are seen in them."""
+        vectors = (heads["values"] * self.network.scale + self.network.mean).cpu().numpy()
+        parts = heads["logits"].split([len(n) for n in class_names.values()], dim=1)
+        classes = torch.stack([part.argmax(dim=1) for part in parts], dim=1).cpu().numpy()
+        people = map(Attributes.from_vectors, vectors, classes)
+        return np.array([shown(person) for person in people])
 
 
 def accessory_margins(logits: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from restyle.evaluation.plots import lines
 from restyle.evaluation.records import arrays_in_parts, claim, markdown
 from restyle.files import atomic_write, write_json
 from restyle.images import save_image, strip
-from restyle.metrics.intervals import bootstrap_mean
+from restyle.metrics.intervals import Interval, bootstrap_mean
 from restyle.model import ReStyle
 from restyle.refine import Estimate
 from restyle.registry import load, load_features
@@ -29,6 +29,9 @@ from restyle.targets import resized
 WAYS = ("bootstrapped", "plain")
 FIGURES = ("mse", "perceptual")
 EXAMPLES = 4
+
+FEW, MANY = 2, 5
+"""Steps after which bootstrapping is compared with the plain way, image by image."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,14 @@ def write_report(
         key: [bootstrap_mean(column)._asdict() for column in values.T]
         for key, values in arrays.items()
     }
-    write_json(out / "results.json", {**vars(config), "figures": figures})
+    few, many = min(FEW, config.steps), min(MANY, config.steps)
+    gains = {name: gain(arrays, name, few, many) for name in FIGURES}
+    summed = f"Bootstrapped after {few} steps, less plain after {many}: " + "; ".join(
+        f"{MEASURES[name].title} {value:+.{MEASURES[name].digits}f}"
+        for name, value in gains.items()
+    )
+    record = {name: value._asdict() for name, value in gains.items()}
+    write_json(out / "results.json", {**vars(config), "figures": figures, "difference": record})
     header = ["steps of the target"]
     header += [f"{MEASURES[name].title}, {way}" for name in FIGURES for way in WAYS]
     rows = [
@@ -159,6 +169,7 @@ def write_report(
     page.text(f"{config.images} test portraits, {config.source_steps} source step(s).")
     page.command(command)
     page.table(header, rows)
+    page.text(f"{summed} (below 0: bootstrapped is nearer to the truth).")
     for name in FIGURES:
         curves = {way: (list(steps), arrays[f"{way}.{name}"].mean(axis=0)) for way in WAYS}
         title = f"{MEASURES[name].title} to the true toon"
@@ -167,10 +178,16 @@ def write_report(
     for path in sorted((out / "examples").glob("*.png")):
         page.picture(path, f"Test portrait {path.stem}")
     page.save(out / "report.html")
-    text = markdown(header, rows)
+    text = f"{markdown(header, rows)}\n\n{summed}"
     with atomic_write(out / "report.md") as temporary:
         temporary.write_text(f"{text}\n\nPrinted again by `{command}`\n", encoding="utf-8")
     return text
+
+
+def gain(arrays: dict[str, np.ndarray], name: str, few: int, many: int) -> Interval:
+    """A measure after a few bootstrapped steps less the same after many plain ones, by image."""
+    bootstrapped, plain = (arrays[f"{way}.{name}"] for way in WAYS)
+    return bootstrap_mean(bootstrapped[:, few - 1] - plain[:, many - 1])
 
 
 def _shown(figure: dict[str, float], name: str) -> str:

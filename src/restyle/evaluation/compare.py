@@ -11,21 +11,26 @@ import numpy as np
 import torch
 
 from restyle.checkpoints import weights_hash
-from restyle.evaluation.contest import Contestant, Outcome, contestant, outcome, run
+from restyle.evaluation.contest import (
+    Contestant,
+    Outcome,
+    contestant,
+    log_steps,
+    measure_speed,
+    outcome,
+    run,
+)
 from restyle.evaluation.data import STYLES, Targets
-from restyle.evaluation.machine import Stopwatch, describe_machine, peak_memory
+from restyle.evaluation.machine import describe_machine
 from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
 from restyle.evaluation.records import Records, claim
 from restyle.files import write_json
 from restyle.inverting import NONE, objective_for
 from restyle.losses.weighted import WeightedLosses
-from restyle.metrics.intervals import bootstrap_mean
+from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
 from restyle.model import ReStyle
 from restyle.portraits.features import FeatureNetwork
 from restyle.registry import load, load_features
-
-SPEED_STEPS = 10
-"""How many steps of a method are timed at each batch size, at most."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Comparison:
             generator alone, and are run once for models that share it.
         data: "portraits", "toon" or a folder of images.
         images: The first so many of them; 512 portraits or all of a folder if None.
+        optimised: Methods other than the encoder alone invert the first so many of these: they
+            take minutes an image.
         judge: The feature network that judges, a bundled name or a folder.
         features: The one that optimisation minimises a distance of; "none" for squared error alone.
         measures: What is measured, of `restyle.evaluation.measures.MEASURES`.
@@ -47,6 +54,7 @@ class Comparison:
     methods: tuple[str, ...] = ("restyle:10",)
     data: str = "portraits"
     images: int | None = None
+    optimised: int = 64
     judge: str = "portraits-judge"
     features: str = "portraits-features"
     measures: tuple[str, ...] = DRAWN
@@ -102,34 +110,36 @@ def compare(
     network = _judge(config, place)
     objective = objective_for(config.methods, config.features, place)
     contestants = line_up(models, config.methods, objective)
-    # More models and methods may join later; what is there already must stay comparable.
+    # More of these may join later; what is there already must stay comparable.
+    free = ("models", "methods", "images", "optimised")
     settings = {
-        **{key: value for key, value in vars(config).items() if key not in ("models", "methods")},
+        **{key: value for key, value in vars(config).items() if key not in free},
         "judge_sha256": network and weights_hash(network.state_dict()),
         "batch_size": batch_size,
         **photo.hashes(),
     }
     records = Records(out, settings)
     for one in contestants:
-        label = one.name.removesuffix(one.method.name).strip()
-        claim(out / "models" / label.replace("/", "_"), {"sha256": one.model.weights_hash()})
+        claim(out / "models" / one.label.replace("/", "_"), {"sha256": one.model.weights_hash()})
     judge = Judge(network, config.measures, photo)
     left_out: dict[str, str] = {}
     outcomes = {}
     for one in contestants:
-        targets = Targets(config.data, one.model.domain.input_size, config.images)
+        targets = targets_of(one, config)
         run(one, targets, judge, records, batch_size)
         left_out |= targets.left_out
-        outcomes[one.name] = outcome(records, one.name, config.measures)
+        outcomes[one.name] = outcome(records, one.name, config.measures, targets)
     results = {
         **settings,
         "models": list(config.models),
+        "images": config.images,
         "machine": describe_machine(place),
         "left_out": left_out,
-        "speed": measure_speed(contestants, out, batch_size),
+        "speed": measure_speed(contestants, out / "speed", batch_size),
         "methods": {name: summary(found) for name, found in outcomes.items()},
         "against_the_first": against_the_first(outcomes),
-        "no_face": without_face(contestants, records),
+        "beside_optimisation": beside_optimisation(contestants, outcomes),
+        "no_face": without_face(outcomes, records),
     }
     write_json(out / "results.json", results)
     return Compared(config, results, outcomes, contestants, records)
@@ -151,7 +161,7 @@ def line_up(
         digest = weights_hash(model.generator.state_dict())
         for method in methods:
             one = contestant(name, model, _possible(method, model), objective)
-            if "restyle" not in one.method.name:
+            if "restyle" not in one.parts:
                 if (digest, one.method.name) in generators:
                     continue
                 generators.add((digest, one.method.name))
@@ -159,8 +169,16 @@ def line_up(
     return list(found.values())
 
 
+def targets_of(one: Contestant, config: Comparison) -> Targets:
+    """The images that a method inverts."""
+    targets = Targets(config.data, one.model.domain.input_size, config.images)
+    if not one.encodes:
+        targets.names = targets.names[: config.optimised]
+    return targets
+
+
 def summary(found: Outcome) -> list[dict[str, Any]]:
-    """Time, and the mean and the 95 % interval of each measure, at each measured step.
+    """Images, time, and the mean and 95 % interval of each measure, at each measured step.
 
     A measure is None if no image has it. With the similarity also `without_face`: of how many
     images there is none.
@@ -169,6 +187,7 @@ def summary(found: Outcome) -> list[dict[str, Any]]:
     return [
         {
             "step": int(step),
+            "images": len(found.images),
             "seconds": float(found.seconds[index].mean()),
             **{name: _mean(values[index]) for name, values in found.values.items()},
             **({} if faces is None else {"without_face": int(np.isnan(faces[index]).sum())}),
@@ -191,15 +210,77 @@ def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
         shared = sorted(set(first.images) & set(other.images))
         if not shared:
             continue
-        at = [[found.images.index(image) for image in shared] for found in (first, other)]
+        ours, theirs = _of(first, shared), _of(other, shared)
         row: dict[str, Any] = {"method": name, "images": len(shared)}
-        for measure, values in other.values.items():
-            difference = values[-1][at[1]] - first.values[measure][-1][at[0]]
+        for measure in other.values:
+            difference = theirs[measure][-1] - ours[measure][-1]
             row[measure] = _mean(difference)
             sign = 1 if MEASURES[measure].higher_is_better else -1
             row.setdefault("better", float((sign * difference > 0).mean()))
         rows.append(row)
     return rows
+
+
+def beside_optimisation(
+    contestants: list[Contestant], outcomes: dict[str, Outcome]
+) -> list[dict[str, Any]]:
+    """How much of what W+ optimisation gains the methods gain, and in which part of its time.
+
+    The gain is the squared error of the average image minus that of the result. Of several
+    optimisations, such as one for each learning rate, the one with the lowest squared error counts.
+
+    Returns:
+        Nothing without such an optimisation. Else for every method, and of encoders for some steps
+        too: `method`, `step`, `images` that the optimisation had as well, `mse`, `share` of its
+        gain (a ratio of means with its interval; None if it gained nothing), `seconds` an image,
+        and `times_faster`; `best` says which one the optimisation is.
+    """
+    best = _best_optimisation(contestants, outcomes)
+    rows: list[dict[str, Any]] = []
+    told = set()  # restyle:10 has the steps of restyle:5 too
+    for one in contestants if best else ():
+        found = outcomes[one.name]
+        shared = sorted(set(found.images) & set(outcomes[best].images))
+        if not shared:
+            continue
+        mine, other = _of(found, shared), _of(outcomes[best], shared)
+        gained = other["mse"][0] - other["mse"][-1]
+        for step in log_steps(one.steps) if one.encodes else [one.steps]:
+            if one.encodes and (one.label, step) in told:
+                continue
+            told.add((one.label, step))
+            at = found.steps.tolist().index(step)
+            gain, seconds = other["mse"][0] - mine["mse"][at], mine["seconds"][at].mean()
+            rows.append(
+                {
+                    "method": one.name,
+                    "step": step,
+                    "images": len(shared),
+                    "mse": bootstrap_mean(mine["mse"][at])._asdict(),
+                    "share": bootstrap_ratio(gain, gained)._asdict() if gained.mean() > 0 else None,
+                    "seconds": float(seconds),
+                    "times_faster": float(other["seconds"][-1].mean() / seconds),
+                    "best": one.name == best,
+                }
+            )
+    return rows
+
+
+def _best_optimisation(contestants: list[Contestant], outcomes: dict[str, Outcome]) -> str:
+    """The name of the W+ optimisation of the lowest squared error; none if there is none."""
+    found = {one.name: outcomes[one.name] for one in contestants if one.parts == ["ws"]}
+    if not found or not all("mse" in other.values for other in found.values()):
+        return ""
+    shared = sorted(set.intersection(*(set(other.images) for other in found.values())))
+    return min(found, key=lambda name: _of(found[name], shared)["mse"][-1].mean())
+
+
+def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
+    """The values and the seconds (S, n) of some of a method's images."""
+    where = {image: index for index, image in enumerate(found.images)}
+    at = [where[image] for image in images]
+    arrays = {**found.values, "seconds": found.seconds}
+    return {name: values[:, at] for name, values in arrays.items()}
 
 
 def _mean(values: np.ndarray) -> dict[str, float] | None:
@@ -208,49 +289,21 @@ def _mean(values: np.ndarray) -> dict[str, float] | None:
     return bootstrap_mean(there)._asdict() if len(there) else None
 
 
-def without_face(contestants: list[Contestant], records: Records) -> list[dict[str, str]]:
+def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[str, str]]:
     """The images without an identity similarity at the last step: `method`, `image`, `in`.
 
     `in` says where no face was found: target, reconstruction or both.
     """
-    last = {one.name: one.steps for one in contestants}
+    wanted = {
+        (name, image, int(found.steps[-1]))
+        for name, found in outcomes.items()
+        for image in found.images
+    }
     return [
         {"method": row["method"], "image": row["image"], "in": row[NO_FACE]}
         for row in records.rows
-        if row.get(NO_FACE) and row["step"] == last.get(row["method"])
+        if row.get(NO_FACE) and (row["method"], row["image"], row["step"]) in wanted
     ]
-
-
-def measure_speed(contestants: list[Contestant], out: Path, batch_size: int) -> dict[str, Any]:
-    """Seconds an image and step, one image at a time and in batches, after a warm-up."""
-    kept = Records(out / "speed", {"steps": SPEED_STEPS, "batch_size": batch_size})
-    found = {row["method"]: row for row in kept.rows}
-    for one in contestants:
-        if one.name in found:
-            continue
-        row: dict[str, Any] = {"method": one.name}
-        for size in sorted({1, 1 if one.method.tuning else batch_size}):
-            row[f"batch_{size}"] = _seconds(one, size)
-        row["peak_memory"] = peak_memory(one.model.device)
-        kept.add([row])
-        found[one.name] = row
-    return {one.name: found[one.name] for one in contestants}
-
-
-def _seconds(one: Contestant, batch: int) -> float:
-    """Seconds an image and step of a random batch, the best of three rounds after a warm-up."""
-    height, width = one.model.domain.input_size
-    target = torch.rand(batch, 3, height, width).to(one.model.device) * 2 - 1
-    steps = min(SPEED_STEPS, one.steps)
-    rounds = []
-    for _ in range(4):
-        estimates = one.method(target, one.model.start(batch))
-        watch = Stopwatch(one.model.device)
-        watch.start()
-        for _ in range(steps):
-            next(estimates)
-        rounds.append(watch.stop() / steps / batch)
-    return min(rounds[1:])
 
 
 def _judge(config: Comparison, place: torch.device) -> FeatureNetwork | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +38,14 @@ class Targets:
             count: The first so many of them; all of a folder, and 512 portraits, if None.
 
         Raises:
-            ValueError: There are not so many portraits, or they shall not be square.
+            ValueError: There are not so many portraits, they shall not be square, or there is no
+                such data.
             ImageError: The folder holds no images.
         """
         self.size = size
         self.left_out: dict[str, str] = {}
         self._files: dict[str, Path] = {}
+        self._digests: dict[str, str] = {}
         self._portraits = None
         if data in STYLES:
             self._portraits = unseen_portraits(data, size)
@@ -52,6 +56,9 @@ class Targets:
                 )
             self.names = [f"{index:06d}" for index in range(count)]
             return
+        if not Path(data).exists():
+            known = ", ".join(STYLES)
+            raise ValueError(f"expected {known} or a folder of images, found nothing at {data!r}")
         seen: dict[str, str] = {}
         for file in list_images(data):
             name = file.name.as_posix()
@@ -63,7 +70,7 @@ class Targets:
             if (first := seen.setdefault(digest, name)) != name:
                 self.left_out[name] = f"the same file as {first}"
             else:
-                self._files[name] = file.path
+                self._files[name], self._digests[name] = file.path, digest
         self.names = list(self._files)[:count]
 
     def batches(self, size: int, done: Collection[str] = ()) -> Iterator[tuple[list[str], Tensor]]:
@@ -82,6 +89,17 @@ class Targets:
             usable = {name: image for name, image in images.items() if image is not None}
             if usable:
                 yield list(usable), torch.stack(list(usable.values()))
+
+    def none_usable(self) -> ValueError:
+        """What to raise where nothing could be measured; says what was wrong with the first few."""
+        reasons = [f"{name}: {why}" for name, why in list(self.left_out.items())[:3]]
+        found = "; ".join([f"none of {len(self.names)}", *reasons])
+        return ValueError(f"expected at least one usable image, found {found}")
+
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """What is kept about images is kept under this: it changes with their names and files."""
+        told = [[name, self._digests.get(name)] for name in names]
+        return hashlib.sha256(json.dumps(told).encode("utf-8")).hexdigest()[:12]
 
     def _read(self, name: str) -> Tensor | None:
         if self._portraits is not None:

@@ -2,40 +2,47 @@
 
 Samples of the generator are labelled by the labeller. A linear SVM tells the codes whose pictures
 show most of an attribute from those that show least of it, in coordinates in which codes vary alike
-in all directions. What such a direction changes besides is projected out where that helps, as the
-labeller sees it on other samples. The judge, who took no part in this, then measures what each
-direction does on samples that nobody has seen.
+in all directions. What such a direction changes besides is held still where that helps, and so are
+the layers that it does not need, as the labeller sees it on other samples. The judge, who took no
+part in this, then measures what each direction does on samples that nobody has seen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from restyle.checkpoints import weights_hash
-from restyle.editing.directions import Direction, save_direction
+from restyle.devices import resolve_device, resolve_dtype
+from restyle.editing.directions import SUFFIX, Direction, save_direction
 from restyle.editing.editor import sample_w
-from restyle.editing.finding import Whitening, boundary, conditional
+from restyle.editing.edits import GROUPS
+from restyle.editing.finding import Whitening, boundary, conditional, disentangled
 from restyle.evaluation.attributes import NAMES, Reader
-from restyle.evaluation.records import arrays_in_parts, claim, markdown
-from restyle.evaluation.responses import Sweep, drift, sweep
-from restyle.files import write_json
+from restyle.evaluation.directions_report import NAMED, described
+from restyle.evaluation.records import ROWS, SETTINGS, Records, arrays_in_parts
+from restyle.evaluation.responses import Sweep, in_batches, matched_drift, sweep
+from restyle.files import read_jsonl, write_json
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.refine import Render
 from restyle.registry import load_features, load_generator
 
 PART = 500
-ENTANGLED = 0.2
-"""An attribute is held still if it moves by more than this share of the one that is asked for."""
+WEIGHTS = (1.0, 4.0, 16.0)
+"""How strongly a direction's variants hold other attributes still."""
 
-STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
-KEPT_FROM = 0.5
-"""A direction is kept if the judge sees at least so many deviations between strengths -2 and 2."""
+TRIAL_STRENGTHS = (-4.0, -2.0, 0.0, 2.0, 4.0)
+STRENGTHS = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
+REPORT, UNFINISHED = "report.json", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -51,18 +58,20 @@ class DirectionSearch:
         trials: Samples that the labeller chooses by between a direction's variants.
         checks: Samples that the judge measures.
         seed: Of the samples.
+        dtype: Precision of the pictures that the labeller sees; the judge's are float32.
         licence: Of the directions.
-        attributes: Those that directions are looked for, and that are held still.
+        attributes: Those that directions are looked for; all the others are held still.
     """
 
     generator: str
     labeller: str = "portraits-features"
     judge: str = "portraits-judge"
-    samples: int = 20_000
+    samples: int = 10_000
     share: float = 0.25
-    trials: int = 64
-    checks: int = 256
+    trials: int = 24
+    checks: int = 64
     seed: int = 0
+    dtype: str = "float32"
     licence: str = "MIT"
     attributes: tuple[str, ...] = NAMES
 
@@ -73,95 +82,206 @@ class DirectionSearch:
             raise ValueError(f"expected attributes of {', '.join(NAMES)}, found {unknown}")
 
 
-def find_directions(config: DirectionSearch, out: Path) -> list[dict[str, Any]]:
+def find_directions(
+    config: DirectionSearch, out: Path, device: str = "auto", overwrite: bool = False
+) -> list[dict[str, Any]]:
     """Find a direction for every attribute that one can be found for.
 
     Args:
         config: How.
         out: Gets NAME.safetensors for every direction that the judge sees at work, `report.json`
-            about all of them, and in `samples` what is needed to go on after an interruption.
+            about all of them, and nothing else; until the search is done, a folder `unfinished`
+            keeps what is needed to go on after an interruption.
+        device: Where to compute.
+        overwrite: Replace the directions that another search has left in `out`.
 
     Returns:
         A record for each attribute: `kept`, and what the judge measured.
 
     Raises:
-        ValueError: There is no such generator, or `out` holds another search.
+        ValueError: There is no such generator or device, or `out` holds another search.
         CheckpointError: Weights cannot be used.
         ImportError: scikit-learn is missing.
     """
+    place = resolve_device(device)
     generator = load_generator(config.generator)
-    labeller, judge = (Reader(load_features(name)) for name in (config.labeller, config.judge))
-    digest = weights_hash(generator.state_dict())
-    hashes = [weights_hash(reader.network.state_dict()) for reader in (labeller, judge)]
-    claim(out / "samples", {**vars(config), "generator_sha256": digest, "networks": hashes})
-    w, labels = labelled_samples(generator, labeller, out / "samples", config)
-    spread = sample_w(generator)
-    white = Whitening(w)
-    normals = find_boundaries(white(w), labels, config)
-    effects = linear_model(white(w), labels)
-    trial_w = sample_w(generator, config.trials, config.seed + 1)
-    check_w = sample_w(generator, config.checks, config.seed + 2)
-    records = []
-    for name in tqdm(normals, unit="direction", disable=None):
-        variants = [
-            Direction(
-                name,
-                torch.from_numpy(white.direction(normal)),
-                generator_sha256=digest,
-                licence=config.licence,
-                about=f"linear SVM on {len(w):,} samples labelled by {config.labeller}{how}",
-            ).calibrated(spread)
-            for normal, how in candidates(name, normals, effects)
-        ]
-        respond = partial(response, generator, own=NAMES.index(name))
-        best = min(variants, key=lambda one: selection(respond(trial_w, one, reader=labeller)))
-        record = described(best, respond(check_w, best, reader=judge))
+    networks = [load_features(name) for name in (config.labeller, config.judge)]
+    hashes = [weights_hash(network.state_dict()) for network in (generator, *networks)]
+    settings = {**vars(config), "generator_sha256": hashes[0], "networks": hashes[1:]}
+    settings = json.loads(json.dumps(settings))
+    if (records := earlier(out, settings, overwrite)) is not None:
+        return records
+    work = Records(out / UNFINISHED, settings)
+    generator.to(place).to(memory_format=torch.channels_last)  # pyright: ignore - no overload
+    labeller, judge = (Reader(network.to(place)) for network in networks)
+    fast = renderer(generator, config.dtype)
+    search = Search(config, generator, *labelled_samples(generator, fast, labeller, config, work))
+    bench = Bench(fast, search.codes(config.trials, 1), labeller, TRIAL_STRENGTHS)
+    check = Bench(renderer(generator), search.codes(config.checks, 2), judge, STRENGTHS)
+    done = {record["name"] for record in work.rows}
+    there = [name for name in config.attributes if name in search.normals]
+    for name in tqdm([name for name in there if name not in done], unit="direction", disable=None):
+        found = replace(search.best(name, bench), generator_sha256=hashes[0])
+        record = described(found, check(found))
         if record["kept"]:
-            save_direction(best, out / f"{name}.safetensors")
-        records.append(record)
-    missing = [name for name in config.attributes if name not in normals]
-    records += [{"name": name, "kept": False, "about": "never differs"} for name in missing]
-    write_json(out / "report.json", {"generator_sha256": digest, "directions": records})
+            save_direction(found, out / f"{name}{SUFFIX}")
+        work.add([record])
+    missing = [name for name in config.attributes if name not in there]
+    records = [
+        *work.rows,
+        *({"name": name, "kept": False, "about": "never differs"} for name in missing),
+    ]
+    write_json(out / REPORT, {"settings": settings, "directions": records})
+    shutil.rmtree(out / UNFINISHED)
     return records
 
 
+def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[str, Any]] | None:
+    """What the same search has found already, or None; make room for a new one if asked to.
+
+    Raises:
+        ValueError: The folder holds another search, which is not to be overwritten.
+    """
+    report, begun = read_if_there(out / REPORT), read_if_there(out / UNFINISHED / SETTINGS)
+    if not overwrite:
+        if report and report.get("settings") == settings:
+            return report["directions"]
+        if report:
+            raise ValueError(
+                f"{out}: expected a folder for a new search, found the directions of another one; "
+                "choose another folder, or --overwrite them"
+            )
+        return None
+    stale = report["directions"] if report else []
+    if begun and begun != settings:
+        stale += read_jsonl(out / UNFINISHED / ROWS)
+        shutil.rmtree(out / UNFINISHED)
+    for record in stale:
+        (out / f"{record['name']}{SUFFIX}").unlink(missing_ok=True)
+    (out / REPORT).unlink(missing_ok=True)
+    return None
+
+
+def read_if_there(path: Path) -> Any:
+    """What a JSON file holds; None where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def renderer(generator: StyleGAN2, dtype: str = "float32") -> Render:
+    """What renders a generator's codes in some precision; the images are float32."""
+    kind, precision = generator.w_avg.device.type, resolve_dtype(dtype)
+
+    @torch.no_grad()
+    def render(ws: Tensor) -> Tensor:
+        with torch.autocast(kind, precision, enabled=precision != torch.float32):
+            return generator.synthesis(ws).float()
+
+    return render
+
+
 def labelled_samples(
-    generator: StyleGAN2, labeller: Reader, folder: Path, config: DirectionSearch
+    generator: StyleGAN2, render: Render, labeller: Reader, config: DirectionSearch, work: Records
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random codes (N, D), and the labels (N, A) of their pictures, NaN where nothing is shown."""
     w = sample_w(generator, config.samples, config.seed)
     progress = tqdm(total=config.samples, unit="image", desc="labels", disable=None)
 
-    @torch.no_grad()
     def part(indices: range) -> dict[str, np.ndarray]:
-        found = []
-        for batch in w[indices.start : indices.stop].split(50):
-            images = generator.synthesis(generator.broadcast(batch))
-            found.append(labeller.labels(images))
+        batches = w[indices.start : indices.stop].split(50)
+        found = [labeller.labels(render(generator.broadcast(batch))) for batch in batches]
         progress.update(len(indices))
         return {"labels": np.concatenate(found)}
 
     with progress:
-        return w.numpy(), arrays_in_parts(folder, config.samples, PART, part)["labels"]
+        arrays = arrays_in_parts(work.folder / "labels", config.samples, PART, part)
+    return w.cpu().numpy(), arrays["labels"]
 
 
-def find_boundaries(
-    w: np.ndarray, labels: np.ndarray, config: DirectionSearch
-) -> dict[str, np.ndarray]:
+class Bench:
+    """Samples that directions are tried on, and who looks at them."""
+
+    def __init__(self, render: Render, ws: Tensor, reader: Reader, strengths: tuple[float, ...]):
+        """Take codes (N, num_ws, D), and read their pictures before they are edited."""
+        self.render, self.ws, self.reader, self.strengths = render, ws, reader, strengths
+        self.unedited = in_batches(render, ws, reader)
+
+    def __call__(self, direction: Direction) -> Sweep:
+        """What a direction does to the samples."""
+        own = NAMES.index(direction.name)
+        rest = (direction, self.strengths, self.reader, own, self.unedited)
+        return sweep(self.render, self.ws, *rest)
+
+
+class Search:
+    """Looks for directions in labelled codes.
+
+    Attributes:
+        config: How.
+        normals: The unit normal (D,) of every attribute that differs, in whitened coordinates.
+        effects: What a linear model expects of such coordinates, as `linear_model` gives it.
+    """
+
+    def __init__(
+        self, config: DirectionSearch, generator: StyleGAN2, w: np.ndarray, labels: np.ndarray
+    ):
+        """Take codes (N, D) of a generator, and labels (N, A)."""
+        self.config, self.generator = config, generator
+        self.white = Whitening(w)
+        self.normals = find_boundaries(self.white(w), labels, config.share)
+        self.effects = linear_model(self.white(w), labels)
+        self.about = f"linear SVM on {len(w):,} samples labelled by {config.labeller}"
+        self._spread = sample_w(generator)
+
+    def codes(self, count: int, stream: int) -> Tensor:
+        """Codes (count, num_ws, D) that were not labelled."""
+        w = sample_w(self.generator, count, self.config.seed + stream)
+        return self.generator.broadcast(w)
+
+    def best(self, name: str, bench: Bench) -> Direction:
+        """The variant of an attribute's direction that changes least besides."""
+        variants = [
+            Direction(
+                name,
+                torch.from_numpy(self.white.direction(normal)),
+                licence=self.config.licence,
+                about=self.about + how,
+            ).calibrated(self._spread)
+            for normal, how in candidates(name, self.normals, self.effects)
+        ]
+        found, score = _least(variants, bench)
+        groups = layer_groups(self.generator.num_ws)
+        narrower, narrow_score = _least([replace(found, layers=rows) for rows in groups], bench)
+        return narrower if narrow_score < score else found
+
+
+def _least(
+    variants: Iterable[Direction], bench: Callable[[Direction], Sweep]
+) -> tuple[Direction, tuple[bool, float]]:
+    scored = [(one, selection(bench(one))) for one in variants]
+    return min(scored, key=lambda pair: pair[1])
+
+
+def layer_groups(num_ws: int) -> list[tuple[int, ...]]:
+    """Neighbouring groups of layers that are not all of the layers."""
+    groups = [list(range(num_ws))[slice(*ends)] for ends in GROUPS.values()]
+    runs = [sum(groups[i:j], []) for i in range(len(groups)) for j in range(i + 1, len(groups) + 1)]
+    return sorted({tuple(run) for run in runs if 0 < len(run) < num_ws})
+
+
+def find_boundaries(w: np.ndarray, labels: np.ndarray, share: float) -> dict[str, np.ndarray]:
     """The unit normal (D,) of every attribute that differs among the samples, by name."""
     normals = {}
-    for name in config.attributes:
-        scores = labels[:, NAMES.index(name)]
+    for name, scores in zip(NAMES, labels.T, strict=True):
         known = np.isfinite(scores)
-        if int(config.share * known.sum()) and np.ptp(scores[known]) > 0:
-            normals[name] = boundary(w[known], scores[known], config.share)
+        if int(share * known.sum()) and np.ptp(scores[known]) > 0:
+            normals[name] = boundary(w[known], scores[known], share)
     return normals
 
 
 def candidates(
     name: str, normals: dict[str, np.ndarray], effects: np.ndarray
 ) -> list[tuple[np.ndarray, str]]:
-    """Variants of a direction: as found, without what it is entangled with, without all others.
+    """Variants of a direction: as found, and with the others held still more and more.
 
     Args:
         name: The attribute.
@@ -171,18 +291,20 @@ def candidates(
     Returns:
         Unit vectors (D,), and how each was made.
     """
-    found = [(normals[name], "")]
-    moved = dict(zip(NAMES, np.abs(effects @ normals[name]), strict=True))
-    others = [other for other in normals if other != name]
-    entangled = [other for other in others if moved[other] > ENTANGLED * moved[name]]
-    for held in (entangled, others):
-        if not held or len(held) >= len(normals[name]):
-            continue
+    normal, others = normals[name], [other for other in normals if other != name]
+    found = [(normal, "")]
+    if not others:
+        return found
+    rows = effects[[NAMES.index(other) for other in others]]
+    for weight in WEIGHTS:
+        how = f", others held still with weight {weight:g}"
+        found.append((disentangled(normal, rows, weight), how))
+    if len(others) < len(normal):
         try:
-            vector = conditional(normals[name], [normals[other] for other in held])
+            vector = conditional(normal, [normals[other] for other in others])
         except ValueError:  # nothing would be left of it
-            continue
-        found.append((vector, f", conditional on {', '.join(held)}"))
+            return found
+        found.append((vector, ", conditional on all others"))
     return found
 
 
@@ -198,90 +320,17 @@ def linear_model(w: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return model
 
 
-def response(
-    generator: StyleGAN2,
-    w: torch.Tensor,
-    direction: Direction,
-    reader: Reader,
-    own: int,
-) -> Sweep:
-    """What a direction does to samples (N, D)."""
-    ws = generator.broadcast(w)
-    return sweep(generator.synthesis, ws, direction, STRENGTHS, reader, own)
-
-
-def matched_drift(found: Sweep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What else has moved once the asked attribute has changed by one deviation.
-
-    Both signs are asked for, and each picture counts as often as it gets there.
+def selection(found: Sweep) -> tuple[bool, float]:
+    """What the labeller chooses by; least is best.
 
     Returns:
-        The mean movement of each attribute (A,) in deviations, NaN for the asked one; the identity
-        (M,) that is left; and which of the 2 N edits got there (2 N,).
+        Whether another attribute moves as far as the asked one, with which no direction is kept;
+        and the drift of others at matched change, its root mean square, as one attribute that moves
+        much is worse than many that move a little.
     """
-    moved, identity, reached = [], [], []
-    count = found.readings.shape[1]
-    for sign in (1.0, -1.0):
-        strengths = found.strength_for(np.full(count, sign))
-        readings, kept = found.at(strengths)
-        there = ~np.isnan(strengths)
-        reached.append(there)
-        moved.append(drift(readings, found.before, found.own)[there])
-        identity.append(kept[there])
-    stacked = np.concatenate(moved)
-    if not len(stacked):
-        return np.full(found.readings.shape[-1], np.nan), np.zeros(0), np.concatenate(reached)
-    return stacked.mean(axis=0), np.concatenate(identity), np.concatenate(reached)
-
-
-def selection(found: Sweep) -> float:
-    """What the labeller chooses by: the mean drift at matched change; least is best."""
     moved, _, reached = matched_drift(found)
     if not reached.any() or found.slope().mean() <= 0:
-        return float("inf")
+        return True, float("inf")
     # A direction that seldom gets there has its drift measured on the easy pictures only.
-    return float(np.nanmean(moved)) / float(reached.mean())
-
-
-def described(direction: Direction, found: Sweep) -> dict[str, Any]:
-    """What the judge says about a direction."""
-    curve = found.change.mean(axis=1)
-    moved, identity, reached = matched_drift(found)
-    rises = bool((np.diff(curve) > 0).all())
-    record: dict[str, Any] = {
-        "name": direction.name,
-        "kept": rises and float(curve[-1] - curve[0]) >= KEPT_FROM,
-        "about": direction.about,
-        "change": [float(value) for value in curve],
-        "rises": rises,
-        "slope": float(found.slope().mean()),
-        "reached": float(reached.mean()),
-    }
-    if reached.any():
-        order = np.argsort(-np.nan_to_num(moved))[:3]
-        record |= {
-            "drift": float(np.nanmean(moved)),
-            "most_entangled": {NAMES[i]: float(moved[i]) for i in order},
-            "identity": float(identity.mean()),
-        }
-    return record
-
-
-def describe(records: list[dict[str, Any]]) -> str:
-    """The report as a table, the cleanest directions first."""
-    rows = []
-    for r in sorted(records, key=lambda r: (not r["kept"], r.get("drift", 9.0))):
-        most = r.get("most_entangled", {})
-        rows.append(
-            [
-                r["name"],
-                "yes" if r["kept"] else "no",
-                f"{r['slope']:+.2f}" if "slope" in r else "",
-                f"{r['reached']:.0%}" if "reached" in r else "",
-                f"{r['drift']:.2f}" if "drift" in r else "",
-                ", ".join(f"{name} {value:.2f}" for name, value in most.items()),
-                f"{r['identity']:.2f}" if "identity" in r else "",
-            ]
-        )
-    header = ["direction", "kept", "change per strength", "reaches 1 deviation"]
-    return markdown([*header, "drift of others", "most entangled with", "identity"], rows)
+    score = float(np.sqrt(np.nanmean(moved**2))) / float(reached.mean())
+    return bool(np.nanmax(moved) >= NAMED), score

@@ -20,12 +20,12 @@ from tqdm import tqdm
 from restyle.checkpoints import weights_hash
 from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.editing.edits import shift
-from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, changed, deviation, shown
+from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, changed, shown
 from restyle.evaluation.compare import line_up
 from restyle.evaluation.contest import Contestant
 from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.records import arrays_in_parts, claim
-from restyle.evaluation.responses import Sweep, drift, sweep
+from restyle.evaluation.responses import drift, flips, sweep
 from restyle.images import to_uint8
 from restyle.inverting import objective_for
 from restyle.losses.perceptual import perceptual
@@ -38,9 +38,6 @@ from restyle.registry import load, load_features
 STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
 ALMOST = 0.9
 """Share of an accessory's change that is asked for: its probability nears 0 and 1 only slowly."""
-
-STILL_THE_SAME = 0.5
-"""Identity similarity above which an accessory's change counts."""
 
 EXAMPLES = 4
 SEVERAL = ("models", "methods")  # may be added to an evaluation later
@@ -82,6 +79,29 @@ class Tools:
     reader: Reader
     directions: dict[str, Direction]
     portraits: Any
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """N test portraits that a method has inverted.
+
+    Attributes:
+        render: What renders their codes.
+        ws: (N, num_ws, D): the codes.
+        people: Who they are.
+        target: (N, 3, h, w): the portraits.
+        reconstruction: The same, as inverted.
+        seen: What the judge reads in the reconstructions.
+        unedited: What it reads in the renders, which may be larger than the portraits.
+    """
+
+    render: Render
+    ws: Tensor
+    people: Sequence[Attributes]
+    target: Tensor
+    reconstruction: Tensor
+    seen: Reading
+    unedited: Reading
 
 
 @dataclass(frozen=True)
@@ -176,30 +196,40 @@ def measure(one: Contestant, tools: Tools, indices: Sequence[int]) -> dict[str, 
         what `measure_edit` gives, with the attributes as the second axis. `examples` (E, T, 4, h,
         w, 3) uint8: target, reconstruction, edit and truth of the first few portraits.
     """
-    people = [tools.portraits[i].attributes for i in indices]
-    target = as_images(tools.portraits.images(indices)).to(one.model.device)
-    *_, estimate = one.method(target, one.model.start(len(target)))
-    render, ws = render_of(one), estimate.ws
+    found = inverted(one, tools, indices)
+    target, kept = found.target, tools.reader(found.target).embeddings
+    network = tools.reader.network
     with torch.no_grad():
-        reconstruction = pooled(render(ws), target)
-        embeddings = [tools.reader(image)[1] for image in (reconstruction, target)]
         arrays = {
-            "mse": l2(reconstruction, target).cpu().numpy(),
-            "perceptual": perceptual(tools.reader.network, reconstruction, target).cpu().numpy(),
-            "kept": (embeddings[0] * embeddings[1]).sum(axis=1),
-            "w_distance": w_distance(ws).cpu().numpy(),
+            "mse": l2(found.reconstruction, target).cpu().numpy(),
+            "perceptual": perceptual(network, found.reconstruction, target).cpu().numpy(),
+            "kept": (found.seen.embeddings * kept).sum(axis=1),
+            "w_distance": w_distance(found.ws).cpu().numpy(),
         }
         edits = [
-            measure_edit(render, ws, target, people, name, direction, tools)
+            measure_edit(found, name, direction, tools.reader)
             for name, direction in tools.directions.items()
         ]
     arrays |= {key: np.stack([edit[key] for edit in edits], axis=1) for key in edits[0]}
     first = [i for i, index in enumerate(indices) if index < EXAMPLES]
     pictures = arrays.pop("pictures")  # (N, T, 2, h, w, 3)
-    before = np.stack([to_uint8(target), to_uint8(reconstruction)], axis=1)
+    before = np.stack([to_uint8(target), to_uint8(found.reconstruction)], axis=1)
     before = np.broadcast_to(before[:, None], pictures.shape)
     arrays["examples"] = np.concatenate([before, pictures], axis=2)[first]
     return arrays
+
+
+def inverted(one: Contestant, tools: Tools, indices: Sequence[int]) -> Inverted:
+    """Invert some test portraits, and read what came of it."""
+    people = [tools.portraits[i].attributes for i in indices]
+    target = as_images(tools.portraits.images(indices)).to(one.model.device)
+    *_, estimate = one.method(target, one.model.start(len(target)))
+    render = render_of(one)
+    with torch.no_grad():
+        image = render(estimate.ws)
+        reconstruction = pooled(image, target)
+        seen, unedited = tools.reader(reconstruction), tools.reader(image)
+    return Inverted(render, estimate.ws, people, target, reconstruction, seen, unedited)
 
 
 def render_of(one: Contestant) -> Render:
@@ -217,15 +247,9 @@ def w_distance(ws: Tensor) -> Tensor:
 
 
 def measure_edit(
-    render: Render,
-    ws: Tensor,
-    target: Tensor,
-    people: Sequence[Attributes],
-    name: str,
-    direction: Direction,
-    tools: Tools,
+    one: Inverted, name: str, direction: Direction, reader: Reader
 ) -> dict[str, np.ndarray]:
-    """Change one attribute of N inverted portraits, and compare with the true change.
+    """Change one attribute of inverted portraits, and compare with the true change.
 
     Returns:
         Arrays of N rows, NaN where an edit does not get there:
@@ -233,29 +257,30 @@ def measure_edit(
           of accessories, whether one appears or goes while the person stays;
         - `asked`, the change in deviations, and `strength`, where it is reached;
         - there: `drift` (N, A) of the attributes that can be seen, `identity` to the
-          reconstruction, and against the true picture `truth_mse`, `truth_perceptual`,
-          `truth_identity`, beside `unedited_mse` of the reconstruction that was not edited;
+          reconstruction, `edit_w_distance` of the codes, and against the true picture
+          `truth_mse`, `truth_perceptual`, `truth_identity`, beside `unedited_mse` of the
+          reconstruction that was not edited;
         - `features` of the edit and `truth_features` (N, F); `pictures` (N, 2, h, w, 3): edit,
           truth.
     """
-    own, reader = NAMES.index(name), tools.reader
-    found = sweep(render, ws, direction, STRENGTHS, reader, own)
-    others = [changed(person, name, reader.network) for person in people]
+    own, target = NAMES.index(name), one.target
+    found = sweep(one.render, one.ws, direction, STRENGTHS, reader, own, one.unedited)
+    others = [changed(person, name, reader.network) for person in one.people]
     truth = drawn(others, target)
-    asked = asked_change(name, people, others, truth, target, reader)
+    asked = asked_change(name, one.people, others, truth, target, reader)
     strengths = found.strength_for(asked)
-    amounts = torch.from_numpy(np.nan_to_num(strengths)).to(ws)
-    edit = pooled(render(shift(ws, direction, amounts)), target)
-    unedited = pooled(render(ws), target)
-    readings, embeddings = reader(edit)
+    ws = shift(one.ws, direction, torch.from_numpy(np.nan_to_num(strengths)).to(one.ws))
+    edit = pooled(one.render(ws), target)
+    seen = reader(edit)
     there = ~np.isnan(strengths)
     arrays = {
-        "drift": _seen(drift(readings, found.before, own), people),
-        "identity": (embeddings * reader(unedited)[1]).sum(axis=1),
+        "drift": _seen(drift(seen.values, found.before, own), one.people, others),
+        "identity": (seen.embeddings * one.seen.embeddings).sum(axis=1),
+        "edit_w_distance": w_distance(ws).cpu().numpy(),
         "truth_mse": l2(edit, truth).cpu().numpy(),
         "truth_perceptual": perceptual(reader.network, edit, truth).cpu().numpy(),
-        "truth_identity": (embeddings * reader(truth)[1]).sum(axis=1),
-        "unedited_mse": l2(unedited, truth).cpu().numpy(),
+        "truth_identity": (seen.embeddings * reader(truth).embeddings).sum(axis=1),
+        "unedited_mse": l2(one.reconstruction, truth).cpu().numpy(),
         "features": reader.network.features(edit).cpu().numpy(),
     }
     arrays = {key: np.where(_as(there, a), a, np.nan) for key, a in arrays.items()}
@@ -294,7 +319,7 @@ def asked_change(
     """
     own = NAMES.index(name)
     if name in ACCESSORIES:
-        asked = ALMOST * (reader(truth)[0][:, own] - reader(target)[0][:, own])
+        asked = ALMOST * (reader(truth).values[:, own] - reader(target).values[:, own])
     else:
         moved = np.stack([o.to_vector() for o in others]) - [p.to_vector() for p in people]
         asked = moved[:, own] / reader.network.scale[own].item()
@@ -302,23 +327,12 @@ def asked_change(
     return np.where(visible, asked, np.nan)
 
 
-def flips(found: Sweep, name: str) -> np.ndarray:
-    """(N,) whether an accessory appears at some strength, or goes at some strength below zero.
-
-    It counts only where the person stays; NaN for attributes that are no accessory.
-    """
-    own = found.readings[..., found.own]
-    if name not in ACCESSORIES:
-        return np.full(own.shape[1], np.nan)
-    there = own * deviation(name) > 0.5
-    before = found.before[:, found.own] * deviation(name) > 0.5
-    asked = np.where(before, found.strengths[:, None] < 0, found.strengths[:, None] > 0)
-    flipped = asked & (there != before) & (found.identity > STILL_THE_SAME)
-    return flipped.any(axis=0).astype(float)
-
-
-def _seen(moved: np.ndarray, people: Sequence[Attributes]) -> np.ndarray:
-    return np.where([shown(person) for person in people], moved, np.nan)
+def _seen(
+    moved: np.ndarray, people: Sequence[Attributes], others: Sequence[Attributes]
+) -> np.ndarray:
+    """What is shown both before and after the true change: a hat hides the parting."""
+    there = [np.logical_and(shown(p), shown(o)) for p, o in zip(people, others, strict=True)]
+    return np.where(there, moved, np.nan)
 
 
 def _as(mask: np.ndarray, array: np.ndarray) -> np.ndarray:

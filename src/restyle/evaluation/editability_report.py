@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from restyle.evaluation.attributes import NAMES
+from restyle.evaluation.attributes import ACCESSORIES, NAMES
 from restyle.evaluation.editability import STRENGTHS, Edited
 from restyle.evaluation.page import Page
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import markdown
+from restyle.evaluation.responses import CLEAN, STILL_THE_SAME, mean_known, rises
 from restyle.files import atomic_write, write_json
 from restyle.images import grid, save_image, strip
 from restyle.metrics.distributions import frechet_distance
-from restyle.metrics.intervals import bootstrap_mean
+from restyle.metrics.intervals import Interval, bootstrap_mean
 
 EQUAL_IDENTITY = 0.8
 """Identity similarity at which methods are compared by how much they change."""
+
+RESAMPLES = 200
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -38,7 +41,7 @@ def write_report(found: Sequence[Edited], out: Path, command: str) -> str:
     """
     results = {one.name: summary(one) for one in found}
     write_json(out / "results.json", results)
-    tables = {"Methods": method_table(results)}
+    tables = {"Figures": figures_table(found, results), "Methods": method_table(results)}
     tables |= {f"Attributes: {name}": attribute_table(r) for name, r in results.items()}
     page = Page("How well inversions can be edited")
     count = len(found[0].arrays["mse"])
@@ -76,6 +79,7 @@ def summary(one: Edited) -> dict[str, Any]:
         "perceptual": _mean(arrays["perceptual"]),
         "identity_to_target": _mean(arrays["kept"]),
         "w_distance": _mean(arrays["w_distance"]),
+        "edit_w_distance": _mean(arrays["edit_w_distance"]),
         "reached": mean("reached"),
         "drift": mean("drift"),
         "identity": mean("identity"),
@@ -93,7 +97,7 @@ def of_attribute(one: Edited, index: int) -> dict[str, Any]:
     visible = np.isfinite(a["asked"])
     asked = np.abs(a["asked"])[:, None]
     # An edit is asked for the true change, which is about one deviation: drift is that per one.
-    moved = _columns(a["drift"] / asked)
+    moved = mean_known(a["drift"] / asked)
     curve, kept = a["change"].mean(axis=0), a["identity_at"].mean(axis=0)
     near = np.abs(STRENGTHS) <= 2
     worst = NAMES[int(np.nanargmax(moved))] if np.isfinite(moved).any() else None
@@ -101,7 +105,7 @@ def of_attribute(one: Edited, index: int) -> dict[str, Any]:
         "slope": _mean(a["slope"]),
         "curve": curve.tolist(),
         "identity_curve": kept.tolist(),
-        "rises": bool((np.diff(curve[near]) > 0).all()),
+        "rises": bool(rises(curve[near])),
         "share_rising": _mean(a["rises"].astype(float)),
         "reached": _mean(np.isfinite(a["strength"])[visible].astype(float)),
         "strength": _mean(np.abs(a["strength"])),
@@ -121,7 +125,7 @@ def of_attribute(one: Edited, index: int) -> dict[str, Any]:
 def change_at(identity: float, change: np.ndarray, kept: np.ndarray) -> float:
     """How much the attribute has changed where the mean identity has fallen to a value.
 
-    The mean of both directions; the largest change of the sweep where it never falls so far.
+    The mean of both directions; the change at the end of the sweep where it never falls so far.
 
     Args:
         identity: The value.
@@ -144,10 +148,56 @@ def change_at(identity: float, change: np.ndarray, kept: np.ndarray) -> float:
     return float(np.mean(found))
 
 
+def change_beside(first: Edited, other: Edited) -> Interval | None:
+    """The change at equal identity of one method as a share of another one's.
+
+    Of means over the attributes, with a 95 % percentile bootstrap interval: the images, which are
+    the same for both, are resampled together. None if they are not the same, or edited otherwise.
+    """
+    count = len(first.arrays["mse"])
+    if first.attributes != other.attributes or len(other.arrays["mse"]) != count:
+        return None
+
+    def total(one: Edited, rows: np.ndarray) -> float:
+        change, kept = one.arrays["change"][rows], one.arrays["identity_at"][rows]
+        edits = range(len(one.attributes))
+        return sum(change_at(EQUAL_IDENTITY, change[:, i], kept[:, i]) for i in edits)
+
+    random = np.random.default_rng(0)
+    draws = [np.arange(count), *random.integers(count, size=(RESAMPLES, count))]
+    shares = [total(other, rows) / total(first, rows) for rows in draws]
+    low, high = np.quantile(shares[1:], [0.025, 0.975])
+    return Interval(shares[0], float(low), float(high))
+
+
+def figures_table(found: Sequence[Edited], results: dict[str, Any]) -> Table:
+    """A row for each method: what its edits are asked to be, and how many of them are."""
+    header = ["method", "rise over -2..2", f"drift of others below {CLEAN}"]
+    header += [f"every other below {CLEAN}"]
+    header += [f"{name} flips at identity > {STILL_THE_SAME:g}" for name in ACCESSORIES]
+    header += [f"change at identity {EQUAL_IDENTITY:g}, of {found[0].name}'s"]
+    rows = []
+    for one in found:
+        edits = results[one.name]["attributes"]
+        share = change_beside(found[0], one)
+        flipped = [edits[name]["flips"] if name in edits else None for name in ACCESSORIES]
+        rows.append(
+            [
+                one.name,
+                _how_many(edits, lambda a: a["rises"]),
+                _how_many(edits, lambda a: a["drift"] is not None and a["drift"] < CLEAN),
+                _how_many(edits, lambda a: a["worst"] is not None and a["worst_drift"] < CLEAN),
+                *("" if value is None else f"{value:.0%}" for value in flipped),
+                "" if share is None else f"{share:.3f}",
+            ]
+        )
+    return header, rows
+
+
 def method_table(results: dict[str, Any]) -> Table:
     """A row for each method: means over the attributes."""
-    header = ["method", "MSE", "distance from W", "reached", "drift of others", "identity"]
-    header += ["MSE to the truth", "perceptual to the truth"]
+    header = ["method", "MSE", "distance from W", "of edits", "reached", "drift of others"]
+    header += ["identity", "MSE to the truth", "perceptual to the truth"]
     header += [f"change at identity {EQUAL_IDENTITY:g}", "Fréchet distance"]
     rows = []
     for name, r in results.items():
@@ -157,6 +207,7 @@ def method_table(results: dict[str, Any]) -> Table:
                 name,
                 f"{mse['mean']:.4f} [{mse['low']:.4f}, {mse['high']:.4f}]",
                 _figure(r["w_distance"], 2),
+                _figure(r["edit_w_distance"], 2),
                 _figure(r["reached"], 2),
                 _figure(r["drift"], 3),
                 _figure(r["identity"], 3),
@@ -211,17 +262,23 @@ def examples(found: Sequence[Edited], folder: Path) -> list[tuple[Path, str]]:
     sheets = []
     for one in found:
         for index, attribute in enumerate(one.attributes):
-            rows = [
-                strip(
-                    [Image.fromarray(picture) for picture in pictures],
-                    ["target", "reconstruction", attribute, "truth"],
-                )
-                for pictures in one.arrays["examples"][:, index]
-            ]
+            rows = []
+            pictures, strengths = one.arrays["examples"][:, index], one.arrays["strength"][:, index]
+            for row, strength in zip(pictures, strengths, strict=False):
+                # Where no strength brings the change, the edit is the reconstruction.
+                edit = f"{attribute} " + ("never" if np.isnan(strength) else f"{strength:+.1f}")
+                labels = ["target", "reconstruction", edit, "truth"]
+                rows.append(strip([Image.fromarray(picture) for picture in row], labels))
             path = folder / f"{one.name.replace('/', '_')} {attribute}.png".replace(" ", "_")
             save_image(grid(rows, columns=2), path)
             sheets.append((path, f"{one.name}: {attribute}"))
     return sheets
+
+
+def _how_many(edits: dict[str, Any], good: Callable[[dict[str, Any]], bool]) -> str:
+    """How many attributes are as they should be, and which ones are not."""
+    bad = [name for name, figures in edits.items() if not good(figures)]
+    return f"{len(edits) - len(bad)} of {len(edits)}" + (f" (not {', '.join(bad)})" if bad else "")
 
 
 def _identity_curve(result: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -233,13 +290,6 @@ def _identity_curve(result: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     )
     up, down = strengths >= 0, strengths <= 0
     return (change[up] - change[down][::-1]) / 2, (kept[up] + kept[down][::-1]) / 2
-
-
-def _columns(values: np.ndarray) -> np.ndarray:
-    """Means of columns over what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=0)
-    return np.where(known.any(axis=0), total / known.sum(axis=0).clip(1), np.nan)
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -70,7 +70,7 @@ def evaluate_encoder(
     targets = Targets(config.data, model.domain.input_size, config.images)
     one = contestant(model.name, model, f"restyle:{config.steps}", l2)
     run(one, targets, Judge(network, SHOWN), records, batch_size)
-    found = outcome(records, one.name, SHOWN)
+    found = outcome(records, one.name, SHOWN, targets)
     results = {
         **settings,
         "measured": len(found.images),

@@ -13,6 +13,7 @@ from torch import Tensor
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle
 from restyle.refine import Estimate, pooled, refine
+from restyle.stopping import MOST_STEPS, still_helps
 
 BANDS = 6
 """Frequency bands, each an octave wide; the last one ends where the sampling does."""
@@ -31,21 +32,22 @@ def trace(model: ReStyle, target: Tensor, start: Estimate, steps: int) -> dict[s
     Returns:
         For each image: `mse` (B, S + 1), the start first; `layers` (B, S, num_ws), length of the
         residual in each layer; `bands` (B, S, BANDS), energy of the image's change in each
-        frequency band (`band_energy`); `heat` (B, S, h, w), the change's mean magnitude over the
-        colours, in [-1, 1] units.
+        frequency band (`band_energy`). And `heat` (S, h, w), the change's mean magnitude over the
+        images and the colours, in [-1, 1] units.
     """
     before, shown = start, pooled(start.image, target)
     found: dict[str, list[Tensor]] = {"mse": [l2(shown, target)], "layers": [], "bands": []}
-    found["heat"] = []
+    heat = []
     for estimate in refine(model.encode, model.generate, target, start, steps):
         image = pooled(estimate.image, target)
         change = image - shown
         found["mse"].append(l2(image, target))
         found["layers"].append((estimate.ws - before.ws).norm(dim=2))
         found["bands"].append(band_energy(change))
-        found["heat"].append(change.abs().mean(dim=1))
+        heat.append(change.abs().mean(dim=(0, 1)))
         before, shown = estimate, image
-    return {name: torch.stack(parts, dim=1).cpu().numpy() for name, parts in found.items()}
+    arrays = {name: torch.stack(parts, dim=1).cpu().numpy() for name, parts in found.items()}
+    return arrays | {"heat": torch.stack(heat).cpu().numpy()}
 
 
 def band_energy(images: Tensor) -> Tensor:
@@ -107,6 +109,10 @@ def starts(
         yield f"{other.name}'s code", Estimate(ws, model.generate(ws))
 
 
+SPOILED = ("none", "noise of 0.2", "a quarter of the resolution")
+"""The disturbances that leave everything in its place, so that what was spoiled is known."""
+
+
 def disturbances(seed: int) -> dict[str, Callable[[Tensor], Tensor]]:
     """Ways in which an input can be worse than those that a model was trained on.
 
@@ -124,9 +130,9 @@ def disturbances(seed: int) -> dict[str, Callable[[Tensor], Tensor]]:
         return F.interpolate(small, (height, width), mode="bilinear")
 
     return {
-        "none": lambda images: images,
-        "noise of 0.2": noise,
-        "a quarter of the resolution": blur,
+        SPOILED[0]: lambda images: images,
+        SPOILED[1]: noise,
+        SPOILED[2]: blur,
         "cropped to 85 %": lambda images: moved(images, scale=0.85),
         "shifted by 6 %": lambda images: moved(images, shift=0.06),
         "turned by 10 degrees": lambda images: moved(images, degrees=10),
@@ -149,9 +155,10 @@ def disturbed(
     """Invert disturbed images.
 
     Returns:
-        For each disturbance: `mse` (B,), the squared error to what was shown to the model, and
+        For each disturbance: `mse` (B,), the squared error to what was shown to the model;
         `to_undisturbed` (B,), the distance of the codes from those of the undisturbed image as a
-        share of those codes' distance from the average.
+        share of those codes' distance from the average; and of those in `SPOILED` `mse_to_clean`
+        (B,), the squared error to the undisturbed image.
     """
     plain = model.invert(target, steps, len(target))
     reach = (plain.ws - model.start_ws).flatten(1).norm(dim=1)
@@ -165,7 +172,34 @@ def disturbed(
             "mse": l2(image, shown).cpu().numpy(),
             "to_undisturbed": away.cpu().numpy(),
         }
+        if name in SPOILED:
+            found[name]["mse_to_clean"] = l2(image, target).cpu().numpy()
     return found
+
+
+def stopped_at(
+    mse: np.ndarray, lengths: np.ndarray, tolerance: float, most_steps: int = MOST_STEPS
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `refine_until` would do at a tolerance, from what the steps are known to give.
+
+    Args:
+        mse: (N, S + 1) squared errors, the start first, S at least `most_steps`.
+        lengths: (N, S) of the residuals.
+        tolerance: As in `refine_until`.
+        most_steps: As in `refine_until`.
+
+    Returns:
+        The steps (N,) that each image takes, and its squared error (N,) after them.
+    """
+    running = np.ones(len(mse), dtype=bool)
+    steps, lowest = np.zeros(len(mse), dtype=int), np.full(len(mse), np.inf)
+    for step in range(most_steps):
+        error = mse[:, step + 1]
+        goes_on = still_helps(error, lowest, lengths[:, step], lengths[:, 0], tolerance)
+        steps += running
+        lowest = np.where(running, np.minimum(error, lowest), lowest)
+        running &= goes_on
+    return steps, lowest
 
 
 def stopped_early(model: ReStyle, target: Tensor) -> dict[str, Any]:

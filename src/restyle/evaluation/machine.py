@@ -7,6 +7,7 @@ import platform
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,24 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` speak of what is in use from now on, where the system can do that."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):  # Linux alone has it
+            Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory(device: torch.device) -> int:
-    """The most memory in bytes that was in use since the process began: the GPU's, else its own."""
+    """The most memory in bytes since `reset_peak_memory`: the GPU's, else the whole process's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

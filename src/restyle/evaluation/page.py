@@ -19,6 +19,8 @@ code { background: #eee; padding: 0.1rem 0.3rem; }
 figcaption { font-size: 0.85rem; color: #555; }
 """
 
+MANY_ROWS = 40
+
 TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -43,13 +45,16 @@ class Page:
         self._parts.append(f"<p>Printed again by <code>{html.escape(text)}</code></p>")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Add a table."""
+        """Add a table; one of very many rows is closed until the reader opens it."""
         cells = [("th", header), *(("td", row) for row in rows)]
         lines = [
             "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in row) + "</tr>"
             for tag, row in cells
         ]
-        self._parts.append("<table>\n" + "\n".join(lines) + "\n</table>")
+        table = "<table>\n" + "\n".join(lines) + "\n</table>"
+        if len(rows) > MANY_ROWS:
+            table = f"<details>\n<summary>{len(rows)} rows</summary>\n{table}\n</details>"
+        self._parts.append(table)
 
     def picture(self, path: Path, caption: str) -> None:
         """Add an SVG or PNG file, which becomes part of the page."""

@@ -23,7 +23,7 @@ def lines(
     log_y: bool = False,
     bands: Mapping[str, Line] | None = None,
 ) -> Path:
-    """Draw curves with a point at every value.
+    """Draw curves with a point at every value; the legend is below, where it hides none of them.
 
     Args:
         path: The SVG file.
@@ -37,20 +37,28 @@ def lines(
     Returns:
         The file.
     """
-    figure, axes = _figure()
-    for name, (along, values) in curves.items():
-        (line,) = axes.plot(along, values, marker="o", markersize=3, linewidth=1.5, label=name)
+    columns = 1 if max(map(len, curves), default=0) > 40 else 2
+    rows = -(-len(curves) // columns) if len(curves) > 1 else 0
+    figure, axes = _figure((7, 4 + 0.2 * rows))
+    for number, (name, (along, values)) in enumerate(curves.items()):
+        style = {"marker": "o", "markersize": 3 if len(along) > 1 else 6, "linewidth": 1.5}
+        style["linestyle"] = ("-", "--", ":")[number // 10 % 3]  # there are ten colours
+        (line,) = axes.plot(along, values, label=name, **style)
         if bands and name in bands:
             axes.fill_between(along, *bands[name], color=line.get_color(), alpha=0.15, linewidth=0)
     if log_x:
         axes.set_xscale("log")
+        _plain_numbers(axes.xaxis)
     if log_y:
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
+    if not log_x and all(_whole(along) for along, _ in curves.values()):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.3)
     if len(curves) > 1:
-        axes.legend(fontsize=8, frameon=False)
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
     return _save(figure, path)
 
 
@@ -60,7 +68,7 @@ def heat_maps(path: Path, maps: Sequence[np.ndarray], titles: Sequence[str]) -> 
     Returns:
         The file.
     """
-    figure, _ = _figure((2.1 * len(maps), 2.4))
+    figure, _ = _figure((2.1 * len(maps), 2.7))
     figure.clear()
     for index, (values, title) in enumerate(zip(maps, titles, strict=True), 1):
         axes = figure.add_subplot(1, len(maps), index)
@@ -84,6 +92,20 @@ def matrix(path: Path, values: np.ndarray, x: str, y: str, rows: Sequence[str]) 
     axes.set_ylabel(y)
     figure.colorbar(shown)
     return _save(figure, path)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """Write 0.02 beside a logarithmic axis instead of 2 x 10^-2, and enough of such numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+    axis.set_minor_formatter("{x:g}" if high < 200 * low else NullFormatter())
+
+
+def _whole(values: Values) -> bool:
+    return np.issubdtype(np.asarray(values).dtype, np.integer)
 
 
 def _figure(size: tuple[float, float] = (7, 4.2)) -> Any:

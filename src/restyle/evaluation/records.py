@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from restyle.files import append_jsonl, atomic_write, read_jsonl, write_json
+from restyle.files import append_jsonl, atomic_write, write_json
 
 SETTINGS = "settings.json"
 ROWS = "rows.jsonl"
 
 
 class Records:
-    """The rows of one measurement.
+    """The rows of one measurement, which are in a file and not in memory.
 
     Attributes:
         folder: Where they are kept.
-        rows: All rows so far, in the order of the file.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]):
@@ -35,13 +34,26 @@ class Records:
         """
         self.folder = Path(folder)
         claim(self.folder, settings)
-        self.rows = read_jsonl(self.folder / ROWS)
+
+    @property
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """All rows so far, in the order of the file, without lines that were cut off."""
+        path = self.folder / ROWS
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                if isinstance(row, dict):
+                    yield row
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
         """Append rows."""
         for row in rows:
             append_jsonl(self.folder / ROWS, row)
-            self.rows.append(row)
 
 
 def claim(folder: Path, settings: dict[str, Any]) -> None:

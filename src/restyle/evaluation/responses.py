@@ -11,10 +11,18 @@ from torch import Tensor
 
 from restyle.editing.directions import Direction
 from restyle.editing.edits import shift
-from restyle.evaluation.attributes import Reader
+from restyle.evaluation.attributes import ACCESSORIES, Reader, Reading, deviation
 from restyle.refine import Render
 
 BATCH = 32
+STILL_THE_SAME = 0.5
+"""Identity similarity above which an accessory's change counts."""
+
+FLAT = 0.02
+"""Deviations that a curve may fall by and still rise: a probability that nears 0 wavers."""
+
+CLEAN = 0.35
+"""Of a deviation: what others may move by, on average, where an attribute changes by one."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +34,30 @@ class Sweep:
         readings: (S, N, A), in deviations.
         identity: (S, N), cosine of the identity embedding to that of the unedited picture.
         own: The column of the attribute that was asked for.
+        shown: (S, N, A), whether a picture shows an attribute; all of them do if None.
     """
 
     strengths: np.ndarray
     readings: np.ndarray
     identity: np.ndarray
     own: int
+    shown: np.ndarray | None = None
 
     @property
     def before(self) -> np.ndarray:
         """(N, A): the readings of the unedited pictures."""
-        return self.readings[np.flatnonzero(self.strengths == 0)[0]]
+        return self.readings[self._middle]
+
+    @property
+    def visible(self) -> np.ndarray:
+        """(N,): whether the unedited pictures show the asked attribute."""
+        if self.shown is None:
+            return np.ones(self.readings.shape[1], bool)
+        return self.shown[self._middle, :, self.own]
+
+    @property
+    def _middle(self) -> int:
+        return int(np.flatnonzero(self.strengths == 0)[0])
 
     @property
     def change(self) -> np.ndarray:
@@ -51,8 +72,7 @@ class Sweep:
 
     def rises(self, limit: float = 2.0) -> np.ndarray:
         """(N,): whether the asked attribute never falls from one strength to the next."""
-        near = np.abs(self.strengths) <= limit
-        return np.all(np.diff(self.change[near], axis=0) >= 0, axis=0)
+        return rises(self.change[np.abs(self.strengths) <= limit])
 
     def strength_for(self, asked: np.ndarray) -> np.ndarray:
         """(N,): the smallest strength that changes the attribute as asked, NaN where none does.
@@ -82,6 +102,8 @@ class Sweep:
     def at(self, strengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Readings (N, A) and identity (N,) at a strength for each picture, between the measured.
 
+        What a picture does not show, before the edit or after it, is NaN.
+
         Args:
             strengths: (N,); NaN gives NaN.
         """
@@ -95,6 +117,9 @@ class Sweep:
             for column in range(columns):
                 values = self.readings[:, i, column]
                 readings[i, column] = np.interp(strength, self.strengths, values)
+            if self.shown is not None:
+                nearest = np.abs(self.strengths - strength).argmin()
+                readings[i, ~(self.shown[self._middle, i] & self.shown[nearest, i])] = np.nan
         return readings, identity
 
 
@@ -106,6 +131,7 @@ def sweep(
     strengths: Sequence[float],
     reader: Reader,
     own: int,
+    unedited: Reading | None = None,
 ) -> Sweep:
     """Edit pictures at several strengths and read what comes of it.
 
@@ -116,23 +142,25 @@ def sweep(
         strengths: Rising, with 0 among them.
         reader: Reads the pictures.
         own: The column of the attribute that the direction is meant to change.
+        unedited: What it reads at strength 0, if that is known.
     """
-    readings, embeddings = [], []
-    for strength in strengths:
-        seen = in_batches(lambda w, s=strength: render(shift(w, direction, s)), ws, reader)
-        readings.append(seen[0])
-        embeddings.append(seen[1])
-    middle = embeddings[list(strengths).index(0)]
-    identity = np.stack([(e * middle).sum(axis=1) for e in embeddings])
-    return Sweep(np.array(strengths, dtype=float), np.stack(readings), identity, own)
+
+    def seen_at(strength: float) -> Reading:
+        if unedited is not None and strength == 0:
+            return unedited
+        return in_batches(lambda w: render(shift(w, direction, strength)), ws, reader)
+
+    seen = [seen_at(strength) for strength in strengths]
+    middle = seen[list(strengths).index(0)].embeddings
+    identity = np.stack([(one.embeddings * middle).sum(axis=1) for one in seen])
+    values, visible = (np.stack([one[i] for one in seen]) for i in (0, 2))
+    return Sweep(np.array(strengths, dtype=float), values, identity, own, visible)
 
 
-def in_batches(
-    render: Callable[[Tensor], Tensor], ws: Tensor, reader: Reader
-) -> tuple[np.ndarray, np.ndarray]:
-    """Render codes a few at a time: readings (N, A) and identity embeddings (N, E)."""
-    readings, embeddings = zip(*(reader(render(batch)) for batch in ws.split(BATCH)), strict=True)
-    return np.concatenate(readings), np.concatenate(embeddings)
+def in_batches(render: Callable[[Tensor], Tensor], ws: Tensor, reader: Reader) -> Reading:
+    """Render codes a few at a time, and read the pictures."""
+    parts = zip(*(reader(render(batch)) for batch in ws.split(BATCH)), strict=True)
+    return Reading(*map(np.concatenate, parts))
 
 
 def drift(after: np.ndarray, before: np.ndarray, own: int) -> np.ndarray:
@@ -140,3 +168,50 @@ def drift(after: np.ndarray, before: np.ndarray, own: int) -> np.ndarray:
     moved = np.abs(after - before)
     moved[:, own] = np.nan
     return moved
+
+
+def rises(curve: np.ndarray) -> np.ndarray:
+    """Whether curves (S, ...) never fall, in deviations."""
+    return np.all(np.diff(curve, axis=0) >= -FLAT, axis=0)
+
+
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """Means of columns over what is known; NaN where nothing is."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / known.sum(axis=0).clip(1), np.nan)
+
+
+def matched_drift(found: Sweep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What else has moved once the asked attribute has changed by one deviation.
+
+    Both signs are asked for, and each picture counts as often as it gets there.
+
+    Returns:
+        The mean movement of each attribute (A,) in deviations, NaN for the asked one; the identity
+        (M,) that is left; and which of the edits of pictures that show the attribute got there.
+    """
+    moved, identity, reached = [], [], []
+    for sign in (1.0, -1.0):
+        strengths = found.strength_for(np.where(found.visible, sign, np.nan))
+        readings, kept = found.at(strengths)
+        there = ~np.isnan(strengths)
+        reached.append(there[found.visible])
+        moved.append(drift(readings, found.before, found.own)[there])
+        identity.append(kept[there])
+    return mean_known(np.concatenate(moved)), np.concatenate(identity), np.concatenate(reached)
+
+
+def flips(found: Sweep, name: str) -> np.ndarray:
+    """(N,) whether an accessory appears at some strength, or goes at some strength below zero.
+
+    It counts only where the person stays; NaN for attributes that are no accessory.
+    """
+    own = found.readings[..., found.own]
+    if name not in ACCESSORIES:
+        return np.full(own.shape[1], np.nan)
+    there = own * deviation(name) > 0.5
+    before = found.before[:, found.own] * deviation(name) > 0.5
+    asked = np.where(before, found.strengths[:, None] < 0, found.strengths[:, None] > 0)
+    flipped = asked & (there != before) & (found.identity > STILL_THE_SAME)
+    return flipped.any(axis=0).astype(float)

@@ -1,14 +1,16 @@
-"""Methods by name: `restyle`, `w`, `ws`, `pti`, with a number of steps, one after another.
+"""Methods by name: `restyle`, `w`, `projector`, `ws`, `pti`, with a number of steps, in a row.
 
 `ws:300` is 300 iterations of W+ optimisation; `restyle:5+ws:100` five steps of the encoder, then
-100 iterations from where it came to; `w+pti` the projector's code, then pivotal tuning. After @ a
-learning rate may follow: `ws:1500@0.05`.
+100 iterations from where it came to; `w+pti` one code for all layers, then pivotal tuning around
+it. `projector` is `w` with the generator's noise inputs optimised as well, as StyleGAN2's projector
+does: its images are then no longer functions of the codes alone. After @ a learning rate may
+follow: `ws:1500@0.05`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,13 +18,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from restyle.methods.optimisation import Objective, optimise_w, optimise_ws
+from restyle.methods.optimisation import NoiseMaps, Objective, optimise_w, optimise_ws
 from restyle.methods.pivotal import PivotalTuning
 from restyle.refine import Encoder, Estimate, Render, refine
 
 Method = Callable[[Tensor, Estimate], Iterator[Estimate]]
 
-ITERATIONS = {"w": 1000, "ws": 1000, "pti": 350}
+ITERATIONS = {"w": 1000, "projector": 1000, "ws": 1000, "pti": 350}
 """How many steps the methods without an encoder take if none are given."""
 
 
@@ -30,7 +32,7 @@ class Part(NamedTuple):
     """One of the methods in a text, as it was asked for.
 
     Attributes:
-        name: `restyle`, `w`, `ws` or `pti`.
+        name: `restyle`, `w`, `projector`, `ws` or `pti`.
         steps: How many.
         lr: Adam's learning rate, the method's own if None.
     """
@@ -158,10 +160,12 @@ def _stage(part: Part, networks: Networks) -> Method:
         options["lr"] = part.lr
     if part.name == "pti":
         return PivotalTuning(networks.generator, networks.objective, crop=networks.crop, **options)
-    if part.name == "w":
-        options["w_std"] = _w_std(networks.generator)
-    optimise = optimise_w if part.name == "w" else optimise_ws
-    return partial(optimise, networks.render, networks.objective, **options)
+    if part.name == "ws":
+        return partial(optimise_ws, networks.render, networks.objective, **options)
+    options["w_std"] = _w_std(networks.generator)
+    if part.name == "projector":
+        options["noise"] = _noise(networks)
+    return partial(optimise_w, networks.render, networks.objective, **options)
 
 
 def _refined(networks: Networks, steps: int, target: Tensor, start: Estimate) -> Iterator[Estimate]:
@@ -170,6 +174,18 @@ def _refined(networks: Networks, steps: int, target: Tensor, start: Estimate) ->
         with torch.no_grad():
             estimate = next(estimates)
         yield estimate
+
+
+def _noise(networks: Networks) -> NoiseMaps:
+    """The generator's own noise maps, and how it renders with others."""
+    synthesis = networks.generator.synthesis
+    own = {name: map_ for name, map_ in synthesis.named_buffers() if name.endswith(".noise")}
+
+    def render(ws: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        given = dict(zip(own, maps, strict=True))
+        return networks.crop(torch.func.functional_call(synthesis, given, (ws,)))
+
+    return NoiseMaps(list(own.values()), render)
 
 
 @torch.no_grad()

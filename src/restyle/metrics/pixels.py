@@ -1,5 +1,6 @@
 """Quality of single images that needs no trained network."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -45,6 +46,8 @@ def ms_ssim(images: Tensor, targets: Tensor) -> Tensor:
         ) from error
 
     pair = [_enlarged(x.clamp(-1, 1)) + 1 for x in (images, targets)]
+    # On CPUs its filters run several times faster in this layout; the values are the same.
+    pair = [x.contiguous(memory_format=torch.channels_last) for x in pair]
     return measure(*pair, data_range=2.0, size_average=False)
 
 

@@ -125,7 +125,7 @@ class GeneratorTrainer:
         elif self.config.grow_from:
             self.grow_from(load_run_state(self.config.grow_from))
         elif self.config.supervised_images:
-            teach_mapping(self.generator.mapping, self.config.z_dim, show)
+            teach_mapping(self.generator.mapping, self.generator.config, show)
             self.ema.model.mapping.load_state_dict(self.generator.mapping.state_dict())
 
     def start_from(self, state: dict[str, Any]) -> None:

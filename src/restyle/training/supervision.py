@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import trange
 
-from restyle.generators.stylegan2 import Mapping
+from restyle.generators.stylegan2 import Mapping, StyleGAN2Config
 from restyle.losses.perceptual import perceptual
 from restyle.portraits import Portraits
 from restyle.portraits.attributes import class_names, continuous_names
@@ -73,7 +73,7 @@ class Supervision:
         return distance + PERCEPTUAL * seen, numbers
 
 
-def teach_mapping(mapping: Mapping, z_dim: int, show: bool = False) -> float:
+def teach_mapping(mapping: Mapping, config: StyleGAN2Config, show: bool = False) -> float:
     """Teach a mapping network codes that are linear in the attributes of portraits.
 
     The codes are the attributes turned by a random rotation, so that none of them is the matter of
@@ -81,22 +81,21 @@ def teach_mapping(mapping: Mapping, z_dim: int, show: bool = False) -> float:
 
     Args:
         mapping: Freshly initialised, of at least as many outputs as there are values and classes.
-        z_dim: Width of its input.
+        config: The shape of its generator.
         show: Show the progress.
 
     Returns:
         The share of the codes' variance that it has missed at the end.
     """
     device = next(mapping.parameters()).device
-    width = mapping.layers[-1].weight.shape[0]  # pyright: ignore
     random = torch.Generator().manual_seed(0)
-    rotation = torch.linalg.qr(torch.randn(width, ENTRIES, generator=random))[0].t()
+    rotation = torch.linalg.qr(torch.randn(config.w_dim, ENTRIES, generator=random))[0].t()
     optimiser = torch.optim.Adam(mapping.parameters(), lr=RATE, betas=(0.9, 0.99))
     missed = 1.0
     for step in trange(STEPS, desc="mapping", disable=not show, mininterval=10):
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 - step / STEPS)
-        z = torch.randn(BATCH, z_dim, generator=random)
+        z = torch.randn(BATCH, config.z_dim, generator=random)
         wanted = (torch.from_numpy(_known(z.numpy())).float() @ rotation).to(device)
         loss = (mapping(z.to(device)) - wanted).square().mean()
         optimiser.zero_grad()
