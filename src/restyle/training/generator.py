@@ -27,6 +27,7 @@ from restyle.training.config import GeneratorTraining
 from restyle.training.critic import Critic, r1_penalty
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
+from restyle.training.initial import load_initial, load_run_state
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
 from restyle.training.supervision import Supervision, teach_mapping
@@ -377,34 +378,6 @@ def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
     }
     tensors = {f"generator.{name}": value for name, value in generator.state_dict().items()}
     save_folder(folder, config, tensors, half=True)
-
-
-def load_run_state(folder: Path) -> dict[str, Any]:
-    """What a generator's run folder holds: the `state_dict` of its trainer.
-
-    Raises:
-        CheckpointError: If there is no readable checkpoint.
-    """
-    path = Path(folder) / "checkpoint.pt"
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)["state"]
-    except (OSError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{path}: expected the checkpoint of a run, found {error}") from error
-
-
-def load_initial(place: Path) -> dict[str, Any]:
-    """The networks to start from: those of a run's folder, or a trained generator alone.
-
-    Args:
-        place: A run's folder, or whatever else `load_generator` takes.
-
-    Raises:
-        CheckpointError: It is neither.
-    """
-    if (place / "checkpoint.pt").exists():
-        return load_run_state(place)
-    state = load_generator(place).state_dict()
-    return {"generator": state, "ema": state}
 
 
 def _show(trainer: GeneratorTrainer, run: Run) -> None:
