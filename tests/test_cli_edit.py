@@ -307,8 +307,8 @@ def test_labels_of_the_strip_are_signed(files):
     from restyle.cli.editing import EditJob, make_plan
 
     model = restyle.load(files / "model", "cpu")
-    job = EditJob(str(files / "smile.safetensors"), "-1,0,.5", (), None, None, None, False)
+    job = EditJob(str(files / "smile.safetensors"), "-1,0,.5,-2.66667", (), None, None, None, False)
     plan = make_plan(model, job)
     labels = [plan.label(strength) for strength in plan.strengths]
-    assert labels == ["smile -1", "smile +0", "smile +0.5"]
+    assert labels == ["smile -1", "smile +0", "smile +0.5", "smile -2.67"]
     assert all(re.fullmatch(r"smile [+-][\d.]+", label) for label in labels)

@@ -14,7 +14,12 @@ from restyle.editing.editor import sample_w
 from restyle.evaluation import bootstrapping, editability
 from restyle.evaluation.attributes import NAMES, Reader
 from restyle.evaluation.editability import STRENGTHS, Edited, w_distance
-from restyle.evaluation.editability_report import change_at, change_beside
+from restyle.evaluation.editability_report import (
+    _how_many,
+    change_at,
+    change_beside,
+    examples,
+)
 from restyle.evaluation.responses import Sweep, flips
 from restyle.losses.pixels import l2
 from restyle.portraits import Portraits
@@ -151,6 +156,24 @@ def test_a_hat_hides_what_it_hides():
     }
     bare = editability._seen(moved, [person], [person])[0]
     assert np.isfinite(bare[NAMES.index("hair_part")])
+
+
+def test_what_was_never_reached_is_neither_good_nor_bad():
+    edits = {
+        name: {"drift": value} for name, value in zip("abcd", (0.1, 0.4, None, 0.2), strict=True)
+    }
+    told = _how_many(edits, lambda a: None if a["drift"] is None else a["drift"] < 0.35)
+    assert told == "2 of 3 (not b; never reached: c)"
+    assert _how_many({"a": {}}, lambda a: True) == "1 of 1"
+
+
+def test_examples_of_attributes_with_long_names_fit_together(tmp_path):
+    strengths = np.array([[np.nan], [-1.0], [3.999]])
+    pictures = np.zeros((3, 1, 4, 64, 64, 3), np.uint8)
+    name = "background_green"
+    one = Edited("a method", (name,), {"examples": pictures, "strength": strengths})
+    [(path, caption)] = examples([one], tmp_path)
+    assert path.stat().st_size and name in caption and name in path.name
 
 
 def test_methods_are_compared_at_equal_identity_image_by_image():

@@ -63,5 +63,5 @@ def test_the_command_line_describes(tmp_path, capsys):
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert "delta_norm 0.0002, adversarial 0.1" in text
-    assert "12,000 samples with known codes, then 64 images" in text
+    assert "6,000 samples with known codes, then 64 images" in text
     assert not (tmp_path / "run").exists()

@@ -124,6 +124,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monk
 
 SUPERVISED = {
     "z_dim": 64,
+    "w_dim": 64,
     "noise": False,
     "path_length_weight": 0.0,
     "feature_network": "portraits-features",
@@ -161,7 +162,8 @@ def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
     assert trainer.step(real, 32, 8, z)["l1"] == pytest.approx(float(expected), rel=1e-3)
 
 
-def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path):
+def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervision, "STEPS", 20)
     config = training(tmp_path / "whole", "portraits", **SUPERVISED)
     train_generator(config)
     for images in (8, 24, 32):
@@ -182,7 +184,8 @@ def test_mappings_learn_codes_that_are_linear_in_the_attributes(monkeypatch):
     [
         ({"data": "photos"}, "expected data portraits and a feature_network, found data 'photos'"),
         ({"feature_network": ""}, "feature_network ''"),
-        ({"z_dim": 8}, "z_dim: expected at least 43, found 8"),
+        ({"w_dim": 8}, "w_dim: expected at least 54, found 8"),
+        ({"z_dim": 8}, "z_dim: expected at least 42, found 8"),
     ],
 )
 def test_only_portraits_can_supervise(tmp_path, changes, message):

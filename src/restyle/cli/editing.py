@@ -66,7 +66,7 @@ class Plan:
 
     def label(self, strength: float) -> str:
         """The caption of a picture."""
-        return f"{self.direction.name} {strength:+g}"
+        return f"{self.direction.name} {strength:+.3g}"
 
 
 @dataclass(frozen=True)

@@ -185,8 +185,8 @@ def figures_table(found: Sequence[Edited], results: dict[str, Any]) -> Table:
             [
                 one.name,
                 _how_many(edits, lambda a: a["rises"]),
-                _how_many(edits, lambda a: a["drift"] is not None and a["drift"] < CLEAN),
-                _how_many(edits, lambda a: a["worst"] is not None and a["worst_drift"] < CLEAN),
+                _how_many(edits, lambda a: _clean(a["drift"])),
+                _how_many(edits, lambda a: _clean(a["worst_drift"])),
                 *("" if value is None else f"{value:.0%}" for value in flipped),
                 "" if share is None else f"{share:.3f}",
             ]
@@ -266,7 +266,8 @@ def examples(found: Sequence[Edited], folder: Path) -> list[tuple[Path, str]]:
             pictures, strengths = one.arrays["examples"][:, index], one.arrays["strength"][:, index]
             for row, strength in zip(pictures, strengths, strict=False):
                 # Where no strength brings the change, the edit is the reconstruction.
-                edit = f"{attribute} " + ("never" if np.isnan(strength) else f"{strength:+.1f}")
+                # The attribute's name is left out: captions must not make rows of unequal width.
+                edit = "edit " + ("never" if np.isnan(strength) else f"{strength:+.1f}")
                 labels = ["target", "reconstruction", edit, "truth"]
                 rows.append(strip([Image.fromarray(picture) for picture in row], labels))
             path = folder / f"{one.name.replace('/', '_')} {attribute}.png".replace(" ", "_")
@@ -275,10 +276,18 @@ def examples(found: Sequence[Edited], folder: Path) -> list[tuple[Path, str]]:
     return sheets
 
 
-def _how_many(edits: dict[str, Any], good: Callable[[dict[str, Any]], bool]) -> str:
-    """How many attributes are as they should be, and which ones are not."""
-    bad = [name for name, figures in edits.items() if not good(figures)]
-    return f"{len(edits) - len(bad)} of {len(edits)}" + (f" (not {', '.join(bad)})" if bad else "")
+def _how_many(edits: dict[str, Any], good: Callable[[dict[str, Any]], bool | None]) -> str:
+    """How many attributes are as they should be, which ones are not, and of which it is unknown."""
+    said = {name: good(figures) for name, figures in edits.items()}
+    bad, unknown = ([name for name, is_good in said.items() if is_good is x] for x in (False, None))
+    known = len(edits) - len(unknown)
+    notes = [f"not {', '.join(bad)}"] if bad else []
+    notes += [f"never reached: {', '.join(unknown)}"] if unknown else []
+    return f"{known - len(bad)} of {known}" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _clean(drift: float | None) -> bool | None:
+    return None if drift is None else drift < CLEAN
 
 
 def _identity_curve(result: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

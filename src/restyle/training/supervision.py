@@ -43,7 +43,7 @@ class Supervision:
         """Load the network that compares images.
 
         Raises:
-            ValueError: The data are no portraits, no network is named, or z is too narrow.
+            ValueError: The data are no portraits, no network is named, or z or w is too narrow.
             CheckpointError: The network cannot be used.
         """
         if config.data != "portraits" or not config.feature_network:
@@ -53,6 +53,8 @@ class Supervision:
             )
         if config.z_dim < WIDTH:
             raise ValueError(f"z_dim: expected at least {WIDTH}, found {config.z_dim}")
+        if config.w_dim < ENTRIES:
+            raise ValueError(f"w_dim: expected at least {ENTRIES}, found {config.w_dim}")
         self._source = Portraits("train", config.size, config.style)
         self._width, self._device = config.z_dim, device
         self._network = load_maps(config.feature_network)
