@@ -68,8 +68,7 @@ def main() -> None:
         nonlocal position
         positions = range(position, position + config.batch)
         plan = trainer.waiting.plan(positions)
-        fresh = [at for at, new in zip(positions, plan.fresh, strict=True) if new]
-        images = draw(source, fresh, config.seed, config.flip).to(device)
+        images = draw(source, plan.new(positions), config.seed, config.flip).to(device)
         trainer.train_batch(images[:, :3], images[:, -3:], plan)
         position += config.batch
 

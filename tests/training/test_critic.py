@@ -11,7 +11,8 @@ from restyle.generators.projected import ProjectedDiscriminator
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.training.config import GeneratorTraining
 from restyle.training.critic import Critic, coarse_maps, r1_penalty
-from restyle.training.generator import GeneratorTrainer, load_run_state, train_generator
+from restyle.training.generator import GeneratorTrainer, train_generator
+from restyle.training.initial import load_run_state
 
 CPU = torch.device("cpu")
 TINY = {"size": 16, "channels": (8, 8, 8), "z_dim": 8, "w_dim": 8, "mapping_layers": 2}

@@ -10,7 +10,8 @@ from PIL import Image
 from restyle.checkpoints import CheckpointError
 from restyle.registry import load_generator
 from restyle.training.config import GeneratorTraining
-from restyle.training.generator import GeneratorTrainer, load_run_state, train_generator
+from restyle.training.generator import GeneratorTrainer, train_generator
+from restyle.training.initial import load_run_state
 
 
 @pytest.fixture(scope="module")

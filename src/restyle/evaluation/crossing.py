@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from restyle.editing.editor import sample_w
 from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.records import claim, markdown
 from restyle.files import write_json
@@ -65,7 +66,7 @@ def evaluate_crossing(config: CrossingEvaluation, out: Path) -> dict[str, dict[s
             f"expected two generators of the same codes, found (num_ws, w_dim) {shapes[0]} for "
             f"{config.source} and {shapes[1]} for {config.target}"
         )
-    ws = _codes(source, config)
+    ws = source.broadcast(sample_w(source, config.samples, config.seed))
     people = [_render(generator, ws) for generator in (source, target)]
     save_image(grid(torch.cat([p[:SHOWN] for p in people]), SHOWN), out / "crossing.png")
     size = (source.config.size, source.config.size)
@@ -97,13 +98,6 @@ class _Batched:
     def attributes(self, images: Tensor) -> dict[str, Tensor]:
         parts = [self._judge.attributes(part) for part in images.split(BATCH)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-@torch.no_grad()
-def _codes(source: StyleGAN2, config: CrossingEvaluation) -> Tensor:
-    random = torch.Generator().manual_seed(config.seed)
-    z = torch.randn(config.samples, source.config.z_dim, generator=random)
-    return source.broadcast(source.mapping(z))
 
 
 @torch.no_grad()

@@ -106,8 +106,7 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
 
     def read(images: int) -> Tensor:
         positions, plan = planned(images)
-        fresh = [position for position, new in zip(positions, plan.fresh, strict=True) if new]
-        return draw(source, fresh, config.seed, config.flip)
+        return draw(source, plan.new(positions), config.seed, config.flip)
 
     ahead = Ahead(read)
     try:

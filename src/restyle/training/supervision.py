@@ -7,9 +7,9 @@ the picture itself (Dosovitskiy et al. 2015, "Learning to Generate Chairs"). Tha
 an adversarial step, cannot leave out a part of the data, and leaves the discriminators what they
 are good at, the sharpness.
 
-The mapping network comes first: it learns within a minute to unfold the vectors into codes in which
-every attribute is a direction, and every class a corner. Otherwise the synthesis network has to
-wait until a hat stands out among the entries of a vector, and draws nobody with a hat until then.
+The mapping network comes first: it learns within two minutes to unfold the vectors into codes in
+which every attribute is a direction, and every class a corner. Otherwise the synthesis network has
+to wait until a hat stands out among the entries of a vector, and draws nobody with a hat until then.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def teach_mapping(mapping: Mapping, config: StyleGAN2Config, show: bool = False)
     random = torch.Generator().manual_seed(0)
     rotation = torch.linalg.qr(torch.randn(config.w_dim, ENTRIES, generator=random))[0].t()
     optimiser = torch.optim.Adam(mapping.parameters(), lr=RATE, betas=(0.9, 0.99))
-    missed = 1.0
+    loss = wanted = torch.empty(0)
     for step in trange(STEPS, desc="mapping", disable=not show, mininterval=10):
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 - step / STEPS)
@@ -103,8 +103,7 @@ def teach_mapping(mapping: Mapping, config: StyleGAN2Config, show: bool = False)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        missed = loss.item() / wanted.var(dim=0).mean().item()
-    return missed
+    return loss.item() / wanted.var(dim=0).mean().item()
 
 
 def _known(z: np.ndarray) -> np.ndarray:

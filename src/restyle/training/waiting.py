@@ -53,6 +53,10 @@ class Plan:
     fresh: np.ndarray
     place: np.ndarray
 
+    def new(self, positions: Iterable[int]) -> list[int]:
+        """Those of the rows' positions in the training that new images come at."""
+        return [at for at, fresh in zip(positions, self.fresh, strict=True) if fresh]
+
 
 class Waiting:
     """Batches whose images wait to go on.
@@ -112,9 +116,8 @@ class Waiting:
         """Let a batch wait: each row in its place, where another one may be lost."""
         if not self.places:
             return
-        batch = Batch.of(tensor.clone() for tensor in batch.tensors())
         if not self.full:
-            self.batches.append(batch)
+            self.batches.append(Batch.of(tensor.clone() for tensor in batch.tensors()))
             return
         for part, values in enumerate(batch.tensors()):
             for row, at in enumerate(plan.place):
