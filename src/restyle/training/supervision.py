@@ -9,7 +9,7 @@ are good at, the sharpness.
 
 The mapping network comes first: it learns within two minutes to unfold the vectors into codes in
 which every attribute is a direction, and every class a corner. Otherwise the synthesis network has
-to wait until a hat stands out among the entries of a vector, and draws nobody with a hat until then.
+to wait until a hat stands out among the entries of a vector, and draws no hats until then.
 """
 
 from __future__ import annotations
