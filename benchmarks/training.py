@@ -67,15 +67,13 @@ def main() -> None:
     def step() -> None:
         nonlocal position
         positions = range(position, position + config.batch)
-        plan = trainer.waiting.plan(positions)
-        images = draw(source, plan.new(positions), config.seed, config.flip).to(device)
-        trainer.train_batch(images[:, :3], images[:, -3:], plan)
+        images = draw(source, positions, config.seed, config.flip).to(device)
+        trainer.train_batch(images[:, :3], images[:, -3:], trainer.steps_before(positions))
         position += config.batch
 
     images = draw(source, range(config.batch)).to(device)[:, :3]
     start = trainer.average(config.batch)
-    for _ in range(trainer.waiting.places + 2):  # from then on batches are mixed
-        step()
+    step()
     bare_passes(trainer, images, start)
     whole, bare, updates = [], [], []
     for _ in range(given.rounds):

@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from restyle.losses.identity import identity
+from restyle.losses.looking import look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
+from restyle.portraits.features import FeatureConfig, FeatureNetwork
 
 
 class Colours:
@@ -61,6 +63,22 @@ def test_identity_is_one_minus_the_cosine():
     network = Colours()
     torch.testing.assert_close(identity(network, images, targets), expected)
     torch.testing.assert_close(identity(network, images, network.embed(targets)), expected)
+
+
+def test_one_look_sees_what_two_do():
+    torch.manual_seed(3)
+    network = FeatureNetwork(FeatureConfig(16, (4, 8, 8, 8, 8), hidden=12, embedding=8)).eval()
+    images, targets = torch.rand(2, 2, 3, 16, 16).unbind()
+    seen, wanted = look(images, network, network), look(targets, network, network)
+    apart = look(images, network, Colours())  # two networks, each looking for itself
+    torch.testing.assert_close(seen.maps, network.maps(images), rtol=0, atol=0)
+    torch.testing.assert_close(seen.embedding, network.embed(images), rtol=0, atol=0)
+    torch.testing.assert_close(apart.maps, seen.maps, rtol=0, atol=0)
+    torch.testing.assert_close(apart.embedding, Colours().embed(images), rtol=0, atol=0)
+    assert look(images) == ([], None)
+    for distance, one in ((perceptual, "maps"), (identity, "embedding")):
+        once = distance(network, getattr(seen, one), getattr(wanted, one))
+        torch.testing.assert_close(once, distance(network, images, targets), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("loss", [l2, lambda a, b: perceptual(Colours(), a, b)])

@@ -19,7 +19,6 @@ from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser
 from restyle.training.presets import ENCODERS
-from restyle.training.waiting import Batch, Plan
 from tests.training.encoders import freeze_norms, prepare
 from tests.training.encoders import training as encoder_module
 
@@ -60,7 +59,6 @@ EVERYTHING = {
     "progressive_interval": 3,
     "warmup_images": 16,
     "continuation": 0.5,
-    "waiting": 2,
 }
 
 
@@ -121,14 +119,13 @@ def test_accumulated_parts_give_the_gradients_of_the_whole(settings):
         trainer = trainer_of(settings, batch=8, accumulate=parts, optimiser="adamw")
         trainer.encoder.eval()
         numbers = trainer.train_batch(images, images)
-        results.append((numbers, trainer.encoder.state_dict(), trainer.waiting.batches[-1]))
-    (whole, before, last), (parts, after, again) = results
+        results.append((numbers, trainer.encoder.state_dict()))
+    (whole, before), (parts, after) = results
     for name in whole:
         torch.testing.assert_close(whole[name], parts[name], msg=name)
     # Adam's first step is the sign of the gradient: gradients near zero may differ by rounding.
     close = [torch.isclose(before[n], after[n], atol=1e-5).float().mean() for n in before]
     assert np.mean(close) > 0.99
-    torch.testing.assert_close(last.reached.ws, again.reached.ws)
 
 
 def test_deltas_come_one_by_one(settings):
@@ -139,8 +136,7 @@ def test_deltas_come_one_by_one(settings):
     assert found == [0, 0, 1, 1, 2, 4, 5, 5]
     trainer.set_progress(4 * 25)
     images = pictures()
-    trainer.train_batch(images, images)
-    ws = trainer.waiting.batches[-1].reached.ws
+    *_, (ws, _) = trainer.learn(images, images, trainer.average(4))
     rest = (ws[:, 3:] - ws[:, :1]).abs().amax(dim=(1, 2))
     start = (trainer.start_ws[3:] - trainer.start_ws[:1]).abs().max()
     torch.testing.assert_close(rest, start.expand(4), rtol=0, atol=1e-5)
@@ -173,7 +169,7 @@ def test_a_single_shot_encoder_sees_the_target_alone(settings):
     images = pictures()
     numbers = trainer.train_batch(images, images)
     assert numbers["mse_first"] == numbers["mse_last"]
-    assert not trainer.waiting.batches and trainer.waiting.plan(range(9)).fresh.all()
+    assert not trainer.steps_before(range(99)).any()
     assert trainer.model().single_shot
 
 
@@ -183,44 +179,33 @@ def test_a_run_may_be_validated_with_more_steps_than_it_updates_after(settings):
     assert read_jsonl(settings["out"] / "stats.jsonl")[-1]["val_mse_3"] > 0
 
 
-def test_images_wait_and_go_on_among_new_ones(settings):
-    trainer = trainer_of(settings, steps=1, continuation=0.5, waiting=3)
-    waiting = trainer.waiting
-    for _ in range(3):
-        assert waiting.plan(range(4)).fresh.all()
-        images = pictures()
-        trainer.train_batch(images, images)
-    assert waiting.full
-    plans = [waiting.plan(range(4 * step, 4 * step + 4)) for step in range(100)]
-    assert 0.4 < np.mean([plan.fresh for plan in plans]) < 0.6
-    assert {int(place) for plan in plans for place in plan.place} == {0, 1, 2}
+def test_images_are_refined_before_they_are_learned_from(settings):
+    trainer = trainer_of(settings, steps=1, continuation=0.65)
+    steps = trainer.steps_before(range(4000))
+    assert torch.equal(steps[40:44], trainer.steps_before(range(40, 44)))
+    assert steps.max() == 9 and 1.7 < steps.float().mean() < 1.9
+    assert 0.33 < (steps == 0).float().mean() < 0.37
 
-    plan = Plan(np.array([True, False, False, True]), np.array([2, 0, 1, 1]))
-    before = [Batch.of(t.clone() for t in batch.tensors()) for batch in waiting.batches]
-    images = pictures(2)
-    trainer.train_batch(images, images, plan)
-    after = waiting.batches
-    for row, (place, new) in enumerate(zip(plan.place, [0, None, None, 1], strict=True)):
-        target = before[place].target[row] if new is None else images[new]
-        assert torch.equal(after[place].target[row], target)
-        moved = after[place].reached.ws[row] - before[place].reached.ws[row]
-        assert moved.abs().max() > 0
-    untouched = [(0, 0), (1, 0), (1, 1), (0, 3), (2, 1), (2, 2), (2, 3)]
-    for place, row in untouched:
-        assert torch.equal(after[place].reached.ws[row], before[place].reached.ws[row])
+    images, before = pictures(), torch.tensor([0, 3, 1, 0])
+    statistics = [b.clone() for b in trainer.encoder.buffers()]
+    found = trainer.refined(images, before)
+    assert same(dict(enumerate(statistics)), dict(enumerate(trainer.encoder.buffers())))
+    assert trainer.encoder.training and not found.ws.requires_grad
+    for row, count in enumerate(before.tolist()):
+        wanted = trainer.model().invert(images[row : row + 1], max(1, count)).steps[count]
+        torch.testing.assert_close(found.ws[row], wanted.ws[0], rtol=1e-4, atol=1e-4)
+        image = trainer.pooled(wanted.image)[0]
+        torch.testing.assert_close(found.image[row], image, rtol=1e-4, atol=1e-4)
 
 
-def test_waiting_images_go_on_from_where_they_came_to(settings):
-    trainer = trainer_of(settings, steps=1, continuation=0.5, waiting=1, lr=0.0)
+def test_what_is_learned_comes_after_the_steps_before(settings):
+    trainer, images = trainer_of(settings, steps=1, lr=0.0), pictures()
     trainer.encoder.eval()
-    images = pictures()
-    trainer.train_batch(images, images)
-    plan = Plan(np.array([False] * 4), np.array([0] * 4))
-    trainer.train_batch(images[:0], images[:0], plan)
-    wanted = trainer.model().invert(images, 2)
-    torch.testing.assert_close(
-        trainer.waiting.batches[0].reached.ws, wanted.ws, rtol=1e-4, atol=1e-4
-    )
+    errors = trainer.model().invert(images, 3).steps
+    for count in (0, 2):
+        numbers = trainer.train_batch(images, images, torch.full((4,), count))
+        wanted = (trainer.pooled(errors[count + 1].image) - images).square().mean()
+        torch.testing.assert_close(numbers["mse_last"], wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_pairs_are_compared_with_their_targets(settings):
@@ -355,6 +340,16 @@ def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
     assert same(stored, trainer.encoder.state_dict())
 
 
+def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
+    train_encoder(EncoderTraining(**{**settings, "single_shot": True}))
+    single = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder
+    both = trainer_of(settings, initial=str(tmp_path / "run" / "model")).encoder.eval()
+    images, other = pictures(), pictures().flip(0)
+    expected = single(images)
+    torch.testing.assert_close(both(torch.cat([images, other], dim=1)), expected)
+    assert not torch.allclose(both(torch.cat([other, images], dim=1)), expected)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -363,6 +358,7 @@ def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
         ({"w_norm": -1.0}, "w_norm: expected a weight of 0 or more, found -1.0"),
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
+        ({"continuation": 1.0}, "expected a share from 0 to below 1, found 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),
     ],
 )

@@ -12,6 +12,7 @@ from torch import Tensor
 from restyle.checkpoints import weights_hash
 from restyle.faces.recognition import FaceRecognition
 from restyle.losses.identity import identity
+from restyle.losses.looking import look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.metrics.pixels import ms_ssim, psnr
@@ -127,24 +128,26 @@ class Judge:
             A function of images (B, 3, H, W), which are area-pooled to the target's size. It gives
             B values of every measure; with the similarity also `NO_FACE`.
         """
-        maps: Any = self.network.maps(target) if "perceptual" in self.names else None
-        embedding: Any = self.network.embed(target) if "identity" in self.names else None
-        seen: Any = self.photo.lpips.maps(target) if "lpips" in self.names else None
-        functions = {
-            "mse": lambda image: l2(image, target),
-            "psnr": lambda image: psnr(image, target),
-            "ms_ssim": lambda image: ms_ssim(image, target),
-            "perceptual": lambda image: perceptual(self.network, image, maps),
-            "identity": lambda image: identity(self.network, image, embedding),
-            "lpips": lambda image: perceptual(self.photo.lpips, image, seen),
+        looking = [
+            self.network if name in self.names else None for name in ("perceptual", "identity")
+        ]
+        wanted = look(target, *looking)
+        lpips: Any = self.photo.lpips.maps(target) if "lpips" in self.names else None
+        functions: dict[str, Callable[[Tensor, Any], Tensor]] = {
+            "mse": lambda image, _: l2(image, target),
+            "psnr": lambda image, _: psnr(image, target),
+            "ms_ssim": lambda image, _: ms_ssim(image, target),
+            "perceptual": lambda _, seen: perceptual(self.network, seen.maps, wanted.maps),
+            "identity": lambda _, seen: identity(self.network, seen.embedding, wanted.embedding),
+            "lpips": lambda image, _: perceptual(self.photo.lpips, image, lpips),
         }
         compare = self._similarity(target) if "similarity" in self.names else lambda _: {}
 
         @torch.no_grad()
         def measure(image: Tensor) -> dict[str, list[Any]]:
             small = pooled(image, target)
-            found = compare(small)
-            plain = {n: functions[n](small).tolist() for n in self.names if n in functions}
+            seen, found = look(small, *looking), compare(small)
+            plain = {n: functions[n](small, seen).tolist() for n in self.names if n in functions}
             return plain | found
 
         return measure

@@ -43,12 +43,12 @@ def identity(network: Embedding, images: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         network: Gives the embeddings.
-        images: (B, 3, h, w), RGB in [-1, 1].
-        targets: The targets, as `images`; or their embeddings (B, E), when they are compared more
-            than once.
+        images: (B, 3, h, w), RGB in [-1, 1]; or their embeddings (B, E), when they are compared
+            more than once.
+        targets: The targets, likewise.
 
     Returns:
         (B,), from 0 (the same) to 2.
     """
-    wanted = network.embed(targets) if targets.ndim == 4 else targets
-    return 1 - (network.embed(images) * wanted).sum(dim=1)
+    seen, wanted = (network.embed(one) if one.ndim == 4 else one for one in (images, targets))
+    return 1 - (seen * wanted).sum(dim=1)

@@ -20,7 +20,11 @@ class FeatureMaps(Protocol):
         ...
 
 
-def perceptual(network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[Tensor]) -> Tensor:
+Images = Tensor | Sequence[Tensor]
+"""Images (B, 3, h, w) in [-1, 1], or the maps of them, when they are compared more than once."""
+
+
+def perceptual(network: FeatureMaps, images: Images, targets: Images) -> Tensor:
     """Perceptual distance of each image to its target; LPIPS, if the network is calibrated.
 
     At every place of every map the features are scaled to unit length; their squared distance is
@@ -29,8 +33,8 @@ def perceptual(network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[
 
     Args:
         network: Gives the maps.
-        images: (B, 3, h, w), RGB in [-1, 1].
-        targets: The targets, as `images`; or their maps, when they are compared more than once.
+        images: (B, 3, h, w), RGB in [-1, 1], or their maps.
+        targets: The targets, likewise.
 
     Returns:
         (B,), from 0 to 4 without a calibration.
@@ -41,12 +45,11 @@ def perceptual(network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[
     return distances_by_map(network, images, targets).sum(dim=1)
 
 
-def distances_by_map(
-    network: FeatureMaps, images: Tensor, targets: Tensor | Sequence[Tensor]
-) -> Tensor:
+def distances_by_map(network: FeatureMaps, images: Images, targets: Images) -> Tensor:
     """What each map adds to `perceptual`, which has the same arguments: (B, maps)."""
-    seen = network.maps(images)
-    wanted = network.maps(targets) if isinstance(targets, Tensor) else targets
+    seen, wanted = (
+        network.maps(one) if isinstance(one, Tensor) else one for one in (images, targets)
+    )
     shapes, expected = [tuple(m.shape) for m in wanted], [tuple(m.shape) for m in seen]
     if shapes != expected:
         raise ValueError(f"targets: expected maps of shapes {expected}, received {shapes}")

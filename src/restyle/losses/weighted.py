@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from restyle.losses.identity import identity
+from restyle.losses.looking import Seen, look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 
@@ -27,21 +28,21 @@ class WeightedLosses:
         self.features = features
         self.l2, self.perceptual, self.identity = l2, perceptual, identity
         self._target: Tensor | None = None
-        self._seen: tuple[list[Tensor], Tensor] | None = None
+        self._wanted: Seen | None = None
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         """The distance (B,) of images (B, 3, h, w) in [-1, 1] to their targets."""
         total = self.l2 * l2(images, targets)
         if self.features is None:
             return total
-        maps, embedding = self._of(targets)
-        total = total + self.perceptual * perceptual(self.features, images, maps)
-        return total + self.identity * identity(self.features, images, embedding)
+        seen, wanted = look(images, self.features, self.features), self._of(targets)
+        total = total + self.perceptual * perceptual(self.features, seen.maps, wanted.maps)
+        return total + self.identity * identity(self.features, seen.embedding, wanted.embedding)
 
-    def _of(self, targets: Tensor) -> tuple[list[Tensor], Tensor]:
+    def _of(self, targets: Tensor) -> Seen:
         """What the network sees in the targets; computed once as long as they are the same."""
-        if self._seen is None or self._target is not targets:
+        if self._wanted is None or self._target is not targets:
             with torch.no_grad():
-                self._seen = self.features.maps(targets), self.features.embed(targets)
+                self._wanted = look(targets, self.features, self.features)
             self._target = targets
-        return self._seen
+        return self._wanted

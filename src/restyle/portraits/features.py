@@ -250,6 +250,12 @@ class FeatureNetwork(nn.Module):
         """
         return self.heads(images)["embedding"]
 
+    def look(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Compute `maps` and `embed` of images (B, 3, h, w) in [-1, 1] in one pass."""
+        maps = self.maps(images)
+        features, _ = self._read(images, maps)
+        return maps, self._embedding(features)
+
     def attributes(self, images: Tensor) -> dict[str, Tensor]:
         """Measure the attributes.
 
@@ -294,7 +300,7 @@ class FeatureNetwork(nn.Module):
         features, points = self._features(images)
         with torch.autocast(images.device.type, enabled=False):
             return {
-                "embedding": F.normalize(self.identity(features), dim=1),
+                "embedding": self._embedding(features),
                 "values": self.values(features),
                 "logits": self.logits(features),
                 "points": points[:, :COUNT],
@@ -309,7 +315,13 @@ class FeatureNetwork(nn.Module):
         return (vectors - self.mean) / self.scale
 
     def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        maps = self.maps(images)
+        return self._read(images, self.maps(images))
+
+    def _embedding(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            return F.normalize(self.identity(features), dim=1)
+
+    def _read(self, images: Tensor, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
         points, seen = self.pointer(maps)
         close = self.glimpses(_resize(images, self.config.size), points)
         parts = (maps[-1].flatten(1), points.flatten(1), seen.flatten(1), close)

@@ -24,7 +24,6 @@ from restyle.training.networks import load_networks, start_encoder
 from restyle.training.parallel import average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
-from restyle.training.waiting import Plan
 
 MAY_CHANGE = ("images", "processes", "device", "checkpoint_minutes", "validation_images", "compile")
 
@@ -99,14 +98,12 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
     config = trainer.config
     batch = config.batch // run.processes
 
-    def planned(images: int) -> tuple[range, Plan]:
+    def positions(images: int) -> range:
         first = images + run.rank * batch
-        positions = range(first, first + batch)
-        return positions, trainer.waiting.plan(positions)
+        return range(first, first + batch)
 
     def read(images: int) -> Tensor:
-        positions, plan = planned(images)
-        return draw(source, plan.new(positions), config.seed, config.flip)
+        return draw(source, positions(images), config.seed, config.flip)
 
     ahead = Ahead(read)
     try:
@@ -115,11 +112,11 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
             if run.images < config.warmup_images:
                 numbers = trainer.warm_up(batch)
             else:
-                _, plan = planned(run.images)
+                before = trainer.steps_before(positions(run.images))
                 images = ahead(run.images).to(run.device)
-                if trainer.waiting.full and run.images + config.batch < run.total:
+                if run.images + config.batch < run.total:
                     ahead.prepare(run.images + config.batch)
-                numbers = trainer.train_batch(images[:, :3], images[:, -3:], plan)
+                numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
             run.step(batch, average_numbers(numbers))
             if run.checkpoint(trainer.state_dict):
                 show()

@@ -9,7 +9,7 @@ sees the target alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,10 @@ from restyle.training.networks import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count
-from restyle.training.waiting import Batch, Plan, Waiting
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversion takes
 
 
 class EncoderTrainer:
@@ -41,7 +42,6 @@ class EncoderTrainer:
         encoder: What is trained.
         objective: What for.
         steps: Refinement steps on each batch.
-        waiting: Images between two steps of their refinement, with renders at the targets' size.
     """
 
     def __init__(
@@ -76,29 +76,23 @@ class EncoderTrainer:
         """Refinement steps between two updates."""
         self.shown_steps = 1 if config.single_shot else config.validation_steps or config.steps
         """Refinement steps of a validation."""
-        places = config.waiting if config.continuation and not config.single_shot else 0
-        self.waiting = Waiting(places, config.continuation, config.seed)
         self._average: Estimate | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs; all processes."""
         adversary = self.objective.adversary
-        own = {
-            "waiting": [batch.tensors() for batch in self.waiting.batches],
-            "pool": adversary and adversary.pool.codes,
-        }
         return {
             "encoder": self.encoder.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "adversary": adversary and adversary.state_dict(),
-            "own": gather(_moved(own, torch.device("cpu"))),
+            "pools": gather(adversary and adversary.pool.codes.cpu()),
         }
 
     def load_state_dict(self, state: dict[str, Any], rank: int = 0) -> None:
         """Take over what `state_dict` gave.
 
-        With another number of processes than before, each starts with no waiting batch and no pool.
+        With another number of processes than before, each starts with an empty pool.
         """
         self.encoder.load_state_dict(state["encoder"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -106,12 +100,8 @@ class EncoderTrainer:
         adversary = self.objective.adversary
         if adversary is not None:
             adversary.load_state_dict(state["adversary"])
-        if len(state["own"]) != process_count():
-            return
-        own = _moved(state["own"][rank], self.device)
-        self.waiting.batches = [Batch.of(tensors) for tensors in own["waiting"]]
-        if adversary is not None:
-            adversary.pool.codes = own["pool"]
+            if len(state["pools"]) == process_count():
+                adversary.pool.codes = state["pools"][rank].to(self.device)
 
     def encode(self, pair: Tensor) -> Tensor:
         """Predict residuals (B, num_ws, w_dim) from (B, 6, h, w): the target, then the image."""
@@ -167,23 +157,51 @@ class EncoderTrainer:
         return {"loss_w": loss.detach()}
 
     def train_batch(
-        self, source: Tensor, target: Tensor, plan: Plan | None = None
+        self, source: Tensor, target: Tensor, before: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """One step on new images, from the average, among images that go on.
+        """One update, by `steps` steps on every image.
 
         Args:
-            source: (N, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
+            source: (B, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
             target: What the result shall look like, as `source`; usually the same.
-            plan: Which rows of the batch are the N new ones; all of them if not given.
+            before: (B,) how many steps each image is refined by before these; none if not given.
         """
         start = self.average(len(source))
-        image = self.pooled(start.image[:1]).expand(len(source), -1, -1, -1)
-        new = Batch(source, target, Estimate(start.ws, image))
-        plan = plan or Plan(np.ones(len(source), bool), np.zeros(len(source), int))
-        batch = self.waiting.mix(plan, new)
-        numbers, reached = self.step(batch)
-        self.waiting.put(plan, Batch(batch.source, batch.target, reached))
-        return numbers
+        if before is not None and before.any():
+            start = self.refined(source, before)
+        return self.step(source, target, start)
+
+    @torch.no_grad()
+    def refined(self, source: Tensor, steps: Tensor) -> Estimate:
+        """Refine images from the average, each by its own number of steps, without learning.
+
+        The encoder does it as it would in use, with the batch norms' stored statistics.
+
+        Args:
+            source: (B, 3, h, w), as the encoder sees it.
+            steps: (B,) numbers of steps.
+        """
+        start = self.average(len(source))
+        ws, image = start.ws.clone(), self.pooled(start.image[:1]).repeat(len(source), 1, 1, 1)
+        learning = self.encoder.training
+        self.encoder.eval()
+        for step in range(int(steps.max())):
+            rows = torch.nonzero(steps > step)[:, 0].to(self.device)
+            before = Estimate(ws[rows], image[rows])
+            reached = next(refine(self.encode, self.render, source[rows], before, steps=1))
+            ws[rows], image[rows] = reached.ws, self.pooled(reached.image)
+        self.encoder.train(learning)
+        return Estimate(ws, image)
+
+    def steps_before(self, positions: Iterable[int]) -> Tensor:
+        """How often images are refined before they are learned from; by their positions alone."""
+        # No state: every process and every resumed run comes to the same answer.
+        config = self.config
+        if config.single_shot or not config.continuation:
+            return torch.zeros(len(list(positions)), dtype=torch.int64)
+        random = (np.random.default_rng((config.seed, position, 2)) for position in positions)
+        steps = [one.geometric(1 - config.continuation) - 1 for one in random]
+        return torch.tensor(steps).clamp(max=MOST_BEFORE)
 
     @torch.no_grad()
     def average(self, batch: int) -> Estimate:
@@ -193,23 +211,20 @@ class EncoderTrainer:
         ws, image = self._average.ws, self._average.image
         return Estimate(ws.expand(batch, -1, -1), image.expand(batch, -1, -1, -1))
 
-    def step(self, batch: Batch) -> tuple[dict[str, Tensor], Estimate]:
+    def step(self, source: Tensor, target: Tensor, start: Estimate) -> dict[str, Tensor]:
         """Refine a batch from where it is, learning from every step.
 
         Returns:
             The losses: the mean over the steps, and the squared error of the first and the last.
-            And where the batch has come to.
         """
         count = self.config.accumulate
-        parts = zip(*(tensor.chunk(count) for tensor in batch.tensors()), strict=True)
+        parts = zip(*(t.chunk(count) for t in (source, target, start.ws, start.image)), strict=True)
         numbers: list[dict[str, Tensor]] = []
         codes: list[Tensor] = []
-        ends: list[Estimate] = []
-        for source, target, ws, image in parts:
-            for estimate, losses in self.learn(source, target, Estimate(ws, image)):
+        for source_part, target_part, ws, image in parts:
+            for reached, losses in self.learn(source_part, target_part, Estimate(ws, image)):
                 numbers.append(losses)
-                codes.append(estimate.ws)
-            ends.append(estimate)
+                codes.append(reached)
         self._update()
         totals = _means(numbers)
         totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
@@ -217,12 +232,12 @@ class EncoderTrainer:
         if (adversary := self.objective.adversary) is not None:
             fake = torch.cat(codes)
             totals |= adversary.step(self._mapped(len(fake)), fake)
-        return totals, Estimate(torch.cat([e.ws for e in ends]), torch.cat([e.image for e in ends]))
+        return totals
 
     def learn(
         self, source: Tensor, target: Tensor, start: Estimate
-    ) -> Iterator[tuple[Estimate, dict[str, Tensor]]]:
-        """Refine part of a batch, and add to the gradients at every step."""
+    ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Refine part of a batch, and add to the gradients at every step; codes and losses."""
         with self.autocast():
             wanted = self.objective.look_at(target)
         for estimate in refine(self.encode, self.render, source, start, self.steps):
@@ -230,10 +245,7 @@ class EncoderTrainer:
             with self.autocast():
                 losses = self.objective.losses(image, estimate.ws, wanted, self.encoder.stage)
             self.scaler.scale(losses["loss"] / self.config.accumulate).backward()
-            yield (
-                Estimate(estimate.ws, image).detach(),
-                {name: value.detach() for name, value in losses.items()},
-            )
+            yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}
 
     def model(self) -> ReStyle:
         """The generator and a copy of the encoder as they are now, as a model.
@@ -282,12 +294,3 @@ class EncoderTrainer:
 
 def _means(numbers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([one[name] for one in numbers]).mean() for name in numbers[0]}
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    """Nested lists and dictionaries of tensors on another device."""
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {name: _moved(one, device) for name, one in value.items()}
-    return [_moved(one, device) for one in value] if isinstance(value, list) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from restyle.backbones import ArcFace, Trunk
@@ -14,6 +15,9 @@ from restyle.losses.identity import AlignedFaces, Embedding
 from restyle.losses.perceptual import FeatureMaps
 from restyle.registry import find_file, folder_of, load_features, load_maps, network_file
 from restyle.training.config import EncoderTraining
+
+STEM = "trunk.stem.0.weight"
+"""The filters of an encoder that see its input."""
 
 
 class LossNetworks(nn.Module):
@@ -87,7 +91,8 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     Args:
         encoder: Freshly initialised.
         name: The file or the pulled name of a backbone, whose weights the trunk takes over; or a
-            trained model with an equal encoder, all of whose weights are taken over.
+            trained model with an equal encoder, all of whose weights are taken over. That of a
+            single-shot model does not look at the current image in the beginning.
 
     Raises:
         ValueError: There is nothing of that name, or the trunk has other layers.
@@ -96,7 +101,11 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     if (path := find_file(name)) is None:
         folder = folder_of(name)
         _, tensors = load_folder(folder)
-        load_strict(encoder, without_prefix(tensors, "encoder"), f"{folder} (encoder)")
+        tensors = dict(without_prefix(tensors, "encoder"))
+        filters = tensors.get(STEM)
+        if filters is not None and filters.shape[1] == 3 and encoder.config.input_channels == 6:
+            tensors[STEM] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
+        load_strict(encoder, tensors, f"{folder} (encoder)")
         return
     from restyle import importers
 

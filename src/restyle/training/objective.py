@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from restyle.losses.codes import delta_norms, w_norm
 from restyle.losses.identity import identity
+from restyle.losses.looking import Seen, look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.training.discriminator import Adversary, adversarial
@@ -21,14 +22,12 @@ class Wanted:
 
     Attributes:
         image: The target itself.
-        maps: For the perceptual distance, if it takes part.
-        identity: Its embedding (B, E), if persons are compared.
+        seen: What is compared for the perceptual and identity distance, if they take part.
         moco: Its features (B, F), if they are compared.
     """
 
     image: Tensor
-    maps: list[Tensor] = field(default_factory=list)
-    identity: Tensor | None = None
+    seen: Seen
     moco: Tensor | None = None
 
 
@@ -67,8 +66,7 @@ class Objective:
         see = self.networks
         return Wanted(
             target,
-            see.perceptual.maps(target) if see.perceptual else [],
-            see.identity.embed(target) if see.identity else None,
+            look(target, see.perceptual, see.identity),
             see.moco.embed(target) if see.moco else None,
         )
 
@@ -85,12 +83,14 @@ class Objective:
             Means over the batch: `loss`, the weighted sum, and each part by name; `l2` always.
         """
         parts = {"l2": l2(image, wanted.image)}
-        if self.networks.perceptual:
-            parts["perceptual"] = perceptual(self.networks.perceptual, image, wanted.maps)
-        if self.networks.identity and wanted.identity is not None:
-            parts["identity"] = identity(self.networks.identity, image, wanted.identity)
-        if self.networks.moco and wanted.moco is not None:
-            parts["moco"] = identity(self.networks.moco, image, wanted.moco)
+        see = self.networks
+        seen = look(image, see.perceptual, see.identity)
+        if see.perceptual:
+            parts["perceptual"] = perceptual(see.perceptual, seen.maps, wanted.seen.maps)
+        if see.identity:
+            parts["identity"] = identity(see.identity, seen.embedding, wanted.seen.embedding)
+        if see.moco and wanted.moco is not None:
+            parts["moco"] = identity(see.moco, image, wanted.moco)
         if "w_norm" in self.weights:
             parts["w_norm"] = w_norm(ws, self._average)
         if "delta_norm" in self.weights:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from restyle.training.config import EncoderTraining, GeneratorTraining
 
@@ -81,14 +82,17 @@ _PORTRAITS = EncoderTraining(
     # One step an update, and small batches: on two cores there is no time for few and large ones.
     batch=8,
     steps=1,
-    continuation=0.8,
-    waiting=16,
+    continuation=0.65,
     validation_steps=5,
     validation_images=128,
     warmup_images=6_000,
-    images=20_000,
+    images=56_000,
+    decay=1.0,
 )
 _PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
+
+# What a single-shot encoder has learned is most of the first step.
+_SECOND: dict[str, Any] = {"warmup_images": 0, "images": 36_000}
 
 
 def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
@@ -98,8 +102,13 @@ def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
 
 ENCODERS = _named(
     {
-        "portraits": _PORTRAITS,
-        "portraits-e4e": _PORTRAITS_E4E,
+        "portraits": replace(_PORTRAITS, initial="portraits-single-shot", **_SECOND),
+        "portraits-e4e": replace(
+            _PORTRAITS_E4E,
+            initial="portraits-single-shot-e4e",
+            progressive_interval=0,
+            **_SECOND,
+        ),
         "portraits-single-shot": replace(_PORTRAITS, single_shot=True),
         "portraits-single-shot-e4e": replace(_PORTRAITS_E4E, single_shot=True),
         "portraits-toon": replace(
