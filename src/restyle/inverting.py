@@ -50,7 +50,10 @@ def usual_features(model: ReStyle) -> str:
 
 
 def objective_for(
-    methods: Iterable[str], features: str, device: str | torch.device
+    methods: Iterable[str],
+    features: str,
+    device: str | torch.device,
+    dtype: torch.dtype = torch.float32,
 ) -> WeightedLosses:
     """What methods minimise: squared error, and a network's perceptual and identity distance.
 
@@ -59,13 +62,15 @@ def objective_for(
             alone nothing is minimised, and the network is not loaded.
         features: A bundled feature network's name, a folder, or "none".
         device: Where to compute.
+        dtype: The network's precision.
 
     Raises:
         CheckpointError: The network is not there, or cannot be used.
     """
     parts = {part.partition(":")[0] for method in methods for part in method.split("+")}
     wanted = features != NONE and parts != {"restyle"}
-    return WeightedLosses(load_features(features).to(device) if wanted else None)
+    network = load_features(features).to(device) if wanted else None
+    return WeightedLosses(network, dtype=dtype)
 
 
 def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[str]) -> int:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -42,6 +43,17 @@ def test_time_adds_up_and_optimisation_helps(compared):
         assert (np.diff(outcome.seconds, axis=0) > 0).all()
     errors = found.outcomes["tiny ws:4"].values["mse"].mean(axis=1)
     assert errors[-1] < errors[0]
+
+
+def test_half_precision_changes_little(compared, tmp_path):
+    found, out = compared
+    config = dataclasses.replace(found.config, methods=("ws:4",), dtype="bfloat16")
+    half = compare(config, tmp_path, "cpu", batch_size=2).outcomes["tiny ws:4"].values["mse"]
+    whole = found.outcomes["tiny ws:4"].values["mse"]
+    np.testing.assert_allclose(half[0], whole[0], rtol=0.01)
+    assert half[-1].mean() < half[0].mean() and not np.array_equal(half, whole)
+    with pytest.raises(ValueError, match="dtype"):  # other figures than those that are there
+        compare(config, out, "cpu", batch_size=2)
 
 
 def test_differences_are_paired(compared):

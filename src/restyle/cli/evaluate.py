@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from restyle.cli.options import Count, Device, OptionalCount
+from restyle.cli.options import Count, Device, Dtype, OptionalCount
 
 app = App(
     name="evaluate",
@@ -31,6 +31,7 @@ def compare(
     out: Path = Path("results/evaluation"),
     batch_size: Count = 16,
     device: Device = "auto",
+    dtype: Dtype = "float32",
 ) -> None:
     """Compare models and methods on the same images: how good each is, and what it costs.
 
@@ -69,6 +70,7 @@ def compare(
         out: The folder of the results.
         batch_size: Images at once.
         device: Where to compute.
+        dtype: The precision of inverting; what judges has float32.
     """
     from restyle.cli.photographs import photo_networks
     from restyle.evaluation.compare import Comparison, default_measures, optimised_by
@@ -84,6 +86,7 @@ def compare(
         judge=judge,
         features=optimised_by(data) if features is None else features,
         measures=tuple(measures or default_measures(data)),
+        dtype=dtype,
     )
     photo = photo_networks(lpips, identity_network, mtcnn or [])
     print(write_report(run(config, out, device, batch_size, photo), out, _command()))

@@ -89,7 +89,7 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Way:
         CheckpointError: The feature network is not there, or cannot be used.
     """
     features = features or usual_features(model)
-    objective = objective_for([text], features, model.device)
+    objective = objective_for([text], features, model.device, model.dtype)
     chain = build(text, networks_of(model, objective))
     labels = shown_steps(chain)
     settings = {

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from restyle.checkpoints import weights_hash
+from restyle.devices import resolve_dtype
 from restyle.evaluation.contest import (
     Contestant,
     Outcome,
@@ -48,6 +49,7 @@ class Comparison:
         judge: The feature network that judges, a bundled name or a folder.
         features: The one that optimisation minimises a distance of; "none" for squared error alone.
         measures: What is measured, of `restyle.evaluation.measures.MEASURES`.
+        dtype: The precision of inverting; what judges has float32.
     """
 
     models: tuple[str, ...] = ("portraits",)
@@ -58,6 +60,7 @@ class Comparison:
     judge: str = "portraits-judge"
     features: str = "portraits-features"
     measures: tuple[str, ...] = DRAWN
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,14 @@ def compare(
     """
     photo = photo or PhotoNetworks()
     config = replace(config, measures=(*config.measures, *photo.measures))
-    models = {name: load(name, device) for name in config.models}
+    models = {name: load(name, device, config.dtype) for name in config.models}
     place = next(iter(models.values())).device
     photo.to(place)
     for model in models.values():
         photo.check_size(model.domain.input_size)
     network = _judge(config, place)
-    objective = objective_for(config.methods, config.features, place)
+    dtype = resolve_dtype(config.dtype)
+    objective = objective_for(config.methods, config.features, place, dtype)
     contestants = line_up(models, config.methods, objective)
     # More of these may join later; what is there already must stay comparable.
     free = ("models", "methods", "images", "optimised")

@@ -318,7 +318,7 @@ def _machine(results: dict[str, Any]) -> str:
     return (
         f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores, device "
         f"{machine['device']}; Python {machine['python']}, torch {machine['torch']}, "
-        f"{machine['system']}; batches of {results['batch_size']}."
+        f"{machine['system']}; {results['dtype']}, batches of {results['batch_size']}."
     )
 
 

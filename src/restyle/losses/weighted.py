@@ -15,7 +15,12 @@ class WeightedLosses:
     """A weighted sum of distances, for methods that compare many images with one target."""
 
     def __init__(
-        self, features: Any = None, l2: float = 1.0, perceptual: float = 0.8, identity: float = 0.1
+        self,
+        features: Any = None,
+        l2: float = 1.0,
+        perceptual: float = 0.8,
+        identity: float = 0.1,
+        dtype: torch.dtype = torch.float32,
     ):
         """Choose the weights; the defaults are those that ReStyle's encoders are trained with.
 
@@ -24,9 +29,11 @@ class WeightedLosses:
             l2: Weight of the mean squared error.
             perceptual: Weight of the perceptual distance.
             identity: Weight of the identity distance.
+            dtype: The precision of the network; below float32 by automatic mixed precision.
         """
         self.features = features
         self.l2, self.perceptual, self.identity = l2, perceptual, identity
+        self.dtype = dtype
         self._target: Tensor | None = None
         self._wanted: Seen | None = None
 
@@ -35,7 +42,7 @@ class WeightedLosses:
         total = self.l2 * l2(images, targets)
         if self.features is None:
             return total
-        seen, wanted = look(images, self.features, self.features), self._of(targets)
+        seen, wanted = self._look(images), self._of(targets)
         total = total + self.perceptual * perceptual(self.features, seen.maps, wanted.maps)
         return total + self.identity * identity(self.features, seen.embedding, wanted.embedding)
 
@@ -43,6 +50,11 @@ class WeightedLosses:
         """What the network sees in the targets; computed once as long as they are the same."""
         if self._wanted is None or self._target is not targets:
             with torch.no_grad():
-                self._wanted = look(targets, self.features, self.features)
+                self._wanted = self._look(targets)
             self._target = targets
         return self._wanted
+
+    def _look(self, images: Tensor) -> Seen:
+        mixed = self.dtype != torch.float32
+        with torch.autocast(images.device.type, self.dtype, enabled=mixed):
+            return look(images, self.features, self.features)
