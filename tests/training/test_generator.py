@@ -1,6 +1,9 @@
 """Generator training on tiny networks: resuming, growing, penalties, and folders of images."""
 
 import dataclasses
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +73,30 @@ def test_a_resumed_training_equals_one_in_one_go(tmp_path, pictures):
     whole, halves = weights(tmp_path / "whole/generator"), weights(tmp_path / "halves/generator")
     for name, value in whole.items():
         torch.testing.assert_close(halves[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path, pictures):
+    def command(name: str, images: int) -> list[str]:
+        options = vars(training(tmp_path / name, pictures, images=images, checkpoint_minutes=0.002))
+        given = ["out", "data", "size", "images", "batch", "channels", "z_dim", "w_dim"]
+        given += ["mapping_layers", "precision", "device", "checkpoint_minutes"]
+        values = {f"--{key.replace('_', '-')}": options[key] for key in given}
+        words = [[k, *map(str, v if isinstance(v, tuple) else (v,))] for k, v in values.items()]
+        return [sys.executable, "-m", "restyle", "train", "generator", *sum(words, [])]
+
+    killed = subprocess.Popen(command("killed", 100_000), stderr=subprocess.DEVNULL)
+    checkpoint, end = tmp_path / "killed" / "checkpoint.pt", time.monotonic() + 120
+    while not checkpoint.exists():
+        assert killed.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    images = torch.load(checkpoint, weights_only=True)["images"] + 32
+    for name in ("killed", "whole"):
+        subprocess.run(command(name, images), check=True, stderr=subprocess.DEVNULL)
+    killed, whole = (weights(tmp_path / name / "generator") for name in ("killed", "whole"))
+    for name, value in whole.items():
+        torch.testing.assert_close(killed[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_a_grown_generator_starts_as_the_smaller_one_enlarged(tmp_path, pictures):
