@@ -57,6 +57,15 @@ def test_models_of_one_generator_are_bundled_with_one_copy_of_it(tool, tmp_path)
     assert "100 samples" in card and "200 passes" in card and "kept in `first`" in card
 
 
+def test_the_card_says_what_an_encoder_began_as(tool, tmp_path):
+    tool.bundle("first", trained(tmp_path / "a", "portraits-single-shot", 1))
+    tool.bundle("second", trained(tmp_path / "b", "portraits", 2, initial="first"), None, "first")
+    card = (tmp_path / "weights/second/card.md").read_text()
+    assert "the encoder of `first` with 300 images" in card
+    assert card.count("- Command: `restyle train encoder --preset portraits") == 2
+    assert "began" not in (tmp_path / "weights/first/card.md").read_text()
+
+
 def test_another_generator_is_not_left_out(tool, tmp_path):
     tool.bundle("first", trained(tmp_path / "a", "portraits", 1))
     run = trained(tmp_path / "b", "portraits-e4e", 2)

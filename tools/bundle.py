@@ -37,6 +37,10 @@ def bundle(
     model = ReStyle.from_pretrained(folder / "model")
     model.name = name
     model.card = {"licence": "MIT", **model.card}
+    initial = model.card["training"]["initial"]
+    if initial and (WEIGHTS / initial).exists():
+        before = load_config(WEIGHTS / initial)["card"]
+        model.card["initial"] = {key: before[key] for key in ("images_seen", "training")}
     if generator_run is not None:
         model.card["generator"] = {
             "images_seen": load_config(generator_run / "generator")["images_seen"],
@@ -68,6 +72,12 @@ def text(model: ReStyle, generator_of: str) -> str:
         f"{seen - warmed:,} passes over portraits",
         f"- Command: `restyle train encoder {_changes(training, ENCODERS)}`",
     ]
+    if "initial" in model.card:
+        earlier, its = model.card["initial"]["images_seen"], model.card["initial"]["training"]
+        lines += [
+            f"- It began as the encoder of `{training['initial']}` with {earlier:,} images",
+            f"- Command: `restyle train encoder {_changes(its, ENCODERS)}`",
+        ]
     if "generator" in model.card:
         made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
         alone = min(made, settings["supervised_images"])
@@ -88,7 +98,7 @@ def _changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
     """The options that make this training of a preset, the first one with the fewest of them."""
     settings = {name: as_record(preset) for name, preset in presets.items()}
     differing = {
-        name: {k: v for k, v in training.items() if preset.get(k) != v and k not in UNSAID}
+        name: {k: v for k, v in training.items() if preset.get(k, v) != v and k not in UNSAID}
         for name, preset in settings.items()
     }
     name = min(differing, key=lambda preset: len(differing[preset]))
