@@ -68,8 +68,9 @@ def text(model: ReStyle, generator_of: str) -> str:
         "stored in half precision.",
         "",
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
-        f"- Encoder: {warmed:,} samples of the generator, whose codes are known, then "
-        f"{seen - warmed:,} passes over portraits",
+        "- Encoder: "
+        + (f"{warmed:,} samples of the generator, whose codes are known, then " if warmed else "")
+        + f"{seen - warmed:,} passes over portraits",
         f"- Command: `restyle train encoder {_changes(training, ENCODERS)}`",
     ]
     if "initial" in model.card:
