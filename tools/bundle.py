@@ -103,8 +103,14 @@ def _changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
         for name, preset in settings.items()
     }
     name = min(differing, key=lambda preset: len(differing[preset]))
-    options = [f"--{k.replace('_', '-')} {v}" for k, v in differing[name].items()]
+    options = [_option(k.replace("_", "-"), v) for k, v in differing[name].items()]
     return " ".join([f"--preset {name}", *options])
+
+
+def _option(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {value}"
 
 
 if __name__ == "__main__":
