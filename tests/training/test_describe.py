@@ -59,7 +59,7 @@ def test_the_command_line_describes(tmp_path, capsys):
     names = ("generator", "data", "out", "encoder", "images", "perceptual", "identity")
     options = [f"--{name}={settings[name]}" for name in names]
     with pytest.raises(SystemExit) as ended:
-        main(["train", "encoder", "--preset", "portraits-e4e", *options, "--initial=", "--dry-run"])
+        main(["train", "encoder", "--preset", "portraits-single-shot-e4e", *options, "--dry-run"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert "delta_norm 0.0002, adversarial 0.1" in text
