@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from restyle.checkpoints import weights_hash
-from restyle.devices import resolve_dtype
 from restyle.evaluation.contest import (
     Contestant,
     Outcome,
@@ -106,13 +105,13 @@ def compare(
     photo = photo or PhotoNetworks()
     config = replace(config, measures=(*config.measures, *photo.measures))
     models = {name: load(name, device, config.dtype) for name in config.models}
-    place = next(iter(models.values())).device
+    first = next(iter(models.values()))
+    place = first.device
     photo.to(place)
     for model in models.values():
         photo.check_size(model.domain.input_size)
     network = _judge(config, place)
-    dtype = resolve_dtype(config.dtype)
-    objective = objective_for(config.methods, config.features, place, dtype)
+    objective = objective_for(config.methods, config.features, place, first.dtype)
     contestants = line_up(models, config.methods, objective)
     # More of these may join later; what is there already must stay comparable.
     free = ("models", "methods", "images", "optimised")

@@ -196,11 +196,9 @@ class EncoderTrainer:
     def steps_before(self, positions: Iterable[int]) -> Tensor:
         """How often images are refined before they are learned from; by their positions alone."""
         # No state: every process and every resumed run comes to the same answer.
-        config = self.config
-        if config.single_shot or not config.continuation:
-            return torch.zeros(len(list(positions)), dtype=torch.int64)
-        random = (np.random.default_rng((config.seed, position, 2)) for position in positions)
-        steps = [one.geometric(1 - config.continuation) - 1 for one in random]
+        share = 0.0 if self.config.single_shot else self.config.continuation
+        random = (np.random.default_rng((self.config.seed, position, 2)) for position in positions)
+        steps = [one.geometric(1 - share) - 1 for one in random]
         return torch.tensor(steps).clamp(max=MOST_BEFORE)
 
     @torch.no_grad()
