@@ -40,7 +40,8 @@ def bundle(
     initial = model.card["training"]["initial"]
     if initial and (WEIGHTS / initial).exists():
         before = load_config(WEIGHTS / initial)["card"]
-        model.card["initial"] = {key: before[key] for key in ("images_seen", "training")}
+        told = ("images_seen", "training", "initial")
+        model.card["initial"] = {key: before[key] for key in told if key in before}
     if generator_run is not None:
         model.card["generator"] = {
             "images_seen": load_config(generator_run / "generator")["images_seen"],
@@ -56,7 +57,6 @@ def bundle(
 def text(model: ReStyle, generator_of: str) -> str:
     """The card of a model for people, in Markdown."""
     training, seen = model.card["training"], model.card["images_seen"]
-    warmed = min(training["warmup_images"], seen)
     drawn = "toons" if model.domain.name == "toon" else "drawn portraits"
     size = f"{_millions(model.generator)}, {model.generator.config.size} px"
     lines = [
@@ -68,17 +68,17 @@ def text(model: ReStyle, generator_of: str) -> str:
         "stored in half precision.",
         "",
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
-        "- Encoder: "
-        + (f"{warmed:,} samples of the generator, whose codes are known, then " if warmed else "")
-        + f"{seen - warmed:,} passes over portraits",
+        f"- Encoder: {_passes(training, seen)}",
         f"- Command: `restyle train encoder {_changes(training, ENCODERS)}`",
     ]
-    if "initial" in model.card:
-        earlier, its = model.card["initial"]["images_seen"], model.card["initial"]["training"]
+    began, earlier = training["initial"], model.card.get("initial")
+    while earlier:
+        its, seen = earlier["training"], earlier["images_seen"]
         lines += [
-            f"- It began as the encoder of `{training['initial']}` with {earlier:,} images",
+            f"- It began as the encoder of `{began}`, after {_passes(its, seen)}",
             f"- Command: `restyle train encoder {_changes(its, ENCODERS)}`",
         ]
+        began, earlier = its["initial"], earlier.get("initial")
     if "generator" in model.card:
         made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
         alone = min(made, settings["supervised_images"])
@@ -89,6 +89,13 @@ def text(model: ReStyle, generator_of: str) -> str:
         ]
     lines += [f"- {name}: {value:.4f}" for name, value in model.card["validation"].items()]
     return "\n".join([*lines, "- Licence: MIT", "", "Measured: docs/results.md", ""])
+
+
+def _passes(training: dict[str, Any], seen: int) -> str:
+    warmed = min(training["warmup_images"], seen)
+    samples = f"{warmed:,} samples of the generator, whose codes are known, then " if warmed else ""
+    steps = 1 if training["single_shot"] else training["steps"]
+    return f"{samples}{(seen - warmed) * steps:,} passes over {seen - warmed:,} portraits"
 
 
 def _millions(network: Any) -> str:

@@ -52,6 +52,7 @@ EVERYTHING = {
     "optimiser": "ranger",
     "w_norm": 0.01,
     "delta_norm": 2e-4,
+    "rest": 0.5,
     "adversarial": 0.1,
     "r1_interval": 3,
     "pool": 6,
@@ -73,7 +74,17 @@ def test_a_run_writes_what_a_user_looks_for(settings):
     assert list(run.glob("events.out.tfevents.*"))
     records = read_jsonl(run / "stats.jsonl")
     assert {"val_loss", "val_l2", "val_mse_1", "val_mse_2", "memory_gb"} <= set(records[-1])
-    names = {"loss", "l2", "w_norm", "delta_norm", "adversarial", "r1", "mse_first", "mse_last"}
+    names = {
+        "loss",
+        "l2",
+        "w_norm",
+        "delta_norm",
+        "rest",
+        "adversarial",
+        "r1",
+        "mse_first",
+        "mse_last",
+    }
     assert names | {"loss_d_real", "loss_d_fake", "loss_w"} <= {n for r in records for n in r}
 
 
@@ -208,6 +219,19 @@ def test_what_is_learned_comes_after_the_steps_before(settings):
         torch.testing.assert_close(numbers["mse_last"], wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_what_has_arrived_shall_stay(settings):
+    trainer, images = trainer_of(settings, steps=1, rest=2.0, lr=0.0), pictures(8)
+    trainer.encoder.eval()
+    found = trainer.train_batch(images, images)
+    residual = trainer.encode(torch.cat([images, images], dim=1)[::4])
+    torch.testing.assert_close(found["rest"], residual.square().mean())
+    torch.testing.assert_close(found["loss"], found["l2"] + 2 * found["rest"])
+    without = trainer_of(settings, steps=1, lr=0.0)
+    without.encoder.load_state_dict(trainer.encoder.state_dict())
+    without.encoder.eval()
+    torch.testing.assert_close(found["l2"], without.train_batch(images, images)["l2"])
+
+
 def test_pairs_are_compared_with_their_targets(settings):
     trainer, images = trainer_of(settings), pictures()
     trainer.encoder.eval()
@@ -259,7 +283,13 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     losses = {}
     for name, processes in (("two", 2), ("one", 1)):
         folder = tmp_path / name
-        changes = {**settings, "out": folder, "processes": processes, "continuation": 0.4}
+        changes = {
+            **settings,
+            "out": folder,
+            "processes": processes,
+            "continuation": 0.4,
+            "rest": 2.0,
+        }
         if processes == 2:
             worker = start(changes)
             _, errors = worker.communicate(timeout=300)
@@ -358,6 +388,7 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
         ({"w_norm": -1.0}, "w_norm: expected a weight of 0 or more, found -1.0"),
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
+        ({"rest": 1.0, "single_shot": True}, "rest: a single-shot encoder sees no current image"),
         ({"continuation": 1.0}, "expected a share from 0 to below 1, found 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),
     ],

@@ -123,7 +123,10 @@ def compare(
     }
     records = Records(out, settings)
     for one in contestants:
-        claim(out / "models" / one.label.replace("/", "_"), {"sha256": one.model.weights_hash()})
+        claim(
+            out / "methods" / one.name.replace("/", "_").replace(" ", "_"),
+            {"sha256": one.weights_hash()},
+        )
     judge = Judge(network, config.measures, photo)
     left_out: dict[str, str] = {}
     outcomes = {}

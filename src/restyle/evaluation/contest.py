@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from restyle.checkpoints import weights_hash
 from restyle.evaluation.data import Targets
 from restyle.evaluation.machine import Stopwatch, peak_memory, reset_peak_memory
 from restyle.evaluation.measures import Judge
@@ -59,6 +60,12 @@ class Contestant:
     def encodes(self) -> bool:
         """Whether the encoder does all of it, so that it takes no time to speak of."""
         return set(self.parts) == {"restyle"}
+
+    def weights_hash(self) -> str:
+        """Of the weights that it uses: an optimisation on its own knows no encoder."""
+        if "restyle" in self.parts:
+            return self.model.weights_hash()
+        return weights_hash(self.model.generator.state_dict())
 
     @property
     def steps(self) -> int:

@@ -189,6 +189,8 @@ class EncoderTraining:
         moco_network: MoCo's network: moco-v2 (pulled) or its file.
         w_norm: Weight of the distance from the average code.
         delta_norm: Weight of the distance of the codes of one image from the first of them.
+        rest: Weight of the squared residual for a target that the current image equals, which shall
+            be zero.
         adversarial: Weight of the discriminator of codes.
         adversarial_lr: Its learning rate.
         r1: Weight of its R1 penalty.
@@ -235,6 +237,7 @@ class EncoderTraining:
     moco_network: str = "moco-v2"
     w_norm: float = 0.0
     delta_norm: float = 0.0
+    rest: float = 0.0
     adversarial: float = 0.0
     adversarial_lr: float = 2e-5
     r1: float = 10.0
@@ -274,6 +277,10 @@ class EncoderTraining:
                 "expected an identity loss (faces) or a MoCo loss (anything else), "
                 f"found both: identity {self.identity}, moco {self.moco}"
             )
+        if self.rest and self.single_shot:
+            raise ValueError(
+                f"rest: a single-shot encoder sees no current image; expected 0, found {self.rest}"
+            )
         if not (self.l2 or self.perceptual or self.identity or self.moco):
             raise ValueError(
                 "expected a positive weight for one of l2, perceptual, identity, moco; found none"
@@ -301,7 +308,7 @@ class EncoderTraining:
         return {name: getattr(self, name) for name in LOSSES if getattr(self, name)}
 
 
-LOSSES = ("l2", "perceptual", "identity", "moco", "w_norm", "delta_norm", "adversarial")
+LOSSES = ("l2", "perceptual", "identity", "moco", "w_norm", "delta_norm", "rest", "adversarial")
 """The fields of `EncoderTraining` that are weights of losses."""
 
 CHOICES = {

@@ -238,10 +238,24 @@ class EncoderTrainer:
         """Refine part of a batch, and add to the gradients at every step; codes and losses."""
         with self.autocast():
             wanted = self.objective.look_at(target)
-        for estimate in refine(self.encode, self.render, source, start, self.steps):
+        # Every fourth image, which are the same ones however many processes share the batch.
+        still = torch.cat([source, target], dim=1)[::4] if self.config.rest else None
+        at_rest: list[Tensor] = []
+
+        def encode(pair: Tensor) -> Tensor:
+            if still is None:
+                return self.encode(pair)
+            # Together, as batch norms would see a batch of nothing but equal images otherwise.
+            residuals = self.encode(torch.cat([pair, still]))
+            at_rest[:] = [residuals[len(pair) :]]
+            return residuals[: len(pair)]
+
+        for estimate in refine(encode, self.render, source, start, self.steps):
             image = self.pooled(estimate.image)
             with self.autocast():
-                losses = self.objective.losses(image, estimate.ws, wanted, self.encoder.stage)
+                losses = self.objective.losses(
+                    image, estimate.ws, wanted, self.encoder.stage, *at_rest
+                )
             self.scaler.scale(losses["loss"] / self.config.accumulate).backward()
             yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}
 

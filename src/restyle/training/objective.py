@@ -70,7 +70,14 @@ class Objective:
             see.moco.embed(target) if see.moco else None,
         )
 
-    def losses(self, image: Tensor, ws: Tensor, wanted: Wanted, stage: int) -> dict[str, Tensor]:
+    def losses(
+        self,
+        image: Tensor,
+        ws: Tensor,
+        wanted: Wanted,
+        stage: int,
+        at_rest: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Compare an image and its codes with what is wanted.
 
         Args:
@@ -78,6 +85,7 @@ class Objective:
             ws: (B, num_ws, w_dim) its codes.
             wanted: The target.
             stage: The last row of the codes that may differ from the first.
+            at_rest: (N, num_ws, w_dim) residuals for targets that the current image equals.
 
         Returns:
             Means over the batch: `loss`, the weighted sum, and each part by name; `l2` always.
@@ -97,6 +105,10 @@ class Objective:
             parts["delta_norm"] = delta_norms(ws, stage).sum(dim=1)
         if self.adversary:
             parts["adversarial"] = adversarial(self.adversary.discriminator, ws, stage)
+        if at_rest is not None:
+            parts["rest"] = at_rest.square()
         means = {name: values.mean() for name, values in parts.items()}
-        total = torch.stack([weight * means[name] for name, weight in self.weights.items()]).sum()
+        total = torch.stack(
+            [self.weights[name] * means[name] for name in self.weights if name in means]
+        ).sum()
         return {"loss": total, **means}

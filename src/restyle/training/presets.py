@@ -91,8 +91,15 @@ _PORTRAITS = EncoderTraining(
 )
 _PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
 
-# What a single-shot encoder has learned is most of the first step.
-_SECOND: dict[str, Any] = {"warmup_images": 0, "images": 36_000}
+# What a single-shot encoder has learned is most of the first step. What is to be learned are the
+# next ones, and that nothing is left to do at the target.
+_SECOND: dict[str, Any] = {
+    "warmup_images": 0,
+    "images": 36_000,
+    "steps": 2,
+    "continuation": 0.5,
+    "rest": 5.0,
+}
 
 
 def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
@@ -102,7 +109,7 @@ def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
 
 ENCODERS = _named(
     {
-        "portraits": replace(_PORTRAITS, initial="portraits-single-shot", **_SECOND),
+        "portraits": replace(_PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND),
         "portraits-e4e": replace(
             _PORTRAITS_E4E,
             initial="portraits-single-shot-e4e",
