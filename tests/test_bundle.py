@@ -1,6 +1,7 @@
 """Putting trained models into the package (`tools/bundle.py`)."""
 
 import importlib.util
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -54,16 +55,32 @@ def test_models_of_one_generator_are_bundled_with_one_copy_of_it(tool, tmp_path)
     assert load_config(tmp_path / "weights/second")["shared"]["generator"]["folder"] == "first"
     card = (tmp_path / "weights/second/card.md").read_text()
     assert "--preset portraits-e4e --warmup-images 100 --lr 0.5`" in card
-    assert "100 samples" in card and "200 passes" in card and "kept in `first`" in card
+    assert (
+        "100 samples" in card
+        and "400 passes over 200 portraits" in card
+        and "kept in `first`" in card
+    )
 
 
 def test_the_card_says_what_an_encoder_began_as(tool, tmp_path):
     tool.bundle("first", trained(tmp_path / "a", "portraits-single-shot", 1))
     tool.bundle("second", trained(tmp_path / "b", "portraits", 2, initial="first"), None, "first")
     card = (tmp_path / "weights/second/card.md").read_text()
-    assert "the encoder of `first` with 300 images" in card
+    assert "the encoder of `first`, after 100 samples" in card and "then 200 passes" in card
     assert card.count("- Command: `restyle train encoder --preset portraits") == 2
     assert "began" not in (tmp_path / "weights/first/card.md").read_text()
+    tool.bundle("third", trained(tmp_path / "c", "portraits", 3, initial="second"), None, "first")
+    assert (tmp_path / "weights/third/card.md").read_text().count("- It began") == 2
+
+
+def test_a_card_says_what_an_older_training_did_not_know(tool, tmp_path):
+    folder = trained(tmp_path / "a", "portraits", 1)
+    path = folder / "model" / "config.json"
+    config = json.loads(path.read_text())
+    del config["card"]["training"]["rest"]
+    path.write_text(json.dumps(config))
+    tool.bundle("first", folder)
+    assert "--rest 0.0" in (tmp_path / "weights/first/card.md").read_text()
 
 
 def test_another_generator_is_not_left_out(tool, tmp_path):

@@ -105,6 +105,8 @@ def _millions(network: Any) -> str:
 def _changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
     """The options that make this training of a preset, the first one with the fewest of them."""
     settings = {name: as_record(preset) for name, preset in presets.items()}
+    # What an older training did not know yet, it did not do.
+    training = as_record(type(next(iter(presets.values())))()) | training
     differing = {
         name: {k: v for k, v in training.items() if preset.get(k, v) != v and k not in UNSAID}
         for name, preset in settings.items()

@@ -289,6 +289,7 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
             "processes": processes,
             "continuation": 0.4,
             "rest": 2.0,
+            "batch": 8,
         }
         if processes == 2:
             worker = start(changes)

@@ -238,7 +238,7 @@ class EncoderTrainer:
         """Refine part of a batch, and add to the gradients at every step; codes and losses."""
         with self.autocast():
             wanted = self.objective.look_at(target)
-        # Every fourth image, which are the same ones however many processes share the batch.
+        # Every fourth image: the same ones in any number of shares that are multiples of four.
         still = torch.cat([source, target], dim=1)[::4] if self.config.rest else None
         at_rest: list[Tensor] = []
 
