@@ -123,10 +123,7 @@ def compare(
     }
     records = Records(out, settings)
     for one in contestants:
-        claim(
-            out / "methods" / one.name.replace("/", "_").replace(" ", "_"),
-            {"sha256": one.weights_hash()},
-        )
+        claim(one.folder(out), {"sha256": one.weights_hash()})
     judge = Judge(network, config.measures, photo)
     left_out: dict[str, str] = {}
     outcomes = {}
@@ -164,13 +161,12 @@ def line_up(
     generators: set[tuple[str, str]] = set()
     for given, model in models.items():
         name = model.name if names.count(model.name) == 1 else given
-        digest = weights_hash(model.generator.state_dict())
         for method in methods:
             one = contestant(name, model, _possible(method, model), objective)
-            if "restyle" not in one.parts:
-                if (digest, one.method.name) in generators:
+            if not one.asks_the_encoder:
+                if (same := (one.weights_hash(), one.method.name)) in generators:
                     continue
-                generators.add((digest, one.method.name))
+                generators.add(same)
             found.setdefault(one.name, one)
     return list(found.values())
 

@@ -61,11 +61,20 @@ class Contestant:
         """Whether the encoder does all of it, so that it takes no time to speak of."""
         return set(self.parts) == {"restyle"}
 
+    @property
+    def asks_the_encoder(self) -> bool:
+        """Whether the encoder does any of it; an optimisation on its own knows none."""
+        return "restyle" in self.parts
+
     def weights_hash(self) -> str:
-        """Of the weights that it uses: an optimisation on its own knows no encoder."""
-        if "restyle" in self.parts:
+        """The hash of the weights that it uses."""
+        if self.asks_the_encoder:
             return self.model.weights_hash()
         return weights_hash(self.model.generator.state_dict())
+
+    def folder(self, out: Path) -> Path:
+        """Where an evaluation in a folder keeps what is this method's alone."""
+        return out / "methods" / self.name.replace("/", "_").replace(" ", "_")
 
     @property
     def steps(self) -> int:

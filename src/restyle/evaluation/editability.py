@@ -142,7 +142,7 @@ def evaluate_editing(
     found = []
     for one in line_up(models, config.methods, objective):
         directions = directions_of(one.model, config)
-        folder = out / "methods" / one.name.replace("/", "_").replace(" ", "_")
+        folder = one.folder(out)
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
         claim(folder, {"model": one.model.weights_hash(), "directions": vectors})
         size = one.model.domain.input_size

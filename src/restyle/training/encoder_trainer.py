@@ -240,21 +240,22 @@ class EncoderTrainer:
             wanted = self.objective.look_at(target)
         # Every fourth image: the same ones in any number of shares that are multiples of four.
         still = torch.cat([source, target], dim=1)[::4] if self.config.rest else None
-        at_rest: list[Tensor] = []
+        at_rest: Tensor | None = None
 
         def encode(pair: Tensor) -> Tensor:
+            nonlocal at_rest
             if still is None:
                 return self.encode(pair)
             # Together, as batch norms would see a batch of nothing but equal images otherwise.
             residuals = self.encode(torch.cat([pair, still]))
-            at_rest[:] = [residuals[len(pair) :]]
+            at_rest = residuals[len(pair) :]
             return residuals[: len(pair)]
 
         for estimate in refine(encode, self.render, source, start, self.steps):
             image = self.pooled(estimate.image)
             with self.autocast():
                 losses = self.objective.losses(
-                    image, estimate.ws, wanted, self.encoder.stage, *at_rest
+                    image, estimate.ws, wanted, self.encoder.stage, at_rest
                 )
             self.scaler.scale(losses["loss"] / self.config.accumulate).backward()
             yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}

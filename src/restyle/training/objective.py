@@ -85,7 +85,8 @@ class Objective:
             ws: (B, num_ws, w_dim) its codes.
             wanted: The target.
             stage: The last row of the codes that may differ from the first.
-            at_rest: (N, num_ws, w_dim) residuals for targets that the current image equals.
+            at_rest: (N, num_ws, w_dim) residuals for targets that the current image equals; where
+                there are none, they do not count.
 
         Returns:
             Means over the batch: `loss`, the weighted sum, and each part by name; `l2` always.
@@ -108,7 +109,7 @@ class Objective:
         if at_rest is not None:
             parts["rest"] = at_rest.square()
         means = {name: values.mean() for name, values in parts.items()}
-        total = torch.stack(
-            [self.weights[name] * means[name] for name in self.weights if name in means]
-        ).sum()
+        # Only a training shows an encoder what is at rest; any other part has to be there.
+        counted = [n for n in self.weights if n != "rest" or at_rest is not None]
+        total = torch.stack([self.weights[name] * means[name] for name in counted]).sum()
         return {"loss": total, **means}

@@ -79,7 +79,7 @@ _PSP = {
 _TOON = {"perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
 _E4E = {"head": "e4e", "delta_norm": 2e-4, "adversarial": 0.1}
 _PORTRAITS = EncoderTraining(
-    # One step an update, and small batches: on two cores there is no time for few and large ones.
+    # Few steps an update, and small batches: on two cores there is no time for few and large ones.
     batch=8,
     steps=1,
     continuation=0.65,
