@@ -1,8 +1,9 @@
 """What the trainer of encoders costs beside the bare passes through the networks.
 
-A training step is timed against the same passes alone: encoder, synthesis and losses forward, and
-backward through all of them, on one batch that is already in memory. Both are measured in turn, so
-that a machine that gets busy slows both down; the medians are compared.
+A training step is timed against its passes alone, on a batch that is already in memory: those that
+refine it without learning, then encoder, synthesis and losses forward, and backward through all of
+them. Both are measured in turn, so that a machine that gets busy slows both down, after as many
+steps without learning; the sums over all rounds are compared, as rounds differ in those.
 
     python benchmarks/training.py --preset portraits
     python benchmarks/training.py --preset portraits-e4e --batch 16 --rounds 20
@@ -15,26 +16,12 @@ it is printed by itself.
 import argparse
 import time
 from dataclasses import replace
-from statistics import median
 
 import torch
 
-from restyle.refine import Estimate, refine
 from restyle.training.data import draw, open_source
 from restyle.training.encoder import build_trainer
-from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.presets import ENCODERS
-
-
-def bare_passes(trainer: EncoderTrainer, images: torch.Tensor, start: Estimate) -> None:
-    """Everything that computes gradients, and nothing else."""
-    with torch.no_grad(), trainer.autocast():
-        wanted = trainer.objective.look_at(images)
-    for estimate in refine(trainer.encode, trainer.render, images, start, trainer.steps):
-        image = trainer.pooled(estimate.image)
-        with trainer.autocast():
-            losses = trainer.objective.losses(image, estimate.ws, wanted, trainer.encoder.stage)
-        losses["loss"].backward()
 
 
 def seconds(work) -> float:
@@ -72,21 +59,28 @@ def main() -> None:
         position += config.batch
 
     images = draw(source, range(config.batch)).to(device)[:, :3]
-    start = trainer.average(config.batch)
+    before = torch.zeros(config.batch, dtype=torch.long)
+
+    def passes() -> None:
+        start = trainer.refined(images, before) if before.any() else trainer.average(len(images))
+        for _ in trainer.learn(images, images, start):
+            pass
+
     step()
-    bare_passes(trainer, images, start)
+    passes()
     whole, bare, updates = [], [], []
     for _ in range(given.rounds):
+        before = trainer.steps_before(range(position, position + config.batch))
         whole.append(seconds(step))
-        bare.append(seconds(lambda: bare_passes(trainer, images, start)))
+        bare.append(seconds(passes))
         updates.append(seconds(trainer.optimiser.step))
         trainer.optimiser.zero_grad()
-    passes = config.batch * trainer.steps
+    learned = config.batch * trainer.steps * given.rounds
     print(f"{given.preset}, batch {config.batch}, {config.precision}, {device.type}:")
-    print(f"  training step   {passes / median(whole):8.1f} images x steps a second")
-    print(f"  bare passes     {passes / median(bare):8.1f}")
-    print(f"  trainer adds    {100 * (median(whole) / median(bare) - 1):8.1f} %")
-    print(f"    optimiser     {100 * median(updates) / median(bare):8.1f} %")
+    print(f"  training step   {learned / sum(whole):8.1f} images x steps a second")
+    print(f"  bare passes     {learned / sum(bare):8.1f}")
+    print(f"  trainer adds    {100 * (sum(whole) / sum(bare) - 1):8.1f} %")
+    print(f"    optimiser     {100 * sum(updates) / sum(bare):8.1f} %")
 
 
 if __name__ == "__main__":

@@ -3,16 +3,16 @@
 import importlib.util
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from restyle import registry
-from restyle.checkpoints import CheckpointError, load_config
+from restyle.checkpoints import CheckpointError, load_config, save_folder
 from restyle.training.config import as_record
-from restyle.training.presets import ENCODERS
+from restyle.training.presets import ENCODERS, GENERATORS
 from tests.tiny import tiny_model
 
 SCRIPT = Path(__file__).parent.parent / "tools" / "bundle.py"
@@ -91,3 +91,31 @@ def test_another_generator_is_not_left_out(tool, tmp_path):
     model.save_pretrained(run / "model", half=True)
     with pytest.raises(CheckpointError, match="found another one"):
         tool.bundle("second", run, None, "first")
+
+
+def test_all_models_of_a_generator_get_its_new_mapping_network(tool, tmp_path):
+    tool.bundle("second", trained(tmp_path / "a", "portraits", 1))
+    tool.bundle("first", trained(tmp_path / "b", "portraits-e4e", 2), None, "second")
+    stranger = registry.load(tmp_path / "a" / "model", "cpu")
+    stranger.generator.mapping.layers[0].bias.data += 1
+    stranger.save_pretrained(tmp_path / "c" / "model", half=True)
+    tool.bundle("stranger", tmp_path / "c")
+    codes = {name: registry.load(name, "cpu").sample(1, seed=0) for name in registry.bundled()}
+
+    run, generator = tmp_path / "run", registry.load_generator(tmp_path / "a" / "model")
+    training = replace(
+        GENERATORS["portraits-mapping"], initial=tmp_path / "a" / "model", images=40, out=run
+    )
+    generator.mapping.layers[0].bias.data += 2
+    config = {"kind": "generator", "generator": asdict(generator.config), "images_seen": 40}
+    tensors = {f"generator.{name}": value for name, value in generator.state_dict().items()}
+    save_folder(run / "generator", config, tensors, half=True)
+    (run / "config.json").write_text(json.dumps(as_record(training)))
+    tool.mapping(run)
+
+    for name in ("first", "second"):
+        model = registry.load(name, "cpu")
+        assert torch.equal(model.generator.mapping.layers[0].bias, generator.mapping.layers[0].bias)
+        assert not torch.equal(model.sample(1, seed=0).ws, codes[name].ws)
+    assert torch.equal(registry.load("stranger", "cpu").sample(1, seed=0).ws, codes["stranger"].ws)
+    assert load_config(tmp_path / "weights/first")["shared"]["generator"]["folder"] == "second"

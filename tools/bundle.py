@@ -3,26 +3,34 @@
     python tools/bundle.py portraits runs/encoder-portraits --generator-run runs/generator
     python tools/bundle.py portraits-e4e runs/encoder-portraits-e4e --generator-of portraits
 
-With `--generator-of` the generator stays in the bundled model of that name, whose it must be.
+With `--generator-of` the generator stays in the bundled model of that name, whose it must be. A
+mapping network that was trained afterwards, alone, goes into all models that have the one it began
+as:
+
+    python tools/bundle.py mapping runs/generator-portraits-mapping
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from cyclopts import run
+import torch
+from cyclopts import App
 
 from restyle.checkpoints import load_config, share
 from restyle.files import atomic_write
 from restyle.model import ReStyle
-from restyle.registry import WEIGHTS
+from restyle.registry import WEIGHTS, bundled, load_generator
 from restyle.training.config import as_record
 from restyle.training.presets import ENCODERS, GENERATORS
 
 UNSAID = ("out", "device", "checkpoint_minutes", "snapshot_images", "validation_images")
 """Options that change nothing about the weights."""
 
+app = App(help=__doc__)
 
+
+@app.default
 def bundle(
     name: str, folder: Path, generator_run: Path | None = None, generator_of: str = ""
 ) -> None:
@@ -47,10 +55,46 @@ def bundle(
             "images_seen": load_config(generator_run / "generator")["images_seen"],
             "training": json.loads((generator_run / "config.json").read_text()),
         }
-    model.save_pretrained(WEIGHTS / name, half=True)
+    _write(model, generator_of)
+
+
+@app.command
+def mapping(run: Path) -> None:
+    """Give bundled models the mapping network that was trained after them.
+
+    Args:
+        run: Its run folder (`restyle train generator --freeze-synthesis`).
+    """
+    settings = json.loads((run / "config.json").read_text())
+    before = load_generator(settings["initial"]).mapping.state_dict()
+    after = load_generator(run / "generator").mapping.state_dict()
+    owners = {name: _owner(name) for name in bundled()}
+    # All are read before the first is written: some share what others keep.
+    models = [
+        ReStyle.from_pretrained(WEIGHTS / name) for name in sorted(owners, key=owners.__getitem__)
+    ]
+    for model in models:
+        own = model.generator.mapping.state_dict()
+        if own.keys() != before.keys() or not all(torch.equal(own[k], before[k]) for k in own):
+            continue
+        model.generator.mapping.load_state_dict(after)
+        if "generator" in model.card:
+            seen = load_config(run / "generator")["images_seen"]
+            made = {"images_seen": seen, "training": settings}
+            model.card["generator"] = {**model.card["generator"], "mapping": made}
+        _write(model, owners[model.name])
+
+
+def _owner(name: str) -> str:
+    return load_config(WEIGHTS / name).get("shared", {}).get("generator", {}).get("folder", "")
+
+
+def _write(model: ReStyle, generator_of: str) -> None:
+    folder = WEIGHTS / model.name
+    model.save_pretrained(folder, half=True)
     if generator_of:
-        share(WEIGHTS / name, "generator", generator_of)
-    with atomic_write(WEIGHTS / name / "card.md") as temporary:
+        share(folder, "generator", generator_of)
+    with atomic_write(folder / "card.md") as temporary:
         temporary.write_text(text(model, generator_of), encoding="utf-8")
 
 
@@ -87,6 +131,12 @@ def text(model: ReStyle, generator_of: str) -> str:
             "images against discriminators",
             f"- Command: `restyle train generator {_changes(settings, GENERATORS)}`",
         ]
+        if later := model.card["generator"].get("mapping"):
+            lines += [
+                f"- Then its mapping network, alone: {later['images_seen']:,} portraits drawn from "
+                "their attributes",
+                f"- Command: `restyle train generator {_changes(later['training'], GENERATORS)}`",
+            ]
     lines += [f"- {name}: {value:.4f}" for name, value in model.card["validation"].items()]
     return "\n".join([*lines, "- Licence: MIT", "", "Measured: docs/results.md", ""])
 
@@ -123,4 +173,4 @@ def _option(name: str, value: Any) -> str:
 
 
 if __name__ == "__main__":
-    run(bundle)
+    app()

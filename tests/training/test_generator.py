@@ -189,6 +189,44 @@ def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
     assert trainer.step(real, 32, 8, z)["l1"] == pytest.approx(float(expected), rel=1e-3)
 
 
+def test_a_mapping_network_is_trained_alone(tmp_path):
+    """Codes show what they did, and start where they did: encoders stay valid."""
+    first = training(tmp_path / "first", "portraits", **{**SUPERVISED, "supervised_images": 0})
+    train_generator(first)
+    second = dataclasses.replace(
+        first,
+        out=tmp_path / "second",
+        initial=first.out / "generator",
+        freeze_synthesis=True,
+        supervised_images=32,
+        supervised_features=1.0,
+        supervised_lr=1.0,
+        images=32,
+    )
+    train_generator(second)
+    before, after = (weights(one.out / "generator") for one in (first, second))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("mapping.") for name in changed)
+    numbers = (second.out / "stats.jsonl").read_text()
+    assert '"features"' in numbers and "loss_d" not in numbers
+
+
+def test_a_drawing_is_nearer_when_its_features_are(tmp_path):
+    config = training(tmp_path, "portraits", **SUPERVISED, supervised_features=2.0)
+    trainer = GeneratorTrainer(config, torch.device("cpu"))
+    real = draw(open_source("portraits", 16), range(4))
+    loss, numbers = trainer.supervision.loss(real.flip(0), real)
+    assert loss.item() == pytest.approx(
+        float(numbers["l1"] + 0.8 * numbers["perceptual"] + 2 * numbers["features"]), rel=1e-5
+    )
+    assert trainer.supervision.loss(real, real)[0].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_there_is_nothing_to_freeze_without_an_initial_generator(tmp_path):
+    with pytest.raises(ValueError, match="freeze_synthesis: .* found initial None"):
+        training(tmp_path, "portraits", freeze_synthesis=True)
+
+
 def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(supervision, "STEPS", 20)
     config = training(tmp_path / "whole", "portraits", **SUPERVISED)

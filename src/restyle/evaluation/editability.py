@@ -144,7 +144,7 @@ def evaluate_editing(
         directions = directions_of(one.model, config)
         folder = one.folder(out)
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
-        claim(folder, {"model": one.model.weights_hash(), "directions": vectors})
+        claim(folder, {"model": one.weights_hash(), "directions": vectors})
         size = one.model.domain.input_size
         tools = Tools(Reader(judge), directions, unseen_portraits("portraits", size))
         arrays = measure_all(one, tools, folder, config.images, batch_size)

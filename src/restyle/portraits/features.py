@@ -276,16 +276,17 @@ class FeatureNetwork(nn.Module):
         result.update(zip(class_names, logits, strict=True))
         return result
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:
         """Compute one feature vector an image, from which the heads read everything.
 
         Args:
             images: (B, 3, h, w) in [-1, 1].
+            maps: Theirs, if they are known.
 
         Returns:
             (B, hidden), for Fréchet distances, precision and recall.
         """
-        return self._features(images)[0]
+        return self._read(images, maps or self.maps(images))[0]
 
     def heads(self, images: Tensor) -> dict[str, Tensor]:
         """Compute everything that is trained at once.

@@ -27,6 +27,8 @@ class GeneratorTraining:
             drawn: the generator learns to make each of what its attributes are.
         supervised_weight: What that counts afterwards, beside the discriminators.
         supervised_lr: Adam's learning rate at the beginning of that time; it falls evenly to `lr`.
+        supervised_features: What the squared distance of the feature network's last layer, which it
+            reads attributes from, counts in a drawing.
         batch: Images in a step, over all processes.
         channels: Feature maps at 4, 8, 16, ... pixels, of both networks; empty: the official ones.
         z_dim: Width of the mapping network's input.
@@ -44,6 +46,8 @@ class GeneratorTraining:
         initial: A generator of the same shape to start from: a run folder, a checkpoint's folder or
             a bundled name. Codes keep their meaning: the mapping network stays as it is.
         train_mapping: With `initial`: train the mapping network as well, and go on as before.
+        freeze_synthesis: With `initial`: train the mapping network alone. Every code shows what it
+            did, so that encoders and directions stay valid; which codes samples have changes.
         fresh_discriminator: With `initial`: do not start from its discriminator as well.
         head_start: Images on which a fresh discriminator learns alone, before the generator does.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.
@@ -70,6 +74,7 @@ class GeneratorTraining:
     supervised_images: int = 0
     supervised_weight: float = 0.0
     supervised_lr: float = 4e-3
+    supervised_features: float = 0.0
     batch: int = 16
     channels: tuple[int, ...] = (192, 192, 160, 112, 64)
     z_dim: int = 128
@@ -86,6 +91,7 @@ class GeneratorTraining:
     grow_from: Path | None = None
     initial: Path | None = None
     train_mapping: bool = False
+    freeze_synthesis: bool = False
     fresh_discriminator: bool = False
     head_start: int = 0
     discriminator_channels: tuple[int, ...] = ()
@@ -100,6 +106,19 @@ class GeneratorTraining:
     device: str = "auto"
     seed: int = 0
     checkpoint_minutes: float = 5.0
+
+    def __post_init__(self):
+        """Refuse what cannot be trained, before anything is loaded.
+
+        Raises:
+            ValueError: A synthesis network that is neither there nor trained.
+        """
+        if self.freeze_synthesis and (self.initial is None or self.train_mapping):
+            raise ValueError(
+                "freeze_synthesis: trains the mapping network of an initial generator alone; "
+                f"expected initial and no train_mapping, found initial {self.initial} and "
+                f"train_mapping {self.train_mapping}"
+            )
 
 
 @dataclass(frozen=True)

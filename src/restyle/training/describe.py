@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from restyle.refine import refine
 from restyle.training.config import EncoderTraining
 from restyle.training.data import HELD_OUT, open_source
 from restyle.training.encoder import build_trainer
@@ -74,11 +73,7 @@ def memory_estimate(trainer: EncoderTrainer, batch: int) -> dict[str, float]:
     with fake, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         images = torch.empty(batch, 3, *trainer.encoder.config.input_size)
         start = trainer.average(batch)
-        wanted = trainer.objective.look_at(images)
-        (estimate,) = refine(trainer.encode, trainer.render, images, start, steps=1)
-        image, stage = trainer.pooled(estimate.image), trainer.encoder.stage
-        with trainer.autocast():
-            trainer.objective.losses(image, estimate.ws, wanted, stage)
+        next(iter(trainer.learn(images, images, start)))
     trained = 4 * sum(p.numel() for p in trainer.encoder.parameters())
     return {
         "weights": float(sum(t.numel() * t.element_size() for t in weights)),

@@ -49,7 +49,9 @@ class GeneratorTrainer:
             config.size, config.z_dim, config.w_dim, config.channels, config.mapping_layers
         )
         self.generator = StyleGAN2(shape).to(device)
-        if config.initial and not config.train_mapping:
+        if config.freeze_synthesis:
+            self.generator.synthesis.requires_grad_(False)
+        elif config.initial and not config.train_mapping:
             # A code keeps its meaning, so that the latent spaces of the generator that is started
             # from and of the one that it becomes stay related (Toonify, Pinkney and Adler 2020).
             self.generator.mapping.requires_grad_(False)
@@ -365,7 +367,8 @@ def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
     With `keep_coarse` its coarse layers are those of the generator that it was started from.
     """
     generator = trainer.ema.model
-    generator.w_avg.copy_(generator.estimate_w_avg())
+    if not trainer.config.freeze_synthesis:  # encoders of the generator start from its average
+        generator.w_avg.copy_(generator.estimate_w_avg())
     if trainer.config.initial and trainer.config.keep_coarse:
         place = trainer.config.initial
         initial = load_generator(place / "generator" if (place / "generator").is_dir() else place)

@@ -30,6 +30,16 @@ _PORTRAITS_GENERATOR = GeneratorTraining(
 GENERATORS = {
     "stylegan2": GeneratorTraining(),
     "portraits": _PORTRAITS_GENERATOR,
+    "portraits-mapping": replace(
+        _PORTRAITS_GENERATOR,
+        out=Path("runs/generator-portraits-mapping"),
+        initial=Path("runs/generator-portraits/generator"),
+        freeze_synthesis=True,
+        images=40_000,
+        supervised_images=40_000,
+        supervised_lr=0.3,
+        supervised_features=1.0,
+    ),
     "portraits-toon": replace(
         _PORTRAITS_GENERATOR,
         out=Path("runs/generator-portraits-toon"),

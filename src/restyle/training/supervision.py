@@ -10,6 +10,9 @@ are good at, the sharpness.
 The mapping network comes first: it learns within two minutes to unfold the vectors into codes in
 which every attribute is a direction, and every class a corner. Otherwise the synthesis network has
 to wait until a hat stands out among the entries of a vector, and draws no hats until then.
+
+It can also come last, alone, when the discriminators are done: what a feature network reads in a
+drawing then says where in the space of codes red hair or a brimmed hat has come to lie.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from restyle.losses.perceptual import perceptual
 from restyle.portraits import Portraits
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.factors import WIDTH, meanings, normal_vectors
+from restyle.portraits.features import FeatureNetwork
 from restyle.registry import load_maps
 from restyle.training.config import GeneratorTraining
 
@@ -58,6 +62,12 @@ class Supervision:
         self._source = Portraits("train", config.size, config.style)
         self._width, self._device = config.z_dim, device
         self._network = load_maps(config.feature_network)
+        self._features = config.supervised_features
+        if self._features and not isinstance(self._network, FeatureNetwork):
+            raise ValueError(
+                "supervised_features: expected a feature_network for portraits, found "
+                f"{config.feature_network!r}"
+            )
         self._network.to(device, memory_format=torch.channels_last)  # pyright: ignore
 
     def vectors(self, indices: Iterable[int]) -> Tensor:
@@ -67,12 +77,20 @@ class Supervision:
 
     def loss(self, image: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """How far images (B, 3, H, W) in [-1, 1] are from what they should be; and numbers."""
+        network = self._network
         with torch.no_grad():
-            wanted = self._network.maps(target)
-        seen = perceptual(self._network, image, wanted).mean()
-        distance = (image - target).abs().mean()
-        numbers = {"l1": distance.detach(), "perceptual": seen.detach()}
-        return distance + PERCEPTUAL * seen, numbers
+            wanted = network.maps(target)
+        maps = network.maps(image)
+        numbers = {
+            "l1": (image - target).abs().mean(),
+            "perceptual": perceptual(network, maps, wanted).mean(),
+        }
+        loss = numbers["l1"] + PERCEPTUAL * numbers["perceptual"]
+        if self._features and isinstance(network, FeatureNetwork):
+            missed = network.features(image, maps) - network.features(target, wanted)
+            numbers["features"] = missed.square().mean()
+            loss = loss + self._features * numbers["features"]
+        return loss, {name: value.detach() for name, value in numbers.items()}
 
 
 def teach_mapping(mapping: Mapping, config: StyleGAN2Config, show: bool = False) -> float:
