@@ -57,7 +57,7 @@ def test_models_of_one_generator_are_bundled_with_one_copy_of_it(tool, tmp_path)
     assert "--preset portraits-e4e --warmup-images 100 --lr 0.5`" in card
     assert (
         "100 samples" in card
-        and "400 passes over 200 portraits" in card
+        and "600 passes over 200 portraits" in card
         and "kept in `first`" in card
     )
 

@@ -106,9 +106,9 @@ _PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=750, progressive_
 _SECOND: dict[str, Any] = {
     "warmup_images": 0,
     "images": 36_000,
-    "steps": 2,
-    "continuation": 0.5,
-    "rest": 5.0,
+    "steps": 3,
+    "continuation": 0.65,
+    "rest": 10.0,
 }
 
 
