@@ -278,6 +278,12 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(settings, tmp_path):
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
+def test_a_model_whose_writing_was_cut_off_is_written_anew(settings, tmp_path):
+    (tmp_path / "run" / "best").mkdir(parents=True)  # and killed before there was more
+    train_encoder(EncoderTraining(**{**settings, "out": tmp_path / "run"}))
+    ReStyle.from_pretrained(tmp_path / "run" / "best")
+
+
 @pytest.mark.timeout(400)
 def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     losses = {}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import load_config
+from restyle.checkpoints import CONFIG, load_config
 from restyle.domains import DOMAINS
 from restyle.encoders import PRESETS, Encoder
 from restyle.files import write_json
@@ -151,8 +151,8 @@ def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) ->
 
 
 def _loss_of(folder: Path) -> float:
-    """The validation loss of an exported model; infinite where there is none."""
-    if not folder.exists():
+    """The validation loss of an exported model; infinite where there is none, or half of one."""
+    if not (folder / CONFIG).exists():
         return float("inf")
     return load_config(folder)["card"]["validation"]["val_loss"]
 
