@@ -62,8 +62,7 @@ def main() -> None:
     before = torch.zeros(config.batch, dtype=torch.long)
 
     def passes() -> None:
-        start = trainer.refined(images, before) if before.any() else trainer.average(len(images))
-        for _ in trainer.learn(images, images, start):
+        for _ in trainer.learn(images, images, trainer.refined(images, before)):
             pass
 
     step()

@@ -14,10 +14,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from cyclopts import App
 
-from restyle.checkpoints import load_config, share
+from restyle.checkpoints import load_config, share, weights_hash
 from restyle.files import atomic_write
 from restyle.model import ReStyle
 from restyle.registry import WEIGHTS, bundled, load_generator
@@ -51,10 +50,7 @@ def bundle(
         told = ("images_seen", "training", "initial")
         model.card["initial"] = {key: before[key] for key in told if key in before}
     if generator_run is not None:
-        model.card["generator"] = {
-            "images_seen": load_config(generator_run / "generator")["images_seen"],
-            "training": json.loads((generator_run / "config.json").read_text()),
-        }
+        model.card["generator"] = _made(generator_run)
     _write(model, generator_of)
 
 
@@ -65,8 +61,8 @@ def mapping(run: Path) -> None:
     Args:
         run: Its run folder (`restyle train generator --freeze-synthesis`).
     """
-    settings = json.loads((run / "config.json").read_text())
-    before = load_generator(settings["initial"]).mapping.state_dict()
+    made = _made(run)
+    before = weights_hash(load_generator(made["training"]["initial"]).mapping.state_dict())
     after = load_generator(run / "generator").mapping.state_dict()
     owners = {name: _owner(name) for name in bundled()}
     # All are read before the first is written: some share what others keep.
@@ -74,15 +70,20 @@ def mapping(run: Path) -> None:
         ReStyle.from_pretrained(WEIGHTS / name) for name in sorted(owners, key=owners.__getitem__)
     ]
     for model in models:
-        own = model.generator.mapping.state_dict()
-        if own.keys() != before.keys() or not all(torch.equal(own[k], before[k]) for k in own):
+        if weights_hash(model.generator.mapping.state_dict()) != before:
             continue
         model.generator.mapping.load_state_dict(after)
         if "generator" in model.card:
-            seen = load_config(run / "generator")["images_seen"]
-            made = {"images_seen": seen, "training": settings}
             model.card["generator"] = {**model.card["generator"], "mapping": made}
         _write(model, owners[model.name])
+
+
+def _made(run: Path) -> dict[str, Any]:
+    """What a card says of a generator's run."""
+    return {
+        "images_seen": load_config(run / "generator")["images_seen"],
+        "training": json.loads((run / "config.json").read_text()),
+    }
 
 
 def _owner(name: str) -> str:

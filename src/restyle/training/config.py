@@ -47,7 +47,7 @@ class GeneratorTraining:
             a bundled name. Codes keep their meaning: the mapping network stays as it is.
         train_mapping: With `initial`: train the mapping network as well, and go on as before.
         freeze_synthesis: With `initial`: train the mapping network alone. Every code shows what it
-            did, so that encoders and directions stay valid; which codes samples have changes.
+            did, so that encoders and inversions stay valid; which codes samples have changes.
         fresh_discriminator: With `initial`: do not start from its discriminator as well.
         head_start: Images on which a fresh discriminator learns alone, before the generator does.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.

@@ -72,8 +72,7 @@ def memory_estimate(trainer: EncoderTrainer, batch: int) -> dict[str, float]:
 
     with fake, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         images = torch.empty(batch, 3, *trainer.encoder.config.input_size)
-        start = trainer.average(batch)
-        next(iter(trainer.learn(images, images, start)))
+        next(trainer.learn(images, images, trainer.average(batch)))
     trained = 4 * sum(p.numel() for p in trainer.encoder.parameters())
     return {
         "weights": float(sum(t.numel() * t.element_size() for t in weights)),
