@@ -62,7 +62,7 @@ def main() -> None:
     before = torch.zeros(config.batch, dtype=torch.long)
 
     def passes() -> None:
-        for _ in trainer.learn(images, images, trainer.refined(images, before)):
+        for _ in trainer.learn(images, images, trainer.refined(images, before), before):
             pass
 
     step()

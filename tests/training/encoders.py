@@ -10,8 +10,8 @@ from PIL import Image
 from restyle import encoders
 from restyle.checkpoints import save_folder, with_prefix
 from restyle.encoders import EncoderConfig
-from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
+from restyle.training.encoder import train_encoder
 from restyle.training.parallel import launch
 from tests.tiny import CODES, SIZE, tiny_generator
 
@@ -60,22 +60,8 @@ def main() -> int:
     status = launch(config.processes, sys.argv[1:], module="tests.training.encoders")
     if status is not None:
         return status
-    if config.processes > 1:
-        freeze_norms()
-    training.train_encoder(config)
+    train_encoder(config)
     return 0
-
-
-def freeze_norms() -> None:
-    """Batch norms by their stored statistics: else each process has its own, of its own images."""
-    build = training.build_trainer
-
-    def frozen(config, device):
-        trainer = build(config, device)
-        trainer.encoder.eval()
-        return trainer
-
-    training.build_trainer = frozen
 
 
 if __name__ == "__main__":

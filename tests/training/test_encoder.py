@@ -15,12 +15,12 @@ import torch
 from restyle.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate
+from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser
 from restyle.training.presets import ENCODERS
-from tests.training.encoders import freeze_norms, prepare
-from tests.training.encoders import training as encoder_module
+from tests.training.encoders import prepare
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -232,6 +232,66 @@ def test_what_has_arrived_shall_stay(settings):
     torch.testing.assert_close(found["l2"], without.train_batch(images, images)["l2"])
 
 
+def test_late_steps_shall_do_little(settings):
+    trainer, images = trainer_of(settings, steps=2, rest=2.0, lr=0.0), pictures()
+    trainer.encoder.eval()
+    before = torch.tensor([0, 4, 5, 9])
+    found = trainer.train_batch(images, images, before)["rest"]
+    still = trainer.encode(torch.cat([images, images], dim=1)[::4]).square().mean()
+    wanted = [still, still]
+    start = trainer.refined(images, before)
+    for late in (before >= 5, before >= 4):  # the steps of `late` are their sixth or later
+        residual = trainer.encode(torch.cat([images, trainer.pooled(start.image)], dim=1))
+        wanted.append(residual[late].square().sum() / residual.numel())
+        start = Estimate(start.ws + residual, trainer.render(start.ws + residual)).detach()
+    torch.testing.assert_close(found, torch.stack(wanted).sum() / 2)
+
+
+def first_norm(trainer):
+    return next(m for m in trainer.encoder.modules() if isinstance(m, torch.nn.BatchNorm2d))
+
+
+def test_norms_are_settled_over_all_steps(settings):
+    trainer, images = trainer_of(settings, validation_steps=3), pictures(6)
+    norm, momentum = first_norm(trainer), first_norm(trainer).momentum
+    seen = []
+    hook = norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    steps = trainer.model().invert(images, 2).steps
+    shown = [steps[i % 3].image[min(i, len(steps[i % 3].image) - 1)] for i in range(6)]
+    trainer.encoder.eval()
+    trainer.encode(torch.cat([images, trainer.pooled(torch.stack(shown))], dim=1))
+    trainer.settle_norms(images)
+    hook.remove()
+    wanted = seen[0].mean(dim=(0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, wanted, rtol=1e-4, atol=1e-5)
+    assert norm.momentum == momentum and norm.training
+
+
+def test_frozen_norms_stay_as_they_are_in_use(settings):
+    trainer, images = trainer_of(settings, freeze_norms=True, continuation=0.5), pictures()
+    assert trainer.encoder.training and not first_norm(trainer).training
+    statistics = [b.clone() for b in trainer.encoder.buffers()]
+    trainer.settle_norms(images)
+    settled = [b.clone() for b in trainer.encoder.buffers()]
+    assert not same(dict(enumerate(statistics)), dict(enumerate(settled)))
+    trainer.train_batch(images, images, torch.tensor([0, 1, 2, 0]))
+    assert not first_norm(trainer).training
+    assert same(dict(enumerate(settled)), dict(enumerate(trainer.encoder.buffers())))
+
+
+def test_images_may_be_skipped(settings, monkeypatch):
+    seen = []
+
+    def draw(source, positions, *settings):
+        seen.extend(positions)
+        return encoder_draw(source, positions, *settings)
+
+    encoder_draw = training.draw
+    monkeypatch.setattr(training, "draw", draw)
+    train_encoder(EncoderTraining(**{**settings, "images": 16, "skip": 100}))
+    assert seen == list(range(100, 116))
+
+
 def test_pairs_are_compared_with_their_targets(settings):
     trainer, images = trainer_of(settings), pictures()
     trainer.encoder.eval()
@@ -296,18 +356,14 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
             "continuation": 0.4,
             "rest": 2.0,
             "batch": 8,
+            "freeze_norms": True,  # else each process has statistics of its own images
         }
         if processes == 2:
             worker = start(changes)
             _, errors = worker.communicate(timeout=300)
             assert worker.returncode == 0, errors
         else:
-            build = encoder_module.build_trainer
-            freeze_norms()
-            try:
-                encoder_module.train_encoder(EncoderTraining(**changes))
-            finally:
-                encoder_module.build_trainer = build
+            train_encoder(EncoderTraining(**changes))
         losses[name] = written(folder / "stats.jsonl")
     compared = [key for key in losses["two"] if "loss" in key[1] or "mse" in key[1]]
     assert (64, "loss") in compared and (64, "val_loss") in compared
@@ -396,6 +452,7 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
         ({"rest": 1.0, "single_shot": True}, "rest: a single-shot encoder sees no current image"),
+        ({"skip": -1}, "skip: expected a number of 0 or more, found -1"),
         ({"continuation": 1.0}, "expected a share from 0 to below 1, found 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),
     ],

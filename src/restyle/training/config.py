@@ -190,12 +190,15 @@ class EncoderTraining:
         domain: What the images show: portraits, toon, faces, cars, churches, horses, wild animals.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
+        skip: Images of the data that are left out first, as an initial model has seen them.
         warmup_images: Samples of the generator, with known codes, to train on before.
         batch: Images in a step, over all processes.
         accumulate: Parts that a process's share of a batch goes through the networks in.
         steps: Refinement steps on each batch.
         continuation: Share of the images that are refined by a step before those that are learned
             from; again and again, so that 0.65 makes 1.8 such steps on average, and 9 at most.
+        freeze_norms: Keep the batch norms as they are in use, with statistics of all steps that are
+            estimated once, at the beginning.
         optimiser: ranger, adam or adamw.
         lr: The learning rate.
         decay: Share of the images, at the end, over which the learning rate falls to zero.
@@ -208,8 +211,8 @@ class EncoderTraining:
         moco_network: MoCo's network: moco-v2 (pulled) or its file.
         w_norm: Weight of the distance from the average code.
         delta_norm: Weight of the distance of the codes of one image from the first of them.
-        rest: Weight of the squared residual for a target that the current image equals, which shall
-            be zero.
+        rest: Weight of the squared residual where little or nothing is left to do, which shall be
+            zero: for a target that the current image equals, and from the sixth step on.
         adversarial: Weight of the discriminator of codes.
         adversarial_lr: Its learning rate.
         r1: Weight of its R1 penalty.
@@ -239,11 +242,13 @@ class EncoderTraining:
     domain: str = "portraits"
     style: str = "photo"
     images: int = 60_000
+    skip: int = 0
     warmup_images: int = 60_000
     batch: int = 16
     accumulate: int = 1
     steps: int = 5
     continuation: float = 0.3
+    freeze_norms: bool = False
     optimiser: str = "adam"
     lr: float = 1e-3
     decay: float = 0.4
@@ -281,12 +286,14 @@ class EncoderTraining:
 
         Raises:
             ValueError: Identity and MoCo together, no loss, a negative weight, a batch that cannot
-                be divided, no share, toons as input, or an unknown name.
+                be divided, no share, nothing to skip, toons as input, or an unknown name.
         """
         if not 0 <= self.continuation < 1:
             raise ValueError(
                 f"continuation: expected a share from 0 to below 1, found {self.continuation}"
             )
+        if self.skip < 0:
+            raise ValueError(f"skip: expected a number of 0 or more, found {self.skip}")
         negative = [name for name in LOSSES if getattr(self, name) < 0]
         if negative:
             found = getattr(self, negative[0])

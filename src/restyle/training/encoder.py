@@ -25,6 +25,8 @@ from restyle.training.parallel import average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
 
+FOR_NORMS = 512  # images; more change the statistics of batch norms by less than a batch does
+
 MAY_CHANGE = ("images", "processes", "device", "checkpoint_minutes", "validation_images", "compile")
 
 
@@ -90,6 +92,10 @@ def train_encoder(config: EncoderTraining) -> None:
         )
         if (state := run.load()) is not None:
             trainer.load_state_dict(state, run.rank)
+        elif config.freeze_norms:
+            positions = range(config.skip, config.skip + FOR_NORMS)
+            images = draw(train, positions, config.seed, config.flip)
+            trainer.settle_norms(images[:, :3].to(run.device))
         same_everywhere(trainer.encoder)
         _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
 
@@ -99,7 +105,7 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
     batch = config.batch // run.processes
 
     def positions(images: int) -> range:
-        first = images + run.rank * batch
+        first = images + config.skip + run.rank * batch
         return range(first, first + batch)
 
     def read(images: int) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from restyle.domains import Domain
 from restyle.encoders import Encoder
@@ -33,6 +34,10 @@ from restyle.training.parallel import average_gradients, gather, process_count
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversion takes
+
+NORM_BATCH = 64
+
+REST_AFTER = 5  # steps; what an encoder still does then makes images worse as often as better
 
 
 class EncoderTrainer:
@@ -77,6 +82,8 @@ class EncoderTrainer:
         self.shown_steps = 1 if config.single_shot else config.validation_steps or config.steps
         """Refinement steps of a validation."""
         self._average: Estimate | None = None
+        self._norms = [m for m in self.encoder.modules() if isinstance(m, _BatchNorm)]
+        self._learn()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs; all processes."""
@@ -166,10 +173,10 @@ class EncoderTrainer:
             target: What the result shall look like, as `source`; usually the same.
             before: (B,) how many steps each image is refined by before these; none if not given.
         """
-        start = self.average(len(source))
-        if before is not None and before.any():
-            start = self.refined(source, before)
-        return self.step(source, target, start)
+        if before is None:
+            before = torch.zeros(len(source), dtype=torch.long)
+        start = self.refined(source, before) if before.any() else self.average(len(source))
+        return self.step(source, target, start, before)
 
     @torch.no_grad()
     def refined(self, source: Tensor, steps: Tensor) -> Estimate:
@@ -190,8 +197,34 @@ class EncoderTrainer:
             before = Estimate(ws[rows], image[rows])
             reached = next(refine(self.encode, self.render, source[rows], before, steps=1))
             ws[rows], image[rows] = reached.ws, self.pooled(reached.image)
-        self.encoder.train(learning)
+        if learning:
+            self._learn()
         return Estimate(ws, image)
+
+    @torch.no_grad()
+    def settle_norms(self, source: Tensor) -> None:
+        """Estimate the batch norms' statistics anew, over all steps of the refinement of images.
+
+        Precise statistics (Wu & Johnson 2021, *Rethinking "Batch" in BatchNorm*, section 3), in
+        place of a running mean of the last few batches.
+
+        Args:
+            source: (N, 3, h, w), as the encoder sees it.
+        """
+        steps = torch.arange(len(source)) % self.shown_steps
+        parts = list(zip(source.split(NORM_BATCH), steps.split(NORM_BATCH), strict=True))
+        pairs = [torch.cat([part, self.refined(part, n).image], dim=1) for part, n in parts]
+        momenta = [norm.momentum for norm in self._norms]
+        for norm in self._norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # all batches count alike
+            norm.train()
+        with self.autocast():
+            for pair in pairs:
+                self.encoder(pair[:, : self.encoder.config.input_channels])
+        for norm, momentum in zip(self._norms, momenta, strict=True):
+            norm.momentum = momentum
+        self._learn()
 
     def steps_before(self, positions: Iterable[int]) -> Tensor:
         """How often images are refined before they are learned from; by their positions alone."""
@@ -209,18 +242,22 @@ class EncoderTrainer:
         ws, image = self._average.ws, self._average.image
         return Estimate(ws.expand(batch, -1, -1), image.expand(batch, -1, -1, -1))
 
-    def step(self, source: Tensor, target: Tensor, start: Estimate) -> dict[str, Tensor]:
-        """Refine a batch from where it is, learning from every step.
+    def step(
+        self, source: Tensor, target: Tensor, start: Estimate, before: Tensor
+    ) -> dict[str, Tensor]:
+        """Refine a batch from where it is, after so many steps, learning from every step.
 
         Returns:
             The losses: the mean over the steps, and the squared error of the first and the last.
         """
         count = self.config.accumulate
-        parts = zip(*(t.chunk(count) for t in (source, target, start.ws, start.image)), strict=True)
+        whole = (source, target, start.ws, start.image, before)
+        parts = zip(*(t.chunk(count) for t in whole), strict=True)
         numbers: list[dict[str, Tensor]] = []
         codes: list[Tensor] = []
-        for source_part, target_part, ws, image in parts:
-            for reached, losses in self.learn(source_part, target_part, Estimate(ws, image)):
+        for source_part, target_part, ws, image, done in parts:
+            begin = Estimate(ws, image)
+            for reached, losses in self.learn(source_part, target_part, begin, done):
                 numbers.append(losses)
                 codes.append(reached)
         self._update()
@@ -233,30 +270,39 @@ class EncoderTrainer:
         return totals
 
     def learn(
-        self, source: Tensor, target: Tensor, start: Estimate
+        self, source: Tensor, target: Tensor, start: Estimate, before: Tensor | None = None
     ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        """Refine part of a batch, and add to the gradients at every step; codes and losses."""
+        """Refine part of a batch, and add to the gradients at every step; codes and losses.
+
+        Args:
+            source: (B, 3, h, w), as `train_batch` takes it.
+            target: As there.
+            start: Where each image is.
+            before: (B,) after how many steps; none if not given.
+        """
         with self.autocast():
             wanted = self.objective.look_at(target)
         # Every fourth image: the same ones in any number of shares that are multiples of four.
         still = torch.cat([source, target], dim=1)[::4] if self.config.rest else None
-        at_rest: Tensor | None = None
+        rest: Tensor | None = None
+        done = 0 if before is None else before.to(source.device).view(-1, 1, 1)
 
         def encode(pair: Tensor) -> Tensor:
-            nonlocal at_rest
+            nonlocal rest, done
             if still is None:
                 return self.encode(pair)
             # Together, as batch norms would see a batch of nothing but equal images otherwise.
             residuals = self.encode(torch.cat([pair, still]))
-            at_rest = residuals[len(pair) :]
-            return residuals[: len(pair)]
+            moving = residuals[: len(pair)]
+            late = moving * (done >= REST_AFTER)
+            rest = residuals[len(pair) :].square().mean() + late.square().mean()
+            done = done + 1
+            return moving
 
         for estimate in refine(encode, self.render, source, start, self.steps):
             image = self.pooled(estimate.image)
             with self.autocast():
-                losses = self.objective.losses(
-                    image, estimate.ws, wanted, self.encoder.stage, at_rest
-                )
+                losses = self.objective.losses(image, estimate.ws, wanted, self.encoder.stage, rest)
             self.scaler.scale(losses["loss"] / self.config.accumulate).backward()
             yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}
 
@@ -286,6 +332,12 @@ class EncoderTrainer:
         """The precision of the networks."""
         dtype = PRECISIONS[self.config.precision]
         return torch.autocast(self._kind, dtype=dtype, enabled=dtype != torch.float32)
+
+    def _learn(self) -> None:
+        self.encoder.train()
+        if self.config.freeze_norms:
+            for norm in self._norms:
+                norm.eval()
 
     @torch.no_grad()
     def _mapped(self, count: int) -> Tensor:

@@ -76,7 +76,7 @@ class Objective:
         ws: Tensor,
         wanted: Wanted,
         stage: int,
-        at_rest: Tensor | None = None,
+        rest: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compare an image and its codes with what is wanted.
 
@@ -85,8 +85,8 @@ class Objective:
             ws: (B, num_ws, w_dim) its codes.
             wanted: The target.
             stage: The last row of the codes that may differ from the first.
-            at_rest: (N, num_ws, w_dim) residuals for targets that the current image equals; where
-                there are none, they do not count.
+            rest: () mean squared residual where little is left to do; without it, it does not
+                count.
 
         Returns:
             Means over the batch: `loss`, the weighted sum, and each part by name; `l2` always.
@@ -106,10 +106,10 @@ class Objective:
             parts["delta_norm"] = delta_norms(ws, stage).sum(dim=1)
         if self.adversary:
             parts["adversarial"] = adversarial(self.adversary.discriminator, ws, stage)
-        if at_rest is not None:
-            parts["rest"] = at_rest.square()
+        if rest is not None:
+            parts["rest"] = rest
         means = {name: values.mean() for name, values in parts.items()}
         # Only a training shows an encoder what is at rest; any other part has to be there.
-        counted = [n for n in self.weights if n != "rest" or at_rest is not None]
+        counted = [n for n in self.weights if n != "rest" or rest is not None]
         total = torch.stack([self.weights[name] * means[name] for name in counted]).sum()
         return {"loss": total, **means}
