@@ -73,6 +73,31 @@ def test_the_card_says_what_an_encoder_began_as(tool, tmp_path):
     assert (tmp_path / "weights/third/card.md").read_text().count("- It began") == 2
 
 
+def test_the_card_follows_runs_that_went_on_from_each_other(tool, tmp_path):
+    tool.bundle("first", trained(tmp_path / "a", "portraits-single-shot", 1))
+    trained(tmp_path / "b", "portraits-single-shot", 2, initial="first", lr=0.5)
+    initial = str(tmp_path / "b" / "model")
+    tool.bundle("first", trained(tmp_path / "c", "portraits-single-shot", 3, initial=initial))
+    card = (tmp_path / "weights/first/card.md").read_text()
+    assert card.count("- It began") == 2 and card.count("--lr 0.5") == 1
+
+
+def test_a_model_that_is_bundled_again_keeps_what_is_known_of_its_generator(tool, tmp_path):
+    run = trained(tmp_path / "a", "portraits", 1)
+    tool.bundle("first", run)
+    made = {"images_seen": 9, "training": as_record(GENERATORS["portraits"])}
+    model = registry.load(tmp_path / "weights" / "first", "cpu")
+    model.card["generator"] = made
+    model.save_pretrained(tmp_path / "weights" / "first", half=True)
+    tool.bundle("first", run)
+    assert load_config(tmp_path / "weights/first")["card"]["generator"] == made
+    model = registry.load(run / "model", "cpu")
+    model.generator.w_avg += 1
+    model.save_pretrained(run / "model", half=True)
+    tool.bundle("first", run)
+    assert "generator" not in load_config(tmp_path / "weights/first")["card"]
+
+
 def test_a_card_says_what_an_older_training_did_not_know(tool, tmp_path):
     folder = trained(tmp_path / "a", "portraits", 1)
     path = folder / "model" / "config.json"
