@@ -279,6 +279,18 @@ def test_frozen_norms_stay_as_they_are_in_use(settings):
     assert same(dict(enumerate(settled)), dict(enumerate(trainer.encoder.buffers())))
 
 
+def test_norms_that_were_frozen_are_not_settled_again(settings, tmp_path):
+    frozen = {**settings, "freeze_norms": True}
+    train_encoder(EncoderTraining(**{**frozen, "out": tmp_path / "first"}))
+    first = str(tmp_path / "first" / "model")
+    train_encoder(EncoderTraining(**{**frozen, "out": tmp_path / "second", "initial": first}))
+    before, after = (
+        {k: v for k, v in weights(tmp_path / run).items() if "running_" in k}
+        for run in ("first", "second")
+    )
+    assert before and same(before, after)
+
+
 def test_images_may_be_skipped(settings, monkeypatch):
     seen = []
 

@@ -198,7 +198,7 @@ class EncoderTraining:
         continuation: Share of the images that are refined by a step before those that are learned
             from; again and again, so that 0.65 makes 1.8 such steps on average, and 9 at most.
         freeze_norms: Keep the batch norms as they are in use, with statistics of all steps that are
-            estimated once, at the beginning.
+            estimated once, at the beginning; with those of an initial encoder that had them frozen.
         optimiser: ranger, adam or adamw.
         lr: The learning rate.
         decay: Share of the images, at the end, over which the learning rate falls to zero.

@@ -20,7 +20,7 @@ from restyle.registry import load_generator
 from restyle.training.config import EncoderTraining, as_record
 from restyle.training.data import Ahead, Pictures, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
-from restyle.training.networks import load_networks, start_encoder
+from restyle.training.networks import had_frozen_norms, load_networks, start_encoder
 from restyle.training.parallel import average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
@@ -92,7 +92,7 @@ def train_encoder(config: EncoderTraining) -> None:
         )
         if (state := run.load()) is not None:
             trainer.load_state_dict(state, run.rank)
-        elif config.freeze_norms:
+        elif config.freeze_norms and not had_frozen_norms(config.initial):
             positions = range(config.skip, config.skip + FOR_NORMS)
             images = draw(train, positions, config.seed, config.flip)
             trainer.settle_norms(images[:, :3].to(run.device))

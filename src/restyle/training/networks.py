@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from restyle.backbones import ArcFace, Trunk
-from restyle.checkpoints import CheckpointError, load_folder, load_strict, without_prefix
+from restyle.checkpoints import (
+    CheckpointError,
+    load_config,
+    load_folder,
+    load_strict,
+    without_prefix,
+)
 from restyle.encoders import Encoder
 from restyle.losses.identity import AlignedFaces, Embedding
 from restyle.losses.perceptual import FeatureMaps
@@ -114,3 +120,11 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     if not isinstance(trunk, Trunk):
         raise CheckpointError(f"{path}: expected a backbone, found a {type(found).__name__}")
     encoder.start_from(trunk)
+
+
+def had_frozen_norms(name: str) -> bool:
+    """Whether an initial encoder was trained with the batch norms' statistics that it has."""
+    if not name or find_file(name) is not None:
+        return False
+    card = load_config(folder_of(name)).get("card", {})
+    return card.get("training", {}).get("freeze_norms", False)
