@@ -17,8 +17,8 @@ def test_a_training_is_described_without_being_started(tmp_path):
     assert "24 images, one in 20 held out, mirrored at random" in text
     assert "16 px, 6 codes of 8" in text and "e4e heads, 6 x 16 x 16" in text
     assert "l2 1, w_norm 0.005" in text
-    assert "16 steps of 4, 2 refinements each" in text
-    assert "ranger, learning rate 0.001" in text and " GB in each of 1 processes" in text
+    assert "16 updates by batches of 4, learning from 2 refinements each" in text
+    assert "ranger, learning rate 0.001" in text and " GB a process" in text
     assert not (tmp_path / "run").exists()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from restyle.checkpoints import CheckpointError
 from restyle.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate
@@ -445,6 +446,13 @@ def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
     assert same(stored, trainer.encoder.state_dict())
 
 
+def test_an_encoder_with_other_heads_is_no_start(settings, tmp_path):
+    train_encoder(EncoderTraining(**settings))
+    other = "e4e" if EncoderTraining(**settings).head == "psp" else "psp"
+    with pytest.raises(CheckpointError, match=rf"expected {other} heads, found "):
+        trainer_of(settings, initial=str(tmp_path / "run" / "model"), head=other)
+
+
 def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
     train_encoder(EncoderTraining(**{**settings, "single_shot": True}))
     single = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder
@@ -464,6 +472,9 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
         ({"rest": 1.0, "single_shot": True}, "rest: a single-shot encoder sees no current image"),
+        ({"steps": 0}, "steps: expected a number of 1 or more, found 0"),
+        ({"batch": 0}, "batch: expected a number of 1 or more, found 0"),
+        ({"lr": -1.0}, "lr: expected a rate above 0, found -1.0"),
         ({"skip": -1}, "skip: expected a number of 0 or more, found -1"),
         ({"continuation": 1.0}, "expected a share from 0 to below 1, found 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),

@@ -285,15 +285,20 @@ class EncoderTraining:
         """Refuse what cannot be trained, before anything is loaded.
 
         Raises:
-            ValueError: Identity and MoCo together, no loss, a negative weight, a batch that cannot
-                be divided, no share, nothing to skip, toons as input, or an unknown name.
+            ValueError: Identity and MoCo together, no loss, a negative weight, a number or share
+                out of its range, a batch that cannot be divided, toons as input, or an unknown
+                name.
         """
         if not 0 <= self.continuation < 1:
             raise ValueError(
                 f"continuation: expected a share from 0 to below 1, found {self.continuation}"
             )
-        if self.skip < 0:
-            raise ValueError(f"skip: expected a number of 0 or more, found {self.skip}")
+        for name, least in (("steps", 1), ("batch", 1), ("accumulate", 1), ("skip", 0)):
+            if getattr(self, name) < least:
+                found = getattr(self, name)
+                raise ValueError(f"{name}: expected a number of {least} or more, found {found}")
+        if self.lr <= 0:
+            raise ValueError(f"lr: expected a rate above 0, found {self.lr}")
         negative = [name for name in LOSSES if getattr(self, name) < 0]
         if negative:
             found = getattr(self, negative[0])
@@ -312,7 +317,7 @@ class EncoderTraining:
                 "expected a positive weight for one of l2, perceptual, identity, moco; found none"
             )
         parts = self.processes * self.accumulate
-        if self.accumulate < 1 or self.batch < 1 or self.batch % parts:
+        if self.batch % parts:
             raise ValueError(
                 f"batch: expected a multiple of {parts} (processes x accumulate), "
                 f"found {self.batch}"

@@ -38,10 +38,12 @@ def describe_encoder(config: EncoderTraining) -> str:
             f"{name} {weight:g}{_network(config, name)}" for name, weight in config.losses.items()
         ),
         "training": f"{config.warmup_images:,} samples with known codes, then {config.images:,} "
-        f"images: {steps:,} steps of {config.batch}, {trainer.steps} refinements each",
+        f"images from number {config.skip:,} on: {steps:,} updates by batches of {config.batch}, "
+        f"learning from {trainer.steps} refinement{'s' * (trainer.steps > 1)} each"
+        + (", batch norms frozen" if config.freeze_norms else ""),
         "optimiser": f"{config.optimiser}, learning rate {config.lr:g}, {config.precision}",
-        "memory": f"about {sum(memory.values()) / 1e9:.2g} GB in each of {config.processes} "
-        "processes: " + ", ".join(f"{name} {n / 1e9:.2g}" for name, n in memory.items()),
+        "memory": f"about {sum(memory.values()) / 1e9:.2g} GB a process: "
+        + ", ".join(f"{name} {n / 1e9:.2g}" for name, n in memory.items()),
         "run folder": str(config.out),
     }
     return "\n".join(f"{name:<12}{text}" for name, text in rows.items())

@@ -106,7 +106,13 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     """
     if (path := find_file(name)) is None:
         folder = folder_of(name)
-        _, tensors = load_folder(folder)
+        config, tensors = load_folder(folder)
+        head = config.get("encoder", {}).get("head", encoder.config.head)
+        if head != encoder.config.head:
+            # Their weights have equal shapes, and another meaning.
+            raise CheckpointError(
+                f"{folder} (encoder): expected {encoder.config.head} heads, found {head}"
+            )
         tensors = dict(without_prefix(tensors, "encoder"))
         filters = tensors.get(STEM)
         if filters is not None and filters.shape[1] == 3 and encoder.config.input_channels == 6:
