@@ -474,7 +474,7 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
         ({"rest": 1.0, "single_shot": True}, "rest: a single-shot encoder sees no current image"),
         ({"steps": 0}, "steps: expected a number of 1 or more, found 0"),
         ({"batch": 0}, "batch: expected a number of 1 or more, found 0"),
-        ({"lr": -1.0}, "lr: expected a rate above 0, found -1.0"),
+        ({"lr": -1.0}, "lr: expected a rate of 0 or more, found -1.0"),
         ({"skip": -1}, "skip: expected a number of 0 or more, found -1"),
         ({"continuation": 1.0}, "expected a share from 0 to below 1, found 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),

@@ -297,8 +297,8 @@ class EncoderTraining:
             if getattr(self, name) < least:
                 found = getattr(self, name)
                 raise ValueError(f"{name}: expected a number of {least} or more, found {found}")
-        if self.lr <= 0:
-            raise ValueError(f"lr: expected a rate above 0, found {self.lr}")
+        if self.lr < 0:
+            raise ValueError(f"lr: expected a rate of 0 or more, found {self.lr}")
         negative = [name for name in LOSSES if getattr(self, name) < 0]
         if negative:
             found = getattr(self, negative[0])
