@@ -42,6 +42,7 @@ $(STAMP): requirements.txt pyproject.toml
 	    echo "restyle needs Python 3.11, 3.12 or 3.13; found $$(python3 --version 2>&1 || echo none)." \
 	         "Name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi; \
+	echo "Installing what restyle needs into .venv ..."; \
 	[ -x $(BIN)/pip ] || $$python -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

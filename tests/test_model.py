@@ -321,6 +321,9 @@ def test_an_unknown_name_lists_what_there_is(tmp_path, model, monkeypatch):
     model.save_pretrained(tmp_path / "tiny")
     with pytest.raises(ValueError, match="unknown model 'nope'.*tiny"):
         restyle.load("nope", device="cpu")
+    monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match=r"fetch it by restyle models pull stylegan2-ffhq$"):
+        restyle.load("stylegan2-ffhq", device="cpu")
 
 
 @pytest.mark.parametrize(

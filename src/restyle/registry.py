@@ -19,6 +19,7 @@ from restyle.losses.perceptual import FeatureMaps
 from restyle.model import KIND, ReStyle
 from restyle.portraits.features import KIND as FEATURES
 from restyle.portraits.features import FeatureNetwork
+from restyle.public_models import PUBLIC
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the bundled checkpoints are, a folder each."""
@@ -41,6 +42,8 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     """
     path = WEIGHTS / name if str(name) in bundled() else Path(name)
     path = path if path.is_dir() else pulled(str(name)) or path
+    if not path.is_dir() and str(name) in [model.name for model in PUBLIC]:
+        raise ValueError(f"model '{name}' is not here yet: fetch it by restyle models pull {name}")
     if not path.is_dir():
         known = ", ".join(bundled()) or "none"
         raise ValueError(

@@ -22,6 +22,14 @@ def test_a_training_is_described_without_being_started(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_compiled_training_is_described_as_well(tmp_path):
+    settings = prepare(tmp_path)
+    plain, compiled = (
+        describe_encoder(EncoderTraining(**settings, compile=compile)) for compile in (False, True)
+    )
+    assert compiled == plain
+
+
 def test_the_memory_estimate_grows_with_the_batch(tmp_path):
     trainer = build_trainer(EncoderTraining(**prepare(tmp_path)), torch.device("cpu"))
     small, large = memory_estimate(trainer, 2), memory_estimate(trainer, 8)

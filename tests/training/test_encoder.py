@@ -322,6 +322,26 @@ def test_resuming_is_the_same_as_not_stopping(settings, tmp_path):
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 
+def test_a_finished_run_tells_where_the_model_is_and_does_nothing_more(settings, capsys):
+    config = EncoderTraining(**settings)
+    train_encoder(config)
+    assert f"the model is in {settings['out'] / 'best'} " in capsys.readouterr().err
+    before = (settings["out"] / "stats.jsonl").read_text()
+    train_encoder(config)
+    assert "nothing to do: all 64 images were trained on" in capsys.readouterr().err
+    assert (settings["out"] / "stats.jsonl").read_text() == before
+
+
+def test_a_run_that_was_killed_before_its_last_validation_makes_up_for_it(settings, monkeypatch):
+    config = EncoderTraining(**settings)
+    monkeypatch.setattr("restyle.training.encoder.validate", None)  # not callable
+    with pytest.raises(TypeError):
+        train_encoder(config)
+    monkeypatch.undo()
+    train_encoder(config)
+    assert ReStyle.from_pretrained(settings["out"] / "model").card["images_seen"] == 64
+
+
 def start(settings: dict) -> subprocess.Popen:
     changes = [f"{name}={value}" for name, value in settings.items()]
     return subprocess.Popen(

@@ -77,6 +77,21 @@ def test_another_configuration_is_refused(tmp_path):
     assert (tmp_path / "config.json").read_text() == before
 
 
+def test_what_did_not_begin_may_begin_otherwise(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        with Run(tmp_path, Tiny(), images=100, device="cpu"):
+            raise ZeroDivisionError("a network is not there")
+    train(tmp_path, Tiny(images=40, rate=0.2))
+    assert json.loads((tmp_path / "config.json").read_text())["rate"] == 0.2
+
+
+def test_a_run_tells_where_it_goes_on(tmp_path, capsys):
+    train(tmp_path, Tiny(images=40))
+    assert capsys.readouterr().err.count("going on") == 0
+    train(tmp_path, Tiny(images=80))
+    assert "going on from image 40 of 80" in capsys.readouterr().err
+
+
 def test_numbers_after_the_checkpoint_are_taken_back(tmp_path):
     train(tmp_path, Tiny(images=80))
     with (tmp_path / "stats.jsonl").open("a") as stream:
@@ -136,7 +151,7 @@ def test_checkpoints_hold_no_code(tmp_path):
 def test_a_folder_in_use_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("restyle.training.run.LOCK_SECONDS", 1)
     with Run(tmp_path, Tiny(), images=100, device="cpu"):
-        with pytest.raises(ValueError, match="another process is training in this folder"):
+        with pytest.raises(ValueError, match="another process is working in this folder"):
             with Run(tmp_path, Tiny(), images=100, device="cpu"):
                 pass
     with Run(tmp_path, Tiny(), images=100, device="cpu"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,7 +24,8 @@ def describe_encoder(config: EncoderTraining) -> str:
         ValueError: Data or a network are not there.
         CheckpointError: A network cannot be used.
     """
-    trainer = build_trainer(config, torch.device("cpu"))
+    # Tensors without numbers cannot go through compiled networks.
+    trainer = build_trainer(replace(config, compile=False), torch.device("cpu"))
     shape, generator = trainer.encoder.config, trainer.generator
     steps = (config.warmup_images + config.images) // config.batch
     memory = memory_estimate(trainer, -(-config.batch // (config.processes * config.accumulate)))

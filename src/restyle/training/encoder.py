@@ -21,7 +21,7 @@ from restyle.training.config import EncoderTraining, as_record
 from restyle.training.data import Ahead, Pictures, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.networks import had_frozen_norms, load_networks, start_encoder
-from restyle.training.parallel import average_numbers, gather, same_everywhere
+from restyle.training.parallel import any_process, average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
 
@@ -128,8 +128,13 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
                 show()
     finally:
         ahead.close()
-    show()
     run.save(trainer.state_dict())
+    if any(any_process(run.is_main and run.images != _images_of(run.folder / "model"))):
+        show()
+    run.say(
+        f"the model is in {run.folder / 'best'} (of the lowest validation loss) "
+        f"and {run.folder / 'model'} (the last one)"
+    )
 
 
 def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) -> None:
@@ -154,6 +159,11 @@ def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) ->
     model.save_pretrained(run.folder / "model", half=True)
     if result.numbers["val_loss"] < _loss_of(run.folder / "best"):
         model.save_pretrained(run.folder / "best", half=True)
+
+
+def _images_of(folder: Path) -> int:
+    """How many images an exported model has seen; -1 where there is none, or half of one."""
+    return load_config(folder)["card"]["images_seen"] if (folder / CONFIG).exists() else -1
 
 
 def _loss_of(folder: Path) -> float:

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from restyle.checkpoints import CheckpointError
-from restyle.files import append_jsonl, atomic_write, read_jsonl, write_json
+from restyle.files import append_jsonl, atomic_write, locked, read_jsonl, write_json
 from restyle.training.config import as_record
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state
@@ -114,12 +114,14 @@ class Run:
     def __enter__(self) -> Run:
         """Lock the folder, compare or write `config.json`, and catch SIGINT and SIGTERM.
 
+        A run that ended before its first checkpoint leaves nothing to be compared with.
+
         Raises:
             ValueError: The folder holds a run with another configuration, or is in use.
         """
         if self.is_main:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._exit.enter_context(_locked(self.folder / "run.lock"))
+            self._exit.enter_context(locked(self.folder / "run.lock", LOCK_SECONDS))
             for leftover in self.folder.glob(".checkpoint.*"):
                 leftover.unlink()
             self._write_config()
@@ -136,10 +138,20 @@ class Run:
             self._board.close()
         self._exit.close()
 
+    def say(self, text: str) -> None:
+        """Tell the user something about this run, once, whatever the number of processes.
+
+        Args:
+            text: What to print to the standard error stream, after the folder's name.
+        """
+        if self.is_main:
+            bar = "\n" if self._bar is not None else ""  # the text must not continue its line
+            print(f"{bar}{self.folder}: {text}", file=sys.stderr, flush=True)
+
     def _write_config(self) -> None:
         path = self.folder / "config.json"
         config = as_record(self.config)
-        if path.exists():
+        if path.exists() and (self.folder / "checkpoint.pt").exists():
             found = json.loads(path.read_text(encoding="utf-8"))
             for name in [*config, *(name for name in found if name not in config)]:
                 old, new = found.get(name), config.get(name)
@@ -158,9 +170,8 @@ class Run:
             return
 
         def request(number: int, _frame: object) -> None:
-            if self.is_main and not self._stop:
-                name = signal.Signals(number).name
-                print(f"\n{name}: saving after this step ...", file=sys.stderr, flush=True)
+            if not self._stop:
+                self.say(f"{signal.Signals(number).name}: saving after this step ...")
             self._stop = True
 
         caught = (signal.SIGINT, signal.SIGTERM)
@@ -261,13 +272,7 @@ class Run:
             return False
         self.save(state())
         if stop:
-            if self.is_main:
-                print(
-                    f"\n{self.folder}: stopped and saved at image {self.images}; "
-                    "repeat the command to go on",
-                    file=sys.stderr,
-                    flush=True,
-                )
+            self.say(f"stopped and saved at image {self.images}; repeat the command to go on")
             raise SystemExit(INTERRUPTED)
         return True
 
@@ -329,6 +334,11 @@ class Run:
             self._seed(self.images)
         self._started = self._saved = self._logged = time.monotonic()
         self._cut_stats()
+        self.say(
+            f"going on from image {self.images:,} of {self.total:,}"
+            if self.unfinished
+            else f"nothing to do: all {self.total:,} images were trained on"
+        )
         return state
 
     def _cut_stats(self) -> None:
@@ -375,23 +385,3 @@ class Run:
                 return None
             self._board = SummaryWriter(str(self.folder), purge_step=self.images)
         return self._board
-
-
-@contextlib.contextmanager
-def _locked(path: Path):
-    """Hold a file's lock, which the system gives back however the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on Windows
-        yield
-        return
-    with path.open("a") as stream:
-        for _ in range(LOCK_SECONDS):
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(1)
-        else:
-            raise ValueError(f"{path.parent}: another process is training in this folder")
-        yield

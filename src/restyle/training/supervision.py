@@ -61,14 +61,14 @@ class Supervision:
             raise ValueError(f"w_dim: expected at least {ENTRIES}, found {config.w_dim}")
         self._source = Portraits("train", config.size, config.style)
         self._width, self._device = config.z_dim, device
-        self._network = load_maps(config.feature_network)
-        self._features = config.supervised_features
-        if self._features and not isinstance(self._network, FeatureNetwork):
+        network = load_maps(config.feature_network)
+        if config.supervised_features and not isinstance(network, FeatureNetwork):
             raise ValueError(
                 "supervised_features: expected a feature_network for portraits, found "
                 f"{config.feature_network!r}"
             )
-        self._network.to(device, memory_format=torch.channels_last)  # pyright: ignore
+        self._network = network.to(device, memory_format=torch.channels_last)  # pyright: ignore
+        self._features = config.supervised_features
 
     def vectors(self, indices: Iterable[int]) -> Tensor:
         """The normal vectors (B, z_dim) of portraits, by their indices in the training split."""
@@ -86,7 +86,8 @@ class Supervision:
             "perceptual": perceptual(network, maps, wanted).mean(),
         }
         loss = numbers["l1"] + PERCEPTUAL * numbers["perceptual"]
-        if self._features and isinstance(network, FeatureNetwork):
+        if self._features:
+            assert isinstance(network, FeatureNetwork)  # or it would not have been built
             missed = network.features(image, maps) - network.features(target, wanted)
             numbers["features"] = missed.square().mean()
             loss = loss + self._features * numbers["features"]
