@@ -12,6 +12,7 @@ import torch
 from restyle import registry
 from restyle.checkpoints import CheckpointError, load_config, save_folder
 from restyle.training.config import as_record
+from restyle.training.networks import made_of
 from restyle.training.presets import ENCODERS, GENERATORS
 from tests.tiny import tiny_model
 
@@ -37,6 +38,8 @@ def trained(folder: Path, preset: str, seed: int, **changes) -> Path:
         parameter.data += 0.1 * torch.randn_like(parameter)
     training = as_record(replace(ENCODERS[preset], warmup_images=100, **changes))
     model.card = {"images_seen": 300, "validation": {"val_mse_5": 0.01}, "training": training}
+    if began := made_of(changes.get("initial", "")):
+        model.card["initial"] = began
     model.save_pretrained(folder / "model", half=True)
     return folder
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from cyclopts import App
 
-from restyle.checkpoints import CONFIG, load_config, share, weights_hash
+from restyle.checkpoints import load_config, share, weights_hash
 from restyle.files import atomic_write
 from restyle.model import ReStyle
 from restyle.registry import WEIGHTS, bundled, load_generator
@@ -44,8 +44,6 @@ def bundle(
     model = ReStyle.from_pretrained(folder / "model")
     model.name = name
     model.card = {"licence": "MIT", **model.card}
-    if before := _began(model.card["training"]["initial"]):
-        model.card["initial"] = before
     if generator_run is not None:
         model.card["generator"] = _made(generator_run)
     elif not generator_of:
@@ -83,17 +81,6 @@ def _made(run: Path) -> dict[str, Any]:
         "images_seen": load_config(run / "generator")["images_seen"],
         "training": json.loads((run / "config.json").read_text()),
     }
-
-
-def _began(initial: str) -> dict[str, Any] | None:
-    """How the model was made that an encoder began as: a bundled one, or a run's."""
-    folder = WEIGHTS / initial if (WEIGHTS / initial).is_dir() else Path(initial)
-    if not initial or not (folder / CONFIG).exists():
-        return None
-    card = load_config(folder)["card"]
-    told = {key: card[key] for key in ("images_seen", "training")}
-    before = card.get("initial") or _began(card["training"]["initial"])
-    return {**told, "initial": before} if before else told
 
 
 def _known(model: ReStyle) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -464,6 +465,22 @@ def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
     trainer = trainer_of(settings, initial=str(tmp_path / "run" / "model"))
     stored = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder.state_dict()
     assert same(stored, trainer.encoder.state_dict())
+
+
+def test_the_card_tells_all_trainings_even_if_the_name_of_the_first_has_a_new_meaning(
+    settings, tmp_path
+):
+    first, second = tmp_path / "first", tmp_path / "second"
+    train_encoder(EncoderTraining(**{**settings, "out": first, "lr": 0.002}))
+    changes = {**settings, "out": second, "initial": str(first / "model")}
+    train_encoder(EncoderTraining(**{**changes, "images": 32}))
+    train_encoder(EncoderTraining(**{**settings, "out": tmp_path / "other", "lr": 0.004}))
+    shutil.rmtree(first)
+    (tmp_path / "other").rename(first)
+    train_encoder(EncoderTraining(**changes))  # goes on
+    card = ReStyle.from_pretrained(second / "model").card
+    assert card["images_seen"] == 64 and card["initial"]["training"]["lr"] == 0.002
+    assert card["initial"]["images_seen"] == 64 and "initial" not in card["initial"]
 
 
 def test_an_encoder_with_other_heads_is_no_start(settings, tmp_path):

@@ -20,7 +20,7 @@ from restyle.registry import load_generator
 from restyle.training.config import EncoderTraining, as_record
 from restyle.training.data import Ahead, Pictures, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
-from restyle.training.networks import had_frozen_norms, load_networks, start_encoder
+from restyle.training.networks import had_frozen_norms, load_networks, made_of, start_encoder
 from restyle.training.parallel import any_process, average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
@@ -54,7 +54,9 @@ def build_trainer(config: EncoderTraining, device: torch.device) -> EncoderTrain
     if config.initial:
         start_encoder(encoder, config.initial)
     domain = dataclasses.replace(DOMAINS[config.domain], input_size=shape.input_size)
-    return EncoderTrainer(config, generator, encoder, domain, load_networks(config), device)
+    trainer = EncoderTrainer(config, generator, encoder, domain, load_networks(config), device)
+    trainer.began = made_of(config.initial)
+    return trainer
 
 
 def train_encoder(config: EncoderTraining) -> None:
@@ -156,6 +158,8 @@ def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) ->
         "validation": result.numbers,
         "training": as_record(trainer.config),
     }
+    if trainer.began:
+        model.card["initial"] = trainer.began
     model.save_pretrained(run.folder / "model", half=True)
     if result.numbers["val_loss"] < _loss_of(run.folder / "best"):
         model.save_pretrained(run.folder / "best", half=True)

@@ -81,6 +81,8 @@ class EncoderTrainer:
         """Refinement steps between two updates."""
         self.shown_steps = 1 if config.single_shot else config.validation_steps or config.steps
         """Refinement steps of a validation."""
+        self.began: dict[str, Any] | None = None
+        """How the model that it began as was trained: its name may mean another one later."""
         self._average: Estimate | None = None
         self._norms = [m for m in self.encoder.modules() if isinstance(m, _BatchNorm)]
         self._learn()
@@ -92,6 +94,7 @@ class EncoderTrainer:
             "encoder": self.encoder.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "began": self.began,
             "adversary": adversary and adversary.state_dict(),
             "pools": gather(adversary and adversary.pool.codes.cpu()),
         }
@@ -104,6 +107,7 @@ class EncoderTrainer:
         self.encoder.load_state_dict(state["encoder"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
+        self.began = state.get("began", self.began)
         adversary = self.objective.adversary
         if adversary is not None:
             adversary.load_state_dict(state["adversary"])

@@ -130,7 +130,18 @@ def start_encoder(encoder: Encoder, name: str) -> None:
 
 def had_frozen_norms(name: str) -> bool:
     """Whether an initial encoder was trained with the batch norms' statistics that it has."""
+    return (made_of(name) or {}).get("training", {}).get("freeze_norms", False)
+
+
+def made_of(name: str) -> dict[str, Any] | None:
+    """How an initial model was trained, as its card says it; None for a backbone, or without card.
+
+    Returns:
+        `images_seen`, `training` (the options) and, if it was not the first of its trainings,
+        `initial` (the same of the one before).
+    """
     if not name or find_file(name) is not None:
-        return False
+        return None
     card = load_config(folder_of(name)).get("card", {})
-    return card.get("training", {}).get("freeze_norms", False)
+    made = {key: card[key] for key in ("images_seen", "training", "initial") if card.get(key)}
+    return made or None
