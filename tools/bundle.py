@@ -120,14 +120,14 @@ def text(model: ReStyle, generator_of: str) -> str:
         "",
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
         f"- Encoder: {_passes(training, seen)}",
-        f"- Command: `restyle train encoder {_changes(training, ENCODERS)}`",
+        f"- Command: `restyle train encoder {changes(training, ENCODERS)}`",
     ]
     began, earlier = training["initial"], model.card.get("initial")
     while earlier:
         its, seen = earlier["training"], earlier["images_seen"]
         lines += [
             f"- It began as the encoder of `{began}`, after {_passes(its, seen)}",
-            f"- Command: `restyle train encoder {_changes(its, ENCODERS)}`",
+            f"- Command: `restyle train encoder {changes(its, ENCODERS)}`",
         ]
         began, earlier = its["initial"], earlier.get("initial")
     if "generator" in model.card:
@@ -136,13 +136,13 @@ def text(model: ReStyle, generator_of: str) -> str:
         lines += [
             f"- Generator: {alone:,} portraits drawn from their attributes, then {made - alone:,} "
             "images against discriminators",
-            f"- Command: `restyle train generator {_changes(settings, GENERATORS)}`",
+            f"- Command: `restyle train generator {changes(settings, GENERATORS)}`",
         ]
         if later := model.card["generator"].get("mapping"):
             lines += [
                 f"- Then its mapping network, alone: {later['images_seen']:,} portraits drawn from "
                 "their attributes",
-                f"- Command: `restyle train generator {_changes(later['training'], GENERATORS)}`",
+                f"- Command: `restyle train generator {changes(later['training'], GENERATORS)}`",
             ]
     lines += [f"- {name}: {value:.4f}" for name, value in model.card["validation"].items()]
     return "\n".join([*lines, "- Licence: MIT", "", "Measured: docs/results.md", ""])
@@ -159,7 +159,7 @@ def _millions(network: Any) -> str:
     return f"{sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters"
 
 
-def _changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
+def changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
     """The options that make this training of a preset, the first one with the fewest of them."""
     settings = {name: as_record(preset) for name, preset in presets.items()}
     # What an older training did not know yet, it did not do.

@@ -1,0 +1,74 @@
+"""Train the encoder of a bundled model again, from nothing.
+
+    python tools/recreate.py portraits --dry-run  # the commands
+    python tools/recreate.py portraits            # runs them; repeat it to resume
+
+A model's card tells all trainings that its encoder has had. They are carried out one after another,
+each from the model that the one before has left, in run folders of their own, with the generator
+that is in the box. A training that was stopped early is carried through.
+"""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bundle import changes
+from cyclopts import App
+
+from restyle.checkpoints import load_config
+from restyle.registry import WEIGHTS, bundled
+from restyle.training.presets import ENCODERS
+
+app = App(help=__doc__)
+
+
+@app.default
+def recreate(name: str, *, out: Path = Path("runs/again"), dry_run: bool = False) -> int:
+    """Train the encoder of a bundled model again, from nothing.
+
+    Args:
+        name: The bundled model.
+        out: Where the run folders go.
+        dry_run: Print the commands, and do nothing.
+    """
+    for arguments in trainings(name, out):
+        print(shlex.join(["restyle", *arguments]), flush=True)
+        if not dry_run:
+            status = subprocess.run([sys.executable, "-m", "restyle", *arguments]).returncode
+            if status:
+                return status
+    return 0
+
+
+def trainings(name: str, out: Path) -> list[list[str]]:
+    """The arguments of `restyle` for every training that a card tells, the first one first."""
+    told: list[dict[str, Any]] = []
+    made = load_config(WEIGHTS / name)["card"]
+    while made:
+        told.insert(0, made["training"])
+        made = made.get("initial")
+    commands, before = [], None
+    for number, training in enumerate(told, start=1):
+        folder = out / f"{name}-{number}"
+        again = {**training, "generator": _generator(training), "out": str(folder)}
+        if before is not None:
+            # The best model was taken where the card says so, the last one elsewhere.
+            kept = "best" if Path(training["initial"]).name == "best" else "model"
+            again["initial"] = str(before / kept)
+        commands.append(
+            ["train", "encoder", *shlex.split(changes(again, ENCODERS)), "--out", str(folder)]
+        )
+        before = folder
+    return commands
+
+
+def _generator(training: dict[str, Any]) -> str:
+    """The bundled model with the generator that a training had, or had in its own run's folder."""
+    name = training["generator"]
+    return name if name in bundled() else Path(name).parent.name.removeprefix("generator-")
+
+
+if __name__ == "__main__":
+    sys.exit(app())
