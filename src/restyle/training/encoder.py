@@ -100,6 +100,10 @@ def train_encoder(config: EncoderTraining) -> None:
             trainer.settle_norms(images[:, :3].to(run.device))
         same_everywhere(trainer.encoder)
         _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
+    run.say(
+        f"the model is in {run.folder / 'best'} (of the lowest validation loss) "
+        f"and {run.folder / 'model'} (the last one)"
+    )
 
 
 def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], None]) -> None:
@@ -133,10 +137,6 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
     run.save(trainer.state_dict())
     if any(any_process(run.is_main and run.images != _images_of(run.folder / "model"))):
         show()
-    run.say(
-        f"the model is in {run.folder / 'best'} (of the lowest validation loss) "
-        f"and {run.folder / 'model'} (the last one)"
-    )
 
 
 def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) -> None:

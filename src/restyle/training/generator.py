@@ -346,7 +346,7 @@ def train_generator(config: GeneratorTraining) -> None:
         run.save(trainer.state_dict())
         if run.is_main:
             _show(trainer, run)
-        run.say(f"the generator is in {run.folder / 'generator'}")
+    run.say(f"the generator is in {run.folder / 'generator'}")
 
 
 def _step(trainer: GeneratorTrainer, real: Tensor, places: range, images: int) -> dict[str, Tensor]:

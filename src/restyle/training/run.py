@@ -134,6 +134,7 @@ class Run:
         """Close the progress bar, TensorBoard and the lock, and give the signals back."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
         if self._board is not None:
             self._board.close()
         self._exit.close()
