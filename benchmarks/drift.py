@@ -27,7 +27,7 @@ def share(changed: torch.Tensor, exact: torch.Tensor) -> float:
 
 def main() -> None:
     """Read the options, and invert with and without each of the model's."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", nargs="?", help="what restyle.load takes; random if not given")
     parser.add_argument("images", nargs="*", type=Path, help="files and folders")
     parser.add_argument("--size", type=int, default=1024, help="pixels of the random model")
@@ -38,13 +38,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = restyle.load(options.model) if options.model else random_model(options.size)
-    images = [
-        f for path in options.images for f in (list_images(path) if path.is_dir() else [path])
-    ]
+    images = [file.path for file in list_images(options.images)]
     targets = model.prepare(images) if images else random_targets(model.domain.input_size)
 
     settings = {"float32": {}, "bfloat16": {"dtype": "bfloat16"}}
-    settings |= {f"preview {size}": {"preview": size} for size in options.previews}
+    sizes = [size for size in options.previews if size <= model.generator.config.size]
+    settings |= {f"preview {size}": {"preview": size} for size in sizes}
     if options.compile:
         settings["torch.compile"] = {"compiled": True}
     exact: InversionResult | None = None

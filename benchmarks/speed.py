@@ -46,7 +46,7 @@ def random_model(size: int) -> ReStyle:
     torch.manual_seed(0)
     generator = StyleGAN2(StyleGAN2Config(size))
     for layer in generator.synthesis.layers:
-        torch.nn.init.constant_(layer.noise_strength, 0.1)
+        torch.nn.init.constant_(layer.get_parameter("noise_strength"), 0.1)
     encoder = Encoder(EncoderConfig(num_ws=generator.num_ws))
     return ReStyle(generator, encoder, FACES, f"random {size}")
 
@@ -161,7 +161,7 @@ def report(
 
 def main() -> None:
     """Read the options and measure."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 256], choices=[1024, 256])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4], choices=[1, 4])
     parser.add_argument("--repeats", type=int, default=5, help="calls of which the median counts")

@@ -37,7 +37,7 @@ def seconds(work) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--preset", default="portraits", choices=list(ENCODERS))
     parser.add_argument("--generator", help="the preset's, if not given")
     parser.add_argument("--batch", type=int, help="the preset's, if not given")
