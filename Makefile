@@ -15,7 +15,7 @@ demo: $(STAMP)  ## invert the bundled test portraits into demo/
 	@echo "image and the reconstruction after every step."
 
 test: $(STAMP)  ## run the default tests (make test ARGS='-m slow' for others)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
 
 lint: $(STAMP)  ## check style and formatting
 	$(BIN)/ruff check .
