@@ -54,7 +54,7 @@ def edits(model: restyle.ReStyle) -> None:
 def measured_edits(name: str) -> None:
     """Edits beside the truth, and the two plots: docs/edits_truth.png, docs/editing_*.svg."""
     sheets = [
-        Image.open(EDITING / "examples" / f"{name}_{attribute}.png")
+        Image.open(EDITING / "examples" / f"{name}_restyle:5_{attribute}.png")
         for attribute in ("glasses", "hat", "age", "yaw")
     ]
     save_image(grid(sheets, columns=2), DOCS / "edits_truth.png")
