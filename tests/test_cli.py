@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,8 @@ from restyle.cli.training import add_command
 from restyle.cli.training import app as train_app
 from restyle.files import read_jsonl
 from restyle.model import ReStyle
-from restyle.training.config import FEATURES, GeneratorTraining
+from restyle.training.config import FEATURES
+from restyle.training.presets import GENERATORS
 from tests.tiny import CODES, SIZE, tiny_model
 
 ROOT = Path(__file__).parents[1]
@@ -461,10 +463,11 @@ def test_training_options_are_the_fields_of_the_configuration(run, monkeypatch):
     monkeypatch.setattr("restyle.training.generator.train_generator", taken.append)
     line = "train generator --out x --size 32 --channels 8 8 4 4 --lr 1e-4 --no-flip"
     assert run(*line.split()).code == 0
-    expected = GeneratorTraining(out=Path("x"), size=32, channels=(8, 8, 4, 4), lr=1e-4)
-    assert taken == [expected]
+    preset = GENERATORS["stylegan2"]
+    assert taken == [replace(preset, out=Path("x"), size=32, channels=(8, 8, 4, 4), lr=1e-4)]
     assert run("train", "generator", "--flip").code == 0
-    assert taken[1] == GeneratorTraining(flip=True)
+    assert taken[1] == replace(preset, flip=True)
+    assert preset.channels == ()  # the official ones, which fit every size
 
 
 def test_options_change_a_preset(run, monkeypatch):

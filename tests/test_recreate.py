@@ -40,6 +40,11 @@ def test_every_bundled_encoder_can_be_trained_again(tool, tmp_path, name, capsys
     assert "generator   portraits: 64 px" in capsys.readouterr().out
 
 
+def test_an_unknown_name_is_refused(tool, tmp_path, capsys):
+    assert tool.recreate("nonsense", out=tmp_path) == 2
+    assert "portraits-e4e" in capsys.readouterr().err
+
+
 def test_the_trainings_are_carried_out_until_one_fails(tool, tmp_path, monkeypatch):
     done = []
 

@@ -9,6 +9,7 @@ that is in the box. A training that was stopped early is carried through.
 """
 
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,11 @@ def recreate(name: str, *, out: Path = Path("runs/again"), dry_run: bool = False
         out: Where the run folders go.
         dry_run: Print the commands, and do nothing.
     """
+    if name not in bundled():
+        print(f"expected one of {', '.join(bundled())}, found {name!r}", file=sys.stderr)
+        return 2
+    # Ctrl-C reaches the training too, which saves before it ends; it is waited for.
+    signal.signal(signal.SIGINT, lambda *_: None)
     for arguments in trainings(name, out):
         print(shlex.join(["restyle", *arguments]), flush=True)
         if not dry_run:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from restyle.checkpoints import (
+    CONFIG,
     CheckpointError,
     build_strict,
     load_config,
@@ -37,11 +38,16 @@ def bundled() -> list[str]:
 def folder_of(name: str | os.PathLike[str]) -> Path:
     """Find the native checkpoint of a bundled name, of a pulled public model, or of a folder.
 
+    The folder of a training holds one: its generator, or the encoder that was validated best.
+
     Raises:
         ValueError: There is no such model.
     """
     path = WEIGHTS / name if str(name) in bundled() else Path(name)
     path = path if path.is_dir() else pulled(str(name)) or path
+    if (path / "checkpoint.pt").exists():
+        made = [path / part for part in ("generator", "best", "model")]
+        path = next((folder for folder in made if (folder / CONFIG).exists()), path)
     if not path.is_dir() and str(name) in [model.name for model in PUBLIC]:
         raise ValueError(f"model '{name}' is not here yet: fetch it by restyle models pull {name}")
     if not path.is_dir():

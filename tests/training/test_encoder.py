@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+import restyle
 from restyle.checkpoints import CheckpointError
 from restyle.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate
+from restyle.registry import load_generator
 from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
@@ -323,13 +325,21 @@ def test_resuming_is_the_same_as_not_stopping(settings, tmp_path):
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 
+def test_a_run_s_folder_is_a_model_and_has_a_generator(settings):
+    train_encoder(EncoderTraining(**settings))
+    run, best = settings["out"], ReStyle.from_pretrained(settings["out"] / "best")
+    assert restyle.load(run, "cpu").weights_hash() == best.weights_hash()
+    generator = load_generator(run).state_dict()
+    assert same(generator, load_generator(run / "best").state_dict())
+
+
 def test_a_finished_run_tells_where_the_model_is_and_does_nothing_more(settings, capsys):
     config = EncoderTraining(**settings)
     train_encoder(config)
     assert f"the model is in {settings['out'] / 'best'} " in capsys.readouterr().err
     before = (settings["out"] / "stats.jsonl").read_text()
     train_encoder(config)
-    assert "nothing to do: all 64 images were trained on" in capsys.readouterr().err
+    assert "nothing to do: 64 images were asked for, 64 are done" in capsys.readouterr().err
     assert (settings["out"] / "stats.jsonl").read_text() == before
 
 
@@ -512,6 +522,7 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
         ({"steps": 0}, "steps: expected a number of 1 or more, found 0"),
         ({"batch": 0}, "batch: expected a number of 1 or more, found 0"),
         ({"lr": -1.0}, "lr: expected a rate of 0 or more, found -1.0"),
+        ({"images": -5}, "images: expected a number of 0 or more, found -5"),
         ({"skip": -1}, "skip: expected a number of 0 or more, found -1"),
         ({"continuation": 1.0}, "expected a share from 0 to below 1, found 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),

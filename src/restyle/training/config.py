@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,12 @@ from typing import Any, Literal
 def as_record(config: Any) -> dict[str, Any]:
     """The fields of a configuration as JSON keeps them: paths as text, tuples as lists."""
     return json.loads(json.dumps(asdict(config), default=str))
+
+
+def _check_least(config: Any, least: int, names: Iterable[str]) -> None:
+    for name in names:
+        if (found := getattr(config, name)) < least:
+            raise ValueError(f"{name}: expected a number of {least} or more, found {found}")
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,10 @@ class GeneratorTraining:
         """Refuse what cannot be trained, before anything is loaded.
 
         Raises:
-            ValueError: A synthesis network that is neither there nor trained.
+            ValueError: A synthesis network that is neither there nor trained, or a negative number.
         """
+        _check_least(self, 1, ("batch",))
+        _check_least(self, 0, ("images", "supervised_images", "head_start"))
         if self.freeze_synthesis and (self.initial is None or self.train_mapping):
             raise ValueError(
                 "freeze_synthesis: trains the mapping network of an initial generator alone; "
@@ -293,10 +302,9 @@ class EncoderTraining:
             raise ValueError(
                 f"continuation: expected a share from 0 to below 1, found {self.continuation}"
             )
-        for name, least in (("steps", 1), ("batch", 1), ("accumulate", 1), ("skip", 0)):
-            if getattr(self, name) < least:
-                found = getattr(self, name)
-                raise ValueError(f"{name}: expected a number of {least} or more, found {found}")
+        ones, zeros = ("steps", "batch", "accumulate"), ("images", "warmup_images", "skip")
+        _check_least(self, 1, ones)
+        _check_least(self, 0, zeros)
         if self.lr < 0:
             raise ValueError(f"lr: expected a rate of 0 or more, found {self.lr}")
         negative = [name for name in LOSSES if getattr(self, name) < 0]

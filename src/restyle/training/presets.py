@@ -28,7 +28,8 @@ _PORTRAITS_GENERATOR = GeneratorTraining(
     feature_network="portraits-features",
 )
 GENERATORS = {
-    "stylegan2": GeneratorTraining(),
+    # The official widths, at any size.
+    "stylegan2": GeneratorTraining(channels=(), z_dim=512, w_dim=512, mapping_layers=8, noise=True),
     "portraits": _PORTRAITS_GENERATOR,
     "portraits-mapping": replace(
         _PORTRAITS_GENERATOR,

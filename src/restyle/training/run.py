@@ -338,7 +338,7 @@ class Run:
         self.say(
             f"going on from image {self.images:,} of {self.total:,}"
             if self.unfinished
-            else f"nothing to do: all {self.total:,} images were trained on"
+            else f"nothing to do: {self.total:,} images were asked for, {self.images:,} are done"
         )
         return state
 
