@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import restyle
-from restyle.checkpoints import CheckpointError
+from restyle.checkpoints import CheckpointError, load_folder, save_folder
 from restyle.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate
@@ -343,6 +343,15 @@ def test_a_finished_run_tells_where_the_model_is_and_does_nothing_more(settings,
     assert (settings["out"] / "stats.jsonl").read_text() == before
 
 
+def test_a_run_does_not_go_on_with_another_generator(settings):
+    train_encoder(EncoderTraining(**settings))
+    folder = Path(settings["generator"])
+    config, tensors = load_folder(folder)
+    save_folder(folder, config, {name: 1.1 * tensor for name, tensor in tensors.items()})
+    with pytest.raises(ValueError, match="has other weights than when this training began"):
+        train_encoder(EncoderTraining(**{**settings, "images": 96}))
+
+
 def test_a_run_that_was_killed_before_its_last_validation_makes_up_for_it(settings, monkeypatch):
     config = EncoderTraining(**settings)
     monkeypatch.setattr("restyle.training.encoder.validate", None)  # not callable
@@ -498,6 +507,13 @@ def test_an_encoder_with_other_heads_is_no_start(settings, tmp_path):
     other = "e4e" if EncoderTraining(**settings).head == "psp" else "psp"
     with pytest.raises(CheckpointError, match=rf"expected {other} heads, found "):
         trainer_of(settings, initial=str(tmp_path / "run" / "model"), head=other)
+
+
+def test_an_encoder_of_other_codes_or_none_is_no_start(settings):
+    with pytest.raises(CheckpointError, match=r"codes, as the generator takes, found \(10, 128\)"):
+        trainer_of(settings, initial="portraits")
+    with pytest.raises(CheckpointError, match="expected an encoder, found a 'generator'"):
+        trainer_of(settings, initial=settings["generator"])
 
 
 def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from restyle.checkpoints import weights_hash
 from restyle.domains import Domain
 from restyle.encoders import Encoder
 from restyle.encoders.heads import MapToStyle
@@ -60,6 +61,7 @@ class EncoderTrainer:
     ):
         """Put the networks, all on the CPU, together on a device."""
         self.config, self.device, self.domain = config, device, domain
+        self._inverts = weights_hash(generator.state_dict())
         self.generator: StyleGAN2 = generator.to(device, memory_format=torch.channels_last)  # pyright: ignore
         self.encoder: Encoder = encoder.to(device, memory_format=torch.channels_last)  # pyright: ignore
         if device.type == "cuda" and process_count() > 1:
@@ -95,6 +97,7 @@ class EncoderTrainer:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "began": self.began,
+            "inverts": self._inverts,
             "adversary": adversary and adversary.state_dict(),
             "pools": gather(adversary and adversary.pool.codes.cpu()),
         }
@@ -103,7 +106,15 @@ class EncoderTrainer:
         """Take over what `state_dict` gave.
 
         With another number of processes than before, each starts with an empty pool.
+
+        Raises:
+            ValueError: The encoder was trained to invert another generator.
         """
+        if state.get("inverts", self._inverts) != self._inverts:
+            raise ValueError(
+                f"generator: '{self.config.generator}' has other weights than when this training "
+                "began; give it back, or choose another run folder"
+            )
         self.encoder.load_state_dict(state["encoder"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -107,11 +108,17 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     if (path := find_file(name)) is None:
         folder = folder_of(name)
         config, tensors = load_folder(folder)
-        head = config.get("encoder", {}).get("head", encoder.config.head)
-        if head != encoder.config.head:
+        own, shape = encoder.config, config.get("encoder")
+        if shape is None:
+            raise CheckpointError(f"{folder}: expected an encoder, found a '{config['kind']}'")
+        if (head := shape.get("head", own.head)) != own.head:
             # Their weights have equal shapes, and another meaning.
+            raise CheckpointError(f"{folder} (encoder): expected {own.head} heads, found {head}")
+        expected, found = ((c["num_ws"], c["w_dim"]) for c in (asdict(own), shape))
+        if found != expected:
             raise CheckpointError(
-                f"{folder} (encoder): expected {encoder.config.head} heads, found {head}"
+                f"{folder} (encoder): expected one of {expected} codes, as the generator takes, "
+                f"found {found}; without --initial (--initial '') the weights are random"
             )
         tensors = dict(without_prefix(tensors, "encoder"))
         filters = tensors.get(STEM)
