@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +24,7 @@ def tool(monkeypatch):
 
 
 @pytest.mark.parametrize("name", bundled())
-def test_every_bundled_encoder_can_be_trained_again(tool, tmp_path, name, capsys, monkeypatch):
+def test_every_bundled_encoder_can_be_trained_again(tool, tmp_path, name, capsys):
     commands = tool.trainings(name, tmp_path)
     assert len(commands) > 1
     for number, arguments in enumerate(commands, start=1):
@@ -48,11 +49,11 @@ def test_an_unknown_name_is_refused(tool, tmp_path, capsys):
 def test_the_trainings_are_carried_out_until_one_fails(tool, tmp_path, monkeypatch):
     done = []
 
-    def run(arguments):
+    def start(arguments):
         done.append(arguments)
-        return subprocess.CompletedProcess(arguments, len(done) - 1)
+        return SimpleNamespace(wait=lambda: len(done) - 1)
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "Popen", start)
     assert tool.recreate("portraits", out=tmp_path, dry_run=True) == 0 and not done
     assert tool.recreate("portraits", out=tmp_path) == 1 and len(done) == 2
     assert done[0][:5] == [sys.executable, "-m", "restyle", "train", "encoder"]

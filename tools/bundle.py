@@ -11,6 +11,9 @@ as:
 """
 
 import json
+import shlex
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,29 +123,27 @@ def text(model: ReStyle, generator_of: str) -> str:
         "",
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
         f"- Encoder: {_passes(training, seen)}",
-        f"- Command: `restyle train encoder {changes(training, ENCODERS)}`",
+        f"- Command: `restyle train encoder {_command(training, ENCODERS)}`",
     ]
-    began, earlier = training["initial"], model.card.get("initial")
-    while earlier:
-        its, seen = earlier["training"], earlier["images_seen"]
+    for later, made in pairwise(told(model.card)):
+        began, its = later["training"]["initial"], made["training"]
         lines += [
-            f"- It began as the encoder of `{began}`, after {_passes(its, seen)}",
-            f"- Command: `restyle train encoder {changes(its, ENCODERS)}`",
+            f"- It began as the encoder of `{began}`, after {_passes(its, made['images_seen'])}",
+            f"- Command: `restyle train encoder {_command(its, ENCODERS)}`",
         ]
-        began, earlier = its["initial"], earlier.get("initial")
     if "generator" in model.card:
         made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
         alone = min(made, settings["supervised_images"])
         lines += [
             f"- Generator: {alone:,} portraits drawn from their attributes, then {made - alone:,} "
             "images against discriminators",
-            f"- Command: `restyle train generator {changes(settings, GENERATORS)}`",
+            f"- Command: `restyle train generator {_command(settings, GENERATORS)}`",
         ]
         if later := model.card["generator"].get("mapping"):
             lines += [
                 f"- Then its mapping network, alone: {later['images_seen']:,} portraits drawn from "
                 "their attributes",
-                f"- Command: `restyle train generator {changes(later['training'], GENERATORS)}`",
+                f"- Command: `restyle train generator {_command(later['training'], GENERATORS)}`",
             ]
     lines += [f"- {name}: {value:.4f}" for name, value in model.card["validation"].items()]
     return "\n".join([*lines, "- Licence: MIT", "", "Measured: docs/results.md", ""])
@@ -159,7 +160,15 @@ def _millions(network: Any) -> str:
     return f"{sum(p.numel() for p in network.parameters()) / 1e6:.1f} M parameters"
 
 
-def changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
+def told(card: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a card tells of every training of its encoder, the last one first."""
+    made: dict[str, Any] | None = card
+    while made:
+        yield made
+        made = made.get("initial")
+
+
+def options(training: dict[str, Any], presets: dict[str, Any]) -> list[str]:
     """The options that make this training of a preset, the first one with the fewest of them."""
     settings = {name: as_record(preset) for name, preset in presets.items()}
     # What an older training did not know yet, it did not do.
@@ -169,14 +178,18 @@ def changes(training: dict[str, Any], presets: dict[str, Any]) -> str:
         for name, preset in settings.items()
     }
     name = min(differing, key=lambda preset: len(differing[preset]))
-    options = [_option(k.replace("_", "-"), v) for k, v in differing[name].items()]
-    return " ".join([f"--preset {name}", *options])
+    words = ["--preset", name]
+    for key, value in differing[name].items():
+        option = key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", *map(str, value if isinstance(value, list) else [value])]
+    return words
 
 
-def _option(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {value}"
+def _command(training: dict[str, Any], presets: dict[str, Any]) -> str:
+    return shlex.join(options(training, presets))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,12 @@ that is in the box. A training that was stopped early is carried through.
 """
 
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from bundle import changes
+from bundle import options, told
 from cyclopts import App
 
 from restyle.checkpoints import load_config
@@ -37,35 +36,35 @@ def recreate(name: str, *, out: Path = Path("runs/again"), dry_run: bool = False
     if name not in bundled():
         print(f"expected one of {', '.join(bundled())}, found {name!r}", file=sys.stderr)
         return 2
-    # Ctrl-C reaches the training too, which saves before it ends; it is waited for.
-    signal.signal(signal.SIGINT, lambda *_: None)
     for arguments in trainings(name, out):
         print(shlex.join(["restyle", *arguments]), flush=True)
         if not dry_run:
-            status = subprocess.run([sys.executable, "-m", "restyle", *arguments]).returncode
-            if status:
+            if status := _carry_out([sys.executable, "-m", "restyle", *arguments]):
                 return status
     return 0
 
 
+def _carry_out(command: list[str]) -> int:
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # reaches the training too, which saves before it ends
+            continue
+
+
 def trainings(name: str, out: Path) -> list[list[str]]:
     """The arguments of `restyle` for every training that a card tells, the first one first."""
-    told: list[dict[str, Any]] = []
-    made = load_config(WEIGHTS / name)["card"]
-    while made:
-        told.insert(0, made["training"])
-        made = made.get("initial")
+    made = [one["training"] for one in told(load_config(WEIGHTS / name)["card"])]
     commands, before = [], None
-    for number, training in enumerate(told, start=1):
+    for number, training in enumerate(reversed(made), start=1):
         folder = out / f"{name}-{number}"
         again = {**training, "generator": _generator(training), "out": str(folder)}
         if before is not None:
             # The best model was taken where the card says so, the last one elsewhere.
             kept = "best" if Path(training["initial"]).name == "best" else "model"
             again["initial"] = str(before / kept)
-        commands.append(
-            ["train", "encoder", *shlex.split(changes(again, ENCODERS)), "--out", str(folder)]
-        )
+        commands.append(["train", "encoder", *options(again, ENCODERS), "--out", str(folder)])
         before = folder
     return commands
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +13,7 @@ def as_record(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config), default=str))
 
 
-def _check_least(config: Any, least: int, names: Iterable[str]) -> None:
+def _check_least(config: Any, least: int, *names: str) -> None:
     for name in names:
         if (found := getattr(config, name)) < least:
             raise ValueError(f"{name}: expected a number of {least} or more, found {found}")
@@ -120,8 +119,8 @@ class GeneratorTraining:
         Raises:
             ValueError: A synthesis network that is neither there nor trained, or a negative number.
         """
-        _check_least(self, 1, ("batch",))
-        _check_least(self, 0, ("images", "supervised_images", "head_start"))
+        _check_least(self, 1, "batch")
+        _check_least(self, 0, "images", "supervised_images", "head_start")
         if self.freeze_synthesis and (self.initial is None or self.train_mapping):
             raise ValueError(
                 "freeze_synthesis: trains the mapping network of an initial generator alone; "
@@ -302,9 +301,8 @@ class EncoderTraining:
             raise ValueError(
                 f"continuation: expected a share from 0 to below 1, found {self.continuation}"
             )
-        ones, zeros = ("steps", "batch", "accumulate"), ("images", "warmup_images", "skip")
-        _check_least(self, 1, ones)
-        _check_least(self, 0, zeros)
+        _check_least(self, 1, "steps", "batch", "accumulate")
+        _check_least(self, 0, "images", "warmup_images", "skip")
         if self.lr < 0:
             raise ValueError(f"lr: expected a rate of 0 or more, found {self.lr}")
         negative = [name for name in LOSSES if getattr(self, name) < 0]

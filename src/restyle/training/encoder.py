@@ -6,6 +6,7 @@ import dataclasses
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,7 +136,8 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
     finally:
         ahead.close()
     run.save(trainer.state_dict())
-    if any(any_process(run.is_main and run.images != _images_of(run.folder / "model"))):
+    exported = _card(run.folder / "model").get("images_seen")
+    if any(any_process(run.is_main and exported != run.images)):
         show()
 
 
@@ -161,20 +163,14 @@ def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) ->
     if trainer.began:
         model.card["initial"] = trainer.began
     model.save_pretrained(run.folder / "model", half=True)
-    if result.numbers["val_loss"] < _loss_of(run.folder / "best"):
+    best = _card(run.folder / "best")
+    if not best or result.numbers["val_loss"] < best["validation"]["val_loss"]:
         model.save_pretrained(run.folder / "best", half=True)
 
 
-def _images_of(folder: Path) -> int:
-    """How many images an exported model has seen; -1 where there is none, or half of one."""
-    return load_config(folder)["card"]["images_seen"] if (folder / CONFIG).exists() else -1
-
-
-def _loss_of(folder: Path) -> float:
-    """The validation loss of an exported model; infinite where there is none, or half of one."""
-    if not (folder / CONFIG).exists():
-        return float("inf")
-    return load_config(folder)["card"]["validation"]["val_loss"]
+def _card(folder: Path) -> dict[str, Any]:
+    """The card of an exported model; empty where there is none, or half of one."""
+    return load_config(folder)["card"] if (folder / CONFIG).exists() else {}
 
 
 def memory_gb(device: torch.device) -> float:

@@ -371,9 +371,7 @@ def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
     if not trainer.config.freeze_synthesis:  # encoders of the generator start from its average
         generator.w_avg.copy_(generator.estimate_w_avg())
     if trainer.config.initial and trainer.config.keep_coarse:
-        place = trainer.config.initial
-        initial = load_generator(place / "generator" if (place / "generator").is_dir() else place)
-        initial = initial.to(trainer.device)
+        initial = load_generator(trainer.config.initial).to(trainer.device)
         generator = swap_layers(initial, generator, trainer.config.keep_coarse)
     config = {
         "kind": "generator",

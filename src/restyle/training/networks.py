@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -114,7 +113,7 @@ def start_encoder(encoder: Encoder, name: str) -> None:
         if (head := shape.get("head", own.head)) != own.head:
             # Their weights have equal shapes, and another meaning.
             raise CheckpointError(f"{folder} (encoder): expected {own.head} heads, found {head}")
-        expected, found = ((c["num_ws"], c["w_dim"]) for c in (asdict(own), shape))
+        expected, found = (own.num_ws, own.w_dim), (shape.get("num_ws"), shape.get("w_dim"))
         if found != expected:
             raise CheckpointError(
                 f"{folder} (encoder): expected one of {expected} codes, as the generator takes, "
