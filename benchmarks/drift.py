@@ -16,8 +16,8 @@ import torch
 from speed import random_model
 
 import restyle
-from restyle.images import list_images
-from restyle.results import InversionResult
+from restyle.inversion.results import InversionResult
+from restyle.io.images import list_images
 
 
 def share(changed: torch.Tensor, exact: torch.Tensor) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 import restyle
-from restyle.images import grid, save_image, strip
+from restyle.io.images import grid, save_image, strip
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

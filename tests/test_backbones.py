@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import max_pool2d, prelu
 
-from restyle.backbones import PReLU, Subsample, Trunk
+from restyle.nn.backbones import PReLU, Subsample, Trunk
 
 
 @pytest.mark.parametrize("family", ["ir_se", "resnet"])

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from restyle import registry
-from restyle.checkpoints import CheckpointError, load_config, save_folder
+from restyle.hub import registry
+from restyle.io.checkpoints import CheckpointError, load_config, save_folder
 from restyle.training.config import as_record
-from restyle.training.networks import made_of
+from restyle.training.loaders import made_of
 from restyle.training.presets import ENCODERS, GENERATORS
 from tests.tiny import tiny_model
 

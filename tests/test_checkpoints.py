@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from restyle.checkpoints import (
+from restyle.io.checkpoints import (
     CheckpointError,
     build_strict,
     load_config,
@@ -81,7 +81,7 @@ def test_weights_beyond_half_precision_are_not_saved(tmp_path, tensors):
 def test_weights_that_are_not_finite_are_not_loaded(tmp_path, tensors, monkeypatch):
     tensors["vector"][0] = float("nan")
     with monkeypatch.context() as patch:
-        patch.setattr("restyle.checkpoints._check_finite", lambda *_: None)
+        patch.setattr("restyle.io.checkpoints._check_finite", lambda *_: None)
         save_folder(tmp_path, {"kind": "test"}, tensors)
     with pytest.raises(CheckpointError, match="weights.safetensors.*vector"):
         load_folder(tmp_path)
@@ -150,7 +150,7 @@ def test_failing_to_save_keeps_the_old_checkpoint(tmp_path, tensors, monkeypatch
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("restyle.checkpoints.sha256", full)
+    monkeypatch.setattr("restyle.io.checkpoints.sha256", full)
     with pytest.raises(OSError, match="No space"):
         save_folder(tmp_path, {"kind": "test", "version": 2}, {"other": torch.zeros(2)})
     monkeypatch.undo()
@@ -293,8 +293,8 @@ def test_loading_needs_no_symbolic_mathematics():
     """Which PyTorch imports for the meta device, and which takes longer than all the rest."""
     code = (
         "import sys, torch\n"
-        "from restyle.checkpoints import build_strict\n"
-        "from restyle.layers import EqualLinear\n"
+        "from restyle.io.checkpoints import build_strict\n"
+        "from restyle.nn.layers import EqualLinear\n"
         "layer = EqualLinear(3, 2)\n"
         "build_strict(lambda: EqualLinear(3, 2), layer.state_dict(), 'here')\n"
         "sys.exit('sympy' in sys.modules)"

@@ -16,11 +16,11 @@ from PIL import Image
 from safetensors import safe_open
 
 import restyle
-from restyle import registry
 from restyle.cli import main
 from restyle.cli.training import add_command
 from restyle.cli.training import app as train_app
-from restyle.files import read_jsonl
+from restyle.hub import registry
+from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.training.config import FEATURES
 from restyle.training.presets import GENERATORS
@@ -102,7 +102,7 @@ def test_each_input_gives_reconstruction_strip_latents_and_a_record(invert, mode
     with Image.open(result.out_folder / "reconstructions/me.png") as reconstruction:
         assert reconstruction.size == (SIZE, SIZE)
         pixels = np.asarray(reconstruction)
-    assert np.abs(pixels - restyle.images.to_uint8(expected.image[0]).astype(int)).max() <= 1
+    assert np.abs(pixels - restyle.io.images.to_uint8(expected.image[0]).astype(int)).max() <= 1
     with Image.open(result.out_folder / "steps/me.png") as strip:
         assert strip.width > 5 * strip.height * 0.8  # target, average and three steps
     [record] = result.manifest

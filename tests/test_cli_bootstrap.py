@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 import restyle
 from restyle.cli import main
-from restyle.files import read_jsonl
+from restyle.io.files import read_jsonl
 from tests.tiny import CODES, SIZE, tiny_model
 
 
@@ -59,7 +59,7 @@ def test_codes_strip_and_image_are_the_librarys(bootstrap, models, tmp_path):
     with Image.open(result.folder / "reconstructions/me.png") as image:
         found = np.asarray(image).astype(int)
     assert found.shape == (SIZE, SIZE, 3)
-    assert np.abs(found - restyle.images.to_uint8(expected.image[0])).max() <= 1
+    assert np.abs(found - restyle.io.images.to_uint8(expected.image[0])).max() <= 1
     with Image.open(result.folder / "steps/me.png") as strip:
         assert strip.width // strip.height in (4, 5)  # photo, one source step, three target steps
     [record] = read_jsonl(result.folder / "manifest.jsonl")

@@ -13,7 +13,7 @@ import restyle
 from restyle.cli import main
 from restyle.editing.directions import Direction, save_direction
 from restyle.editing.edits import mix
-from restyle.files import read_jsonl
+from restyle.io.files import read_jsonl
 from tests.tiny import CODES, tiny_model
 
 
@@ -96,7 +96,7 @@ def test_a_photograph_is_inverted_and_edited(edit, files, tmp_path):
     assert torch.allclose(kept[1], ws[0], atol=1e-5)
     assert torch.allclose(kept[2], expected.ws[0], atol=1e-5)
     found = pixels(result.folder / "images/me.smile+1.png")
-    assert np.abs(found - restyle.images.to_uint8(expected.image[0])).max() <= 1
+    assert np.abs(found - restyle.io.images.to_uint8(expected.image[0])).max() <= 1
     strip = pixels(result.folder / "strips/me.smile.png")
     assert strip.shape[1] > 3.5 * 128  # target and three strengths
     [record] = read_jsonl(result.folder / "manifest.jsonl")
@@ -267,7 +267,7 @@ def test_mixing_shows_what_each_group_of_layers_brings(run, files, tmp_path):
     model = restyle.load(files / "model", "cpu")
     first, second = model.sample(1, 1).ws, model.sample(1, 2).ws
     assert torch.equal(mix(first, second, "coarse")[:, :4], second[:, :4])
-    expected = restyle.images.to_uint8(model.generate(mix(first, second, "coarse"))[0])
+    expected = restyle.io.images.to_uint8(model.generate(mix(first, second, "coarse"))[0])
     column = strip.shape[1] // 4
     middle = strip[strip.shape[0] - 4 - 128 : -4 : 8, column : 2 * column]
     assert np.abs(middle[:, :, None] - expected[:, None]).sum(axis=-1).min(axis=1).max() < 6
@@ -304,7 +304,7 @@ def test_films_that_cannot_be_made(run, tmp_path, arguments, name, words):
 
 
 def test_labels_of_the_strip_are_signed(files):
-    from restyle.cli.editing import EditJob, make_plan
+    from restyle.jobs.edit import EditJob, make_plan
 
     model = restyle.load(files / "model", "cpu")
     job = EditJob(str(files / "smile.safetensors"), "-1,0,.5,-2.66667", (), None, None, None, False)

@@ -11,12 +11,12 @@ from safetensors import safe_open
 
 import restyle
 from restyle.cli import main
-from restyle.cli.ways import shown_steps, spread
-from restyle.files import read_jsonl
-from restyle.images import to_uint8
-from restyle.inverting import networks_of, tuned_model
+from restyle.inversion.methods import networks_of, tuned_model
+from restyle.inversion.names import Chain, build
+from restyle.io.files import read_jsonl
+from restyle.io.images import to_uint8
+from restyle.jobs.inverters import shown_steps, spread
 from restyle.losses.pixels import l2
-from restyle.methods.table import Chain, build
 from restyle.refine import Estimate
 from tests.tiny import CODES, tiny_model
 
@@ -123,7 +123,7 @@ def test_memory_does_not_grow_with_the_iterations(invert, tmp_path, monkeypatch)
             yield estimate
 
     chain = Chain("ws:500", (long,), (500,))
-    monkeypatch.setattr("restyle.cli.ways.build", lambda *_: chain)
+    monkeypatch.setattr("restyle.jobs.inverters.build", lambda *_: chain)
     assert invert(picture(tmp_path / "me.png"), "--method", "ws:500").code == 0
     assert len(most) == 500 and max(most) <= 6 + 3  # those that are shown, and those under way
 

@@ -10,13 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from restyle import downloads, public_models, registry
-from restyle.checkpoints import CheckpointError, load_config
 from restyle.cli import main
-from restyle.downloads import DownloadError, fetch, pull
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.hub import catalogue as public_models
+from restyle.hub import downloads, registry
+from restyle.hub.catalogue import PUBLIC, PublicModel, find
+from restyle.hub.downloads import DownloadError, fetch, pull
 from restyle.importers import convert
-from restyle.public_models import PUBLIC, PublicModel, find
+from restyle.io.checkpoints import CheckpointError, load_config
 
 pytest.importorskip("gdown")
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from restyle.files import append_jsonl, atomic_write, read_jsonl, sha256, write_json
+from restyle.io.files import append_jsonl, atomic_write, read_jsonl, sha256, write_json
 
 
 def test_atomic_write_replaces_the_file_and_leaves_nothing_else(tmp_path):

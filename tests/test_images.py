@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from restyle.images import (
+from restyle.io.images import (
     ImageError,
     grid,
     list_images,
@@ -213,7 +213,7 @@ def test_a_huge_header_costs_no_memory(tmp_path):
     path = tmp_path / "huge.png"
     path.write_bytes(png_header(50_000, 50_000))
     code = (
-        "import resource, sys; from restyle.images import *\n"
+        "import resource, sys; from restyle.io.images import *\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_image(sys.argv[1])\n"
         "except ImageError: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

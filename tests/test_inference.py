@@ -6,12 +6,12 @@ from torch import nn
 
 from restyle.domains import Domain
 from restyle.encoders import Encoder, EncoderConfig
-from restyle.encoders.folded import _InChunks, folded
-from restyle.generators import folded as folded_generator
-from restyle.generators.folded import FoldedSynthesis
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from restyle.inference import Inference
 from restyle.model import ReStyle
+from restyle.runtime import folded_synthesis as folded_generator
+from restyle.runtime.engine import Inference
+from restyle.runtime.folded_encoder import _InChunks, folded
+from restyle.runtime.folded_synthesis import FoldedSynthesis
 
 from .tiny import SIZE, tiny_encoder, tiny_generator, tiny_model
 
@@ -119,7 +119,7 @@ def test_a_folded_encoder_shares_the_heads_weights():
 
 
 def test_chunks_bound_how_many_images_are_seen_at_once(monkeypatch):
-    monkeypatch.setattr("restyle.encoders.folded.CHUNK", 2 * 8 * 4 * 4)
+    monkeypatch.setattr("restyle.runtime.folded_encoder.CHUNK", 2 * 8 * 4 * 4)
     seen = []
     layer = nn.Conv2d(3, 8, 1)
     layer.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))

@@ -3,17 +3,17 @@ import warnings
 import pytest
 import torch
 
-from restyle.checkpoints import CheckpointError
 from restyle.domains import Domain
 from restyle.editing.directions import Direction
-from restyle.inverting import (
+from restyle.inversion.methods import (
     networks_of,
     objective_for,
     save_tuning,
     tuned_model,
     usual_features,
 )
-from restyle.methods.table import build
+from restyle.inversion.names import build
+from restyle.io.checkpoints import CheckpointError
 from tests.tiny import SIZE, tiny_model
 
 

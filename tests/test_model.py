@@ -7,11 +7,11 @@ from PIL import Image
 from torch import nn
 
 import restyle
-from restyle import registry
-from restyle.bootstrapping import bootstrap
-from restyle.checkpoints import CheckpointError
 from restyle.domains import Domain
-from restyle.images import ImageError, save_image, to_tensor
+from restyle.hub import registry
+from restyle.inversion.bootstrapping import bootstrap
+from restyle.io.checkpoints import CheckpointError
+from restyle.io.images import ImageError, save_image, to_tensor
 from restyle.model import ReStyle
 from tests.tiny import CODES, SIZE, silence, tiny_encoder, tiny_generator, tiny_model
 
@@ -255,7 +255,7 @@ def test_a_start_of_its_own_is_kept(tmp_path, targets):
 
 def edited(folder, change):
     """Rewrite a checkpoint's weights and their hash."""
-    from restyle.checkpoints import load_folder, save_folder
+    from restyle.io.checkpoints import load_folder, save_folder
 
     config, tensors = load_folder(folder)
     change(tensors)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from restyle.cli import main
-from restyle.registry import bundled
+from restyle.hub.registry import bundled
 
 TOOLS = Path(__file__).parent.parent / "tools"
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from restyle.inversion.adaptive import refine_until
 from restyle.refine import Estimate, average_estimate, refine
-from restyle.stopping import refine_until
 from tests.tiny import SIZE, tiny_model
 
 RATES = torch.tensor([1.0, 0.5, 0.9, 0.0])  # how much of the way each image goes in a step

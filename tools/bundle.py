@@ -19,10 +19,10 @@ from typing import Any
 
 from cyclopts import App
 
-from restyle.checkpoints import load_config, share, weights_hash
-from restyle.files import atomic_write
+from restyle.hub.registry import WEIGHTS, bundled, load_generator
+from restyle.io.checkpoints import load_config, share, weights_hash
+from restyle.io.files import atomic_write
 from restyle.model import ReStyle
-from restyle.registry import WEIGHTS, bundled, load_generator
 from restyle.training.config import as_record
 from restyle.training.presets import ENCODERS, GENERATORS
 

@@ -17,8 +17,8 @@ from typing import Any
 from bundle import options, told
 from cyclopts import App
 
-from restyle.checkpoints import load_config
-from restyle.registry import WEIGHTS, bundled
+from restyle.hub.registry import WEIGHTS, bundled
+from restyle.io.checkpoints import load_config
 from restyle.training.presets import ENCODERS
 
 app = App(help=__doc__)

@@ -24,19 +24,19 @@ __all__ = [
 ]
 
 _HOME = {  # public name -> the module that defines it
-    "InversionResult": "restyle.results",
+    "InversionResult": "restyle.inversion.results",
     "ReStyle": "restyle.model",
-    "bootstrap": "restyle.bootstrapping",
-    "load": "restyle.registry",
+    "bootstrap": "restyle.inversion.bootstrapping",
+    "load": "restyle.hub.registry",
 }
 _SUBPACKAGES = ("importers", "portraits")
 
 if TYPE_CHECKING:
     from restyle import importers, portraits
-    from restyle.bootstrapping import bootstrap
+    from restyle.hub.registry import load
+    from restyle.inversion.bootstrapping import bootstrap
+    from restyle.inversion.results import InversionResult
     from restyle.model import ReStyle
-    from restyle.registry import load
-    from restyle.results import InversionResult
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import (
+from restyle.domains import Domain
+from restyle.editing.editor import Editor
+from restyle.editing.edits import Layers
+from restyle.encoders import Encoder, EncoderConfig
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.inversion.adaptive import refine_until
+from restyle.inversion.results import InversionResult, joined
+from restyle.inversion.targets import Picture, as_pictures, to_target
+from restyle.io.checkpoints import (
     CheckpointError,
     Network,
     build_strict,
@@ -20,17 +28,9 @@ from restyle.checkpoints import (
     with_prefix,
     without_prefix,
 )
-from restyle.devices import resolve_device, resolve_dtype
-from restyle.domains import Domain
-from restyle.editing.editor import Editor
-from restyle.editing.edits import Layers
-from restyle.encoders import Encoder, EncoderConfig
-from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from restyle.inference import Inference
 from restyle.refine import Estimate, average_estimate, refine
-from restyle.results import InversionResult, joined
-from restyle.stopping import refine_until
-from restyle.targets import Picture, as_pictures, to_target
+from restyle.runtime.devices import resolve_device, resolve_dtype
+from restyle.runtime.engine import Inference
 
 KIND = "restyle"
 DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
@@ -162,7 +162,8 @@ class ReStyle:
             images: A path, a PIL image, several of them, or a tensor (3, H, W) or (B, 3, H, W),
                 RGB in [-1, 1]. Each is resized to the encoder's input size, whatever its aspect.
             steps: How often the estimate is refined; 5 if None, and 1 for a single-shot encoder;
-                "auto" until an image's steps change little (`restyle.stopping`), at most 10 times.
+                "auto" until an image's steps change little (`restyle.inversion.adaptive`), at most
+                10 times.
             batch_size: How many images go through the networks at once.
             preview: Render all steps but the last only up to this height and width, a power of two
                 from the encoder's input size on; faster, and slightly different. Not with "auto".

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from restyle.editing.finding import (
+from restyle.editing.search import (
     Whitening,
     boundary,
     closed_form,

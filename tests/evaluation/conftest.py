@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from restyle.checkpoints import save_folder
+from restyle.io.checkpoints import save_folder
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from tests.tiny import tiny_generator, tiny_model
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from restyle.evaluation.analysis import Analysis, analyse, early_stopping
 from restyle.evaluation.analysis_report import write_report
-from restyle.evaluation.inside import (
+from restyle.evaluation.loop_analysis import (
     BANDS,
     band_energy,
     band_names,
@@ -14,8 +14,8 @@ from restyle.evaluation.inside import (
     stopped_at,
     trace,
 )
-from restyle.registry import load
-from restyle.stopping import MOST_STEPS, refine_until
+from restyle.hub.registry import load
+from restyle.inversion.adaptive import MOST_STEPS, refine_until
 
 
 def wave(frequency, side=64):

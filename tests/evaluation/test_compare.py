@@ -8,8 +8,8 @@ from PIL import Image
 
 from restyle.evaluation.compare import Comparison, compare
 from restyle.evaluation.comparison_report import write_report
-from restyle.evaluation.contest import log_steps
-from restyle.files import read_jsonl
+from restyle.evaluation.runner import log_steps
+from restyle.io.files import read_jsonl
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 
-from restyle.checkpoints import save_folder, with_prefix
-from restyle.evaluation.crossing import CrossingEvaluation, describe, evaluate_crossing
+from restyle.evaluation.cross_domain import CrossingEvaluation, describe, evaluate_crossing
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.io.checkpoints import save_folder, with_prefix
 from tests.tiny import tiny_generator
 
 

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from restyle.evaluation.data import Targets
-from restyle.images import ImageError
+from restyle.io.images import ImageError
 from restyle.portraits import Portraits
 
 

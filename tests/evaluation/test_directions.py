@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from restyle.checkpoints import weights_hash
 from restyle.cli import main
 from restyle.editing.directions import Direction, directions_in, read_direction, save_direction
 from restyle.evaluation import directions as search
 from restyle.evaluation import directions_report
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, changed, deviation
 from restyle.evaluation.directions_report import describe, described
+from restyle.evaluation.edit_sweep import Sweep, in_batches, matched_drift, rises, sweep
 from restyle.evaluation.generator import read_attributes
-from restyle.evaluation.responses import Sweep, in_batches, matched_drift, rises, sweep
-from restyle.files import write_json
+from restyle.io.checkpoints import weights_hash
+from restyle.io.files import write_json
 from restyle.portraits.attributes import Attributes, class_names, continuous_names
 from restyle.portraits.visibility import visible
 from tests.evaluation.stubs import Pixels

@@ -13,6 +13,7 @@ from restyle.editing.directions import Direction, save_direction
 from restyle.editing.editor import sample_w
 from restyle.evaluation import bootstrapping, editability
 from restyle.evaluation.attributes import NAMES, Reader
+from restyle.evaluation.edit_sweep import Sweep, flips
 from restyle.evaluation.editability import STRENGTHS, Edited, w_distance
 from restyle.evaluation.editability_report import (
     _how_many,
@@ -20,7 +21,6 @@ from restyle.evaluation.editability_report import (
     change_beside,
     examples,
 )
-from restyle.evaluation.responses import Sweep, flips
 from restyle.losses.pixels import l2
 from restyle.portraits import Portraits
 from restyle.portraits.attributes import continuous_names

@@ -6,10 +6,10 @@ import torch
 
 from restyle.evaluation.data import Targets
 from restyle.evaluation.encoder import EncoderEvaluation, describe, evaluate_encoder
-from restyle.files import read_jsonl
+from restyle.hub.registry import load, load_features
+from restyle.io.files import read_jsonl
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
-from restyle.registry import load, load_features
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from restyle.evaluation.generator import (
     shares,
     shown_labels,
 )
+from restyle.hub.registry import load_features, load_generator
 from restyle.metrics.distributions import frechet_distance
 from restyle.portraits import Attributes, Portraits
 from restyle.portraits.attributes import class_names
-from restyle.registry import load_features, load_generator
 
 
 def test_shares_count_what_is_to_be_seen():

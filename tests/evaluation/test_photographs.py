@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from restyle.checkpoints import CheckpointError
 from restyle.cli import main
 from restyle.cli.photographs import photo_networks
 from restyle.evaluation.compare import Comparison, compare
 from restyle.evaluation.comparison_report import write_report
 from restyle.evaluation.measures import Judge, PhotoNetworks
-from restyle.face_networks import landmark_network, proposal_network, refinement_network
+from restyle.faces.networks import landmark_network, proposal_network, refinement_network
+from restyle.io.checkpoints import CheckpointError
 from restyle.losses.lpips import LPIPS
 from restyle.losses.perceptual import perceptual
 from tests.importers import official

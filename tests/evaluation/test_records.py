@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from restyle.evaluation.page import MANY_ROWS, Page
+from restyle.evaluation.html import MANY_ROWS, Page
 from restyle.evaluation.records import Records, arrays_in_parts, claim, markdown
 
 

@@ -9,7 +9,6 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from restyle.face_networks import landmark_network, proposal_network, refinement_network
 from restyle.faces.cascade import (
     FaceCascade,
     cascade_of,
@@ -18,6 +17,7 @@ from restyle.faces.cascade import (
     suppress,
     windows,
 )
+from restyle.faces.networks import landmark_network, proposal_network, refinement_network
 
 
 def overlap(a, b, share_of):

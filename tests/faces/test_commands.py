@@ -8,8 +8,8 @@ from safetensors import safe_open
 
 import restyle
 from restyle.cli import main
-from restyle.files import read_jsonl
-from restyle.images import read_image
+from restyle.io.files import read_jsonl
+from restyle.io.images import read_image
 from tests.tiny import tiny_model
 
 pytest.importorskip("dlib")

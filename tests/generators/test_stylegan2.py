@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from restyle.generators.discriminator import Discriminator, DiscriminatorConfig, minibatch_deviation
+from restyle.discriminators.stylegan2 import Discriminator, DiscriminatorConfig, minibatch_deviation
 from restyle.generators.stylegan2 import StyledLayer, StyleGAN2, StyleGAN2Config
-from restyle.layers import downsample, upsample
+from restyle.nn.layers import downsample, upsample
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from restyle import importers
-from restyle.checkpoints import CheckpointError
-from restyle.face_networks import CascadeNetwork, landmark_network, proposal_network
+from restyle.faces.networks import CascadeNetwork, landmark_network, proposal_network
 from restyle.importers.faces import CASCADE
+from restyle.io.checkpoints import CheckpointError
 
 
 def published_names(network: CascadeNetwork, last: str) -> dict[str, torch.Tensor]:

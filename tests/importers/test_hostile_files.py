@@ -13,9 +13,9 @@ from numpy.lib import format as numpy_format
 
 import restyle
 from restyle import importers
-from restyle.checkpoints import CheckpointError
 from restyle.importers.keys import Weights
 from restyle.importers.nvidia import take_generator
+from restyle.io.checkpoints import CheckpointError
 
 from . import official
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from restyle import importers
-from restyle.checkpoints import CheckpointError
 from restyle.domains import CARS, CHURCHES, FACES
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.pixel2style import read_model
+from restyle.io.checkpoints import CheckpointError
 from restyle.model import ReStyle
 
 from . import golden, official

@@ -7,11 +7,11 @@ import torch
 
 import restyle
 from restyle import importers
-from restyle.checkpoints import CheckpointError
 from restyle.cli import main
+from restyle.hub.registry import load_features, load_generator
 from restyle.importers.perceptual import LPIPSPart
-from restyle.losses.similarity import MoCo
-from restyle.registry import load_features, load_generator
+from restyle.io.checkpoints import CheckpointError
+from restyle.losses.moco import MoCo
 
 from . import official
 

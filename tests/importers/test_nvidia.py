@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.storage import TypedStorage
 
 from restyle import importers
-from restyle.checkpoints import CheckpointError
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.io.checkpoints import CheckpointError
 
 TRAP = "raise SystemExit('embedded source was executed')"
 FIR = torch.tensor([1.0, 3.0, 3.0, 1.0]).outer(torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64

@@ -6,9 +6,9 @@ from torch import nn
 from torch.nn.functional import batch_norm, conv2d, relu
 
 from restyle import importers
-from restyle.backbones import ArcFace, Trunk
-from restyle.checkpoints import CheckpointError
 from restyle.encoders import Encoder, EncoderConfig
+from restyle.io.checkpoints import CheckpointError
+from restyle.nn.backbones import ArcFace, Trunk
 
 from . import official
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from restyle.losses.extraction import look
 from restyle.losses.identity import identity
-from restyle.losses.looking import look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.portraits.features import FeatureConfig, FeatureNetwork

@@ -5,14 +5,14 @@ import torch
 from tests.importers import official
 from torch.nn import functional
 
-from restyle.checkpoints import CheckpointError
+from restyle.importers.moco import read_moco
 from restyle.importers.perceptual import read_lpips
-from restyle.importers.similarity import read_moco
+from restyle.io.checkpoints import CheckpointError
 from restyle.losses.codes import delta_norms, w_norm
 from restyle.losses.identity import AlignedFaces, identity
 from restyle.losses.lpips import LPIPS
+from restyle.losses.moco import MoCo
 from restyle.losses.perceptual import distances_by_map, perceptual
-from restyle.losses.similarity import MoCo
 
 
 def test_faces_are_cut_out_as_in_the_reference():

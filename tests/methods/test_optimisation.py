@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from restyle.losses.pixels import l2
-from restyle.methods.optimisation import (
+from restyle.inversion.optimisation import (
     NoiseMaps,
     learning_rate_ramp,
     noise_regularisation,
     optimise_w,
     optimise_ws,
 )
+from restyle.losses.pixels import l2
 from restyle.refine import Estimate
 from tests.tiny import CODES, SIZE, tiny_generator
 

@@ -3,8 +3,8 @@ import copy
 import pytest
 import torch
 
+from restyle.inversion.pivotal import PivotalTuning, tuned_generator
 from restyle.losses.pixels import l2
-from restyle.methods.pivotal import PivotalTuning, tuned_generator
 from restyle.refine import Estimate
 from tests.tiny import CODES, SIZE, tiny_generator
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from restyle.inversion.names import Networks, build
 from restyle.losses.pixels import l2
-from restyle.methods.table import Networks, build
 from tests.tiny import SIZE, tiny_model
 
 

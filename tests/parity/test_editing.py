@@ -5,7 +5,7 @@ import torch
 from restyle import importers
 from restyle.editing.directions import Direction
 from restyle.editing.edits import shift
-from restyle.editing.finding import closed_form, style_weights
+from restyle.editing.search import closed_form, style_weights
 
 from .cases import Case, cases, load
 

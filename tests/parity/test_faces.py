@@ -7,10 +7,10 @@ import torch
 from PIL import Image
 
 from restyle import importers
-from restyle.backbones import ArcFace
-from restyle.face_networks import CascadeNetwork
 from restyle.faces import crop_face, ffhq_quad
+from restyle.faces.networks import CascadeNetwork
 from restyle.faces.similarity import similarity_transform, warp
+from restyle.nn.backbones import ArcFace
 
 from .cases import cases, load
 

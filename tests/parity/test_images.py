@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from restyle.domains import CARS, FACES
-from restyle.images import to_tensor, to_uint8
+from restyle.io.images import to_tensor, to_uint8
 
 from .cases import cases, load
 

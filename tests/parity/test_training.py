@@ -5,25 +5,25 @@ import re
 import torch
 
 from restyle import importers
-from restyle.backbones import ArcFace
 from restyle.domains import FACES
 from restyle.importers.keys import Weights
+from restyle.importers.moco import read_moco
 from restyle.importers.perceptual import read_lpips, take_lpips
 from restyle.importers.pixel2style import take_encoder
-from restyle.importers.similarity import read_moco
 from restyle.losses.codes import delta_norms, w_norm
 from restyle.losses.identity import AlignedFaces, identity
 from restyle.losses.perceptual import distances_by_map, perceptual
 from restyle.model import ReStyle
+from restyle.nn.backbones import ArcFace
 from restyle.training.config import EncoderTraining
-from restyle.training.discriminator import (
+from restyle.training.encoder_trainer import EncoderTrainer
+from restyle.training.latent_adversary import (
     CodeDiscriminator,
     adversarial,
     discriminator_losses,
     gradient_penalty,
 )
-from restyle.training.encoder_trainer import EncoderTrainer
-from restyle.training.networks import LossNetworks
+from restyle.training.loaders import LossNetworks
 from restyle.training.optimisers import make_optimiser
 
 from .cases import Case, cases, load

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from restyle.portraits.attributes import class_names, identity_names
-from restyle.portraits.crossing import surviving_identity
+from restyle.portraits.cross_domain import surviving_identity
 
 
 class Reader:

@@ -9,7 +9,7 @@ from restyle.portraits.attributes import SCHEMA, Attributes, continuous_names, s
 
 pytest.importorskip("skia", exc_type=ImportError)
 
-from restyle.portraits.renderer import STYLES, landmarks, render  # noqa: E402
+from restyle.portraits.drawing.renderer import STYLES, landmarks, render  # noqa: E402
 
 
 @pytest.mark.parametrize("style", STYLES)

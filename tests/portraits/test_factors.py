@@ -5,7 +5,7 @@ import pytest
 
 from restyle.portraits import Portraits
 from restyle.portraits.attributes import SCHEMA, Continuous, continuous_names
-from restyle.portraits.factors import WIDTH, meanings, normal_vectors
+from restyle.portraits.gaussian import WIDTH, meanings, normal_vectors
 
 PEOPLE = [Portraits("train")[i] for i in range(1500)]
 ROOM = 2 * WIDTH

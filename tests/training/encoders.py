@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from restyle import encoders
-from restyle.checkpoints import save_folder, with_prefix
 from restyle.encoders import EncoderConfig
+from restyle.io.checkpoints import save_folder, with_prefix
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import train_encoder
 from restyle.training.parallel import launch

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from restyle.checkpoints import CheckpointError
-from restyle.generators.discriminator import Discriminator, DiscriminatorConfig
-from restyle.generators.projected import ProjectedDiscriminator
+from restyle.discriminators.projected import ProjectedDiscriminator
+from restyle.discriminators.stylegan2 import Discriminator, DiscriminatorConfig
+from restyle.io.checkpoints import CheckpointError
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.training.config import GeneratorTraining
-from restyle.training.critic import Critic, coarse_maps, r1_penalty
 from restyle.training.generator import GeneratorTrainer, train_generator
+from restyle.training.image_adversary import Critic, coarse_maps, r1_penalty
 from restyle.training.initial import load_run_state
 
 CPU = torch.device("cpu")

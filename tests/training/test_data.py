@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from restyle.images import ImageError
-from restyle.training.containers import list_entries
+from restyle.io.datasets import list_entries
+from restyle.io.images import ImageError
 from restyle.training.data import Ahead, draw, load, open_source
 
 

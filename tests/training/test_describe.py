@@ -5,7 +5,7 @@ import torch
 
 from restyle.cli import main
 from restyle.training.config import EncoderTraining
-from restyle.training.describe import describe_encoder, memory_estimate
+from restyle.training.dry_run import describe_encoder, memory_estimate
 from restyle.training.encoder import build_trainer
 from tests.training.encoders import prepare
 

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from restyle.training.discriminator import Adversary, CodePool, adversarial, gradient_penalty
+from restyle.training.latent_adversary import Adversary, CodePool, adversarial, gradient_penalty
 
 CPU = torch.device("cpu")
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 import restyle
-from restyle.checkpoints import CheckpointError, load_folder, save_folder
-from restyle.files import read_jsonl
+from restyle.hub.registry import load_generator
+from restyle.io.checkpoints import CheckpointError, load_folder, save_folder
+from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate
-from restyle.registry import load_generator
 from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from restyle.checkpoints import load_folder
+from restyle.io.checkpoints import load_folder
 from restyle.portraits.attributes import Attributes, class_names, continuous_names, sample
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
-from restyle.portraits.points import COUNT, face_points
+from restyle.portraits.keypoints import COUNT, face_points
 from restyle.portraits.visibility import visible
 from restyle.training.config import FEATURES, FeatureTraining
 from restyle.training.features import (
@@ -109,7 +109,7 @@ def test_what_is_hidden_does_not_count():
 
 def test_visibility_follows_the_drawing():
     """Changing what is said to be hidden changes no pixel."""
-    from restyle.portraits.renderer import render
+    from restyle.portraits.drawing.renderer import render
 
     bald = Attributes(hair_style="bald", hat="none")
     assert not visible(bald)["hair_length"] and not visible(bald)["hair_part"]

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from restyle.checkpoints import CheckpointError
-from restyle.files import read_jsonl
 from restyle.generators.stylegan2 import Mapping, StyleGAN2Config
-from restyle.registry import load_generator
-from restyle.training import supervision
+from restyle.hub.registry import load_generator
+from restyle.io.checkpoints import CheckpointError
+from restyle.io.files import read_jsonl
+from restyle.training import attribute_pretraining as supervision
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
 from restyle.training.generator import GeneratorTrainer, train_generator

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from restyle.checkpoints import CheckpointError
+from restyle.io.checkpoints import CheckpointError
 from restyle.training.ema import Ema
 from restyle.training.parallel import INTERRUPTED
 from restyle.training.randomness import random_state, set_random_state

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from restyle.checkpoints import CheckpointError
-from restyle.registry import load_generator
+from restyle.hub.registry import load_generator
+from restyle.io.checkpoints import CheckpointError
 from restyle.training.config import GeneratorTraining
 from restyle.training.generator import GeneratorTrainer, train_generator
 from restyle.training.initial import load_run_state

@@ -133,10 +133,10 @@ def invert(
             of two: faster, and slightly different. [default: the full size]
         compile: Let torch.compile make the networks faster, which itself takes minutes.
     """
-    from restyle.cli.inversion import invert_files
+    from restyle.jobs.invert import invert_files
 
     if align:
-        from restyle.cli.align import show_licences
+        from restyle.jobs.align import show_licences
 
         show_licences()
     summary = invert_files(
@@ -183,7 +183,7 @@ def align_faces(
             largest.
         overwrite: Do again what is done already.
     """
-    from restyle.cli.align import align_files, show_licences
+    from restyle.jobs.align import align_files, show_licences
 
     show_licences()
     which = {"largest": 1, "all": None}.get(face, face) if isinstance(face, str) else face
@@ -224,8 +224,8 @@ def pull(name: str) -> None:
     Args:
         name: As `restyle models list` shows it.
     """
-    from restyle.downloads import pull as pull_model
-    from restyle.public_models import find
+    from restyle.hub.catalogue import find
+    from restyle.hub.downloads import pull as pull_model
 
     print(f"{name}: licence {find(name).licence}")
     print(f"{name} is in {pull_model(name)}")
@@ -273,7 +273,7 @@ def render(
         start: The number of the first one.
         parquet: Write the table as OUT/metadata.parquet as well.
     """
-    from restyle.cli.portraits import render_folder
+    from restyle.jobs.render import render_folder
 
     render_folder(out, count, style, split, size, start, parquet)
     print(f"{count} portraits in {out}")

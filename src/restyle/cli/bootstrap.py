@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from restyle.cli.options import FAILED, Count, Device, Dtype, Flag
 
 if TYPE_CHECKING:
-    from restyle.cli.ledger import Summary
+    from restyle.jobs.manifest import Summary
 
 
 def bootstrap(
@@ -52,7 +52,7 @@ def bootstrap(
             kept in OUT/aligned. An input without a face fails.
     """
     if align:
-        from restyle.cli.align import show_licences
+        from restyle.jobs.align import show_licences
 
         show_licences()
     names, numbers = (source, target), (source_steps, steps)
@@ -99,13 +99,13 @@ def bootstrap_files(
             models do not fit together.
         OSError: A result cannot be written.
     """
-    from restyle import registry
-    from restyle.bootstrapping import bootstrap as translate
-    from restyle.bootstrapping import check_related
-    from restyle.cli.align import FOUND_WITH
-    from restyle.cli.inversion import FOLDERS, model_facts, prepare, save_inversions
-    from restyle.cli.ledger import Ledger, find_inputs
-    from restyle.cli.ways import Way
+    from restyle.hub import registry
+    from restyle.inversion.bootstrapping import bootstrap as translate
+    from restyle.inversion.bootstrapping import check_related
+    from restyle.jobs.align import FOUND_WITH
+    from restyle.jobs.invert import FOLDERS, model_facts, prepare, save_inversions
+    from restyle.jobs.inverters import Way
+    from restyle.jobs.manifest import Ledger, find_inputs
 
     files = find_inputs(inputs, out, FOLDERS)
     source, target = (registry.load(name, device, dtype) for name in models)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from restyle import importers
-from restyle.checkpoints import weights_hash
 from restyle.cli.models import columns, lines
 from restyle.editing.directions import (
     BUNDLED,
@@ -14,8 +13,9 @@ from restyle.editing.directions import (
     save_direction,
 )
 from restyle.editing.editor import sample_w
-from restyle.editing.finding import closed_form, principal_components, style_weights
-from restyle.registry import load_generator
+from restyle.editing.search import closed_form, principal_components, style_weights
+from restyle.hub.registry import load_generator
+from restyle.io.checkpoints import weights_hash
 
 
 def table(folder: Path | None) -> str:

@@ -60,7 +60,7 @@ def edit(
         overwrite: Do again what is done already.
         align: Cut out the largest face of each photograph first, as `restyle align` does.
     """
-    from restyle.cli.editing import EditJob, edit_files
+    from restyle.jobs.edit import EditJob, edit_files
 
     _announce(align)
     job = EditJob(direction, strengths, tuple(also), layers, steps, video, align)
@@ -227,7 +227,7 @@ def mix(
         dtype: Precision; below float32 by automatic mixed precision.
         align: Cut out the largest face of each photograph first.
     """
-    from restyle.cli.editing import mix_people
+    from restyle.jobs.edit import mix_people
 
     _announce(align)
     mix_people(inputs, seed, model, device, dtype, steps, align, out)
@@ -263,7 +263,7 @@ def animate(
         dtype: Precision; below float32 by automatic mixed precision.
         align: Cut out the largest face of each photograph first.
     """
-    from restyle.cli.editing import film_people
+    from restyle.jobs.edit import film_people
 
     _announce(align)
     film_people(inputs, seed, model, device, dtype, steps, align, frames, out)
@@ -272,6 +272,6 @@ def animate(
 
 def _announce(align: bool) -> None:
     if align:
-        from restyle.cli.align import show_licences
+        from restyle.jobs.align import show_licences
 
         show_licences()

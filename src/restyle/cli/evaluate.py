@@ -138,8 +138,8 @@ def features(name: str = "portraits-judge", *, persons: Count = 2048) -> None:
         name: A bundled name or a folder.
         persons: How many.
     """
+    from restyle.hub.registry import load_features
     from restyle.portraits import Portraits
-    from restyle.registry import load_features
     from restyle.training.features import describe, evaluate_features
 
     network = load_features(name)
@@ -293,7 +293,7 @@ def crossing(
         judge: The feature network that judges, a bundled name or a folder.
         out: The folder of the results.
     """
-    from restyle.evaluation.crossing import CrossingEvaluation, describe, evaluate_crossing
+    from restyle.evaluation.cross_domain import CrossingEvaluation, describe, evaluate_crossing
 
     config = CrossingEvaluation(source, target, samples, judge)
     print(describe(evaluate_crossing(config, out)))

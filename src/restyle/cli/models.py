@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from restyle import registry
-from restyle.checkpoints import WEIGHTS, load_config
-from restyle.downloads import pulled
-from restyle.public_models import PUBLIC
+from restyle.hub import registry
+from restyle.hub.catalogue import PUBLIC
+from restyle.hub.downloads import pulled
+from restyle.io.checkpoints import WEIGHTS, load_config
 
 
 def table() -> str:

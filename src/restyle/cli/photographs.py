@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 from restyle import importers
-from restyle.backbones import ArcFace
-from restyle.checkpoints import CheckpointError
 from restyle.evaluation.measures import PhotoNetworks
-from restyle.face_networks import CascadeNetwork
 from restyle.faces.cascade import cascade_of
+from restyle.faces.networks import CascadeNetwork
 from restyle.faces.recognition import FaceRecognition
-from restyle.registry import load_maps, network_file
+from restyle.hub.registry import load_maps, network_file
+from restyle.io.checkpoints import CheckpointError
+from restyle.nn.backbones import ArcFace
 
 Network = TypeVar("Network")
 

@@ -101,5 +101,5 @@ add_command(
     "Train an encoder to invert a generator, step by step.",
     ENCODERS,
     "restyle.training.encoder:train_encoder",
-    describer="restyle.training.describe:describe_encoder",
+    describer="restyle.training.dry_run:describe_encoder",
 )

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from restyle.files import atomic_write
+from restyle.io.files import atomic_write
 
 FORMAT = "restyle-direction-1"
 SUFFIX = ".safetensors"

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from restyle.files import atomic_write
-from restyle.images import to_uint8
+from restyle.io.files import atomic_write
+from restyle.io.images import to_uint8
 
 SUFFIXES = (".mp4", ".gif")
 FPS = 25

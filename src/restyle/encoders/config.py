@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from restyle.backbones import IR_SE50, RESNET34, Family
+from restyle.nn.backbones import IR_SE50, RESNET34, Family
 
 
 @dataclass(frozen=True)

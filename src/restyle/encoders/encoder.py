@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restyle.backbones import Trunk
 from restyle.encoders.config import EncoderConfig
 from restyle.encoders.heads import MapToStyle
+from restyle.nn.backbones import Trunk
 
 COARSE, MIDDLE = 3, 7  # in a pyramid: the first code that reads the middle map, and the finest one
 

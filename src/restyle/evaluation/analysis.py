@@ -11,13 +11,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.evaluation.data import Targets
-from restyle.evaluation.inside import disturbed, starts, stopped_at, stopped_early, trace
+from restyle.evaluation.loop_analysis import disturbed, starts, stopped_at, stopped_early, trace
 from restyle.evaluation.records import claim, kept_arrays
-from restyle.files import write_json
+from restyle.hub.registry import load
+from restyle.inversion.adaptive import MOST_STEPS
+from restyle.io.files import write_json
 from restyle.metrics.intervals import bootstrap_mean
 from restyle.model import DEFAULT_STEPS, ReStyle
-from restyle.registry import load
-from restyle.stopping import MOST_STEPS
 
 TOLERANCES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Those that stopping early is tried with, beside its own."""

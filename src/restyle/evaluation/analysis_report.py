@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from restyle.evaluation.inside import band_names
-from restyle.evaluation.page import Page
+from restyle.evaluation.html import Page
+from restyle.evaluation.loop_analysis import band_names
 from restyle.evaluation.plots import heat_maps, lines, matrix
 from restyle.evaluation.records import markdown
+from restyle.inversion.adaptive import MOST_STEPS, TOLERANCE
 from restyle.metrics.intervals import Interval
-from restyle.stopping import MOST_STEPS, TOLERANCE
 
 SHOWN_HEAT = (1, 2, 3, 5, 10, 20)
 

@@ -11,20 +11,20 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from restyle.bootstrapping import bootstrap, check_related
-from restyle.checkpoints import weights_hash
 from restyle.evaluation.data import as_images, unseen_portraits
+from restyle.evaluation.html import Page
 from restyle.evaluation.measures import MEASURES, Judge
-from restyle.evaluation.page import Page
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import arrays_in_parts, claim, markdown
-from restyle.files import atomic_write, write_json
-from restyle.images import save_image, strip
+from restyle.hub.registry import load, load_features
+from restyle.inversion.bootstrapping import bootstrap, check_related
+from restyle.inversion.targets import resized
+from restyle.io.checkpoints import weights_hash
+from restyle.io.files import atomic_write, write_json
+from restyle.io.images import save_image, strip
 from restyle.metrics.intervals import Interval, bootstrap_mean
 from restyle.model import ReStyle
 from restyle.refine import Estimate
-from restyle.registry import load, load_features
-from restyle.targets import resized
 
 WAYS = ("bootstrapped", "plain")
 FIGURES = ("mse", "perceptual")

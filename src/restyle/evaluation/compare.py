@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from restyle.checkpoints import weights_hash
-from restyle.evaluation.contest import (
+from restyle.evaluation.data import STYLES, Targets
+from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
+from restyle.evaluation.records import Records, claim
+from restyle.evaluation.runner import (
     Contestant,
     Outcome,
     contestant,
@@ -20,17 +22,15 @@ from restyle.evaluation.contest import (
     outcome,
     run,
 )
-from restyle.evaluation.data import STYLES, Targets
-from restyle.evaluation.machine import describe_machine
-from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
-from restyle.evaluation.records import Records, claim
-from restyle.files import write_json
-from restyle.inverting import NONE, objective_for
+from restyle.evaluation.timing import describe_machine
+from restyle.hub.registry import load, load_features
+from restyle.inversion.methods import NONE, objective_for
+from restyle.io.checkpoints import weights_hash
+from restyle.io.files import write_json
 from restyle.losses.weighted import WeightedLosses
 from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
 from restyle.model import ReStyle
 from restyle.portraits.features import FeatureNetwork
-from restyle.registry import load, load_features
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Comparison:
 
     Attributes:
         models: What `restyle.load` takes, each.
-        methods: As `restyle.methods.table.build` takes them. Those without an encoder depend on the
-            generator alone, and are run once for models that share it.
+        methods: As `restyle.inversion.names.build` takes them. Those without an encoder depend on
+            the generator alone, and are run once for models that share it.
         data: "portraits", "toon" or a folder of images.
         images: The first so many of them; 512 portraits or all of a folder if None.
         optimised: Methods other than the encoder alone invert the first so many of these: they

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 
 from restyle.evaluation.compare import Compared
-from restyle.evaluation.contest import Contestant
 from restyle.evaluation.data import Targets
+from restyle.evaluation.html import Page
 from restyle.evaluation.measures import MEASURES
-from restyle.evaluation.page import Page
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import markdown
-from restyle.images import grid, save_image, strip
-from restyle.inverting import NONE
+from restyle.evaluation.runner import Contestant
+from restyle.inversion.methods import NONE
+from restyle.inversion.targets import resized
+from restyle.io.images import grid, save_image, strip
 from restyle.metrics.intervals import Interval
 from restyle.metrics.pixels import MS_SSIM_SIDE
-from restyle.targets import resized
 
 EXAMPLES = 4
 STRIP_STEPS = 7

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.files import sha256
-from restyle.images import ImageError, list_images
-from restyle.targets import to_target
+from restyle.inversion.targets import to_target
+from restyle.io.files import sha256
+from restyle.io.images import ImageError, list_images
 
 STYLES = {"portraits": "photo", "toon": "toon"}
 """The drawn data by name, and the style they are drawn in; any other name is a folder."""

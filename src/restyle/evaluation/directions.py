@@ -21,20 +21,20 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restyle.checkpoints import weights_hash
-from restyle.devices import resolve_device, resolve_dtype
 from restyle.editing.directions import SUFFIX, Direction, save_direction
 from restyle.editing.editor import sample_w
 from restyle.editing.edits import GROUPS
-from restyle.editing.finding import Whitening, boundary, conditional, disentangled
+from restyle.editing.search import Whitening, boundary, conditional, disentangled
 from restyle.evaluation.attributes import NAMES, Reader
 from restyle.evaluation.directions_report import NAMED, described
+from restyle.evaluation.edit_sweep import Sweep, in_batches, matched_drift, sweep
 from restyle.evaluation.records import ROWS, SETTINGS, Records, arrays_in_parts
-from restyle.evaluation.responses import Sweep, in_batches, matched_drift, sweep
-from restyle.files import read_jsonl, write_json
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.hub.registry import load_features, load_generator
+from restyle.io.checkpoints import weights_hash
+from restyle.io.files import read_jsonl, write_json
 from restyle.refine import Render
-from restyle.registry import load_features, load_generator
+from restyle.runtime.devices import resolve_device, resolve_dtype
 
 PART = 500
 WEIGHTS = (1.0, 4.0, 16.0)
@@ -50,7 +50,7 @@ class DirectionSearch:
     """How directions are looked for.
 
     Attributes:
-        generator: What `restyle.registry.load_generator` takes.
+        generator: What `restyle.hub.registry.load_generator` takes.
         labeller: The feature network that labels, a bundled name or a folder.
         judge: The one that judges, a bundled name or a folder.
         samples: Labelled samples.

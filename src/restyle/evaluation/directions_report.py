@@ -8,8 +8,8 @@ import numpy as np
 
 from restyle.editing.directions import Direction
 from restyle.evaluation.attributes import ACCESSORIES, NAMES
+from restyle.evaluation.edit_sweep import CLEAN, Sweep, flips, matched_drift, rises
 from restyle.evaluation.records import markdown
-from restyle.evaluation.responses import CLEAN, Sweep, flips, matched_drift, rises
 
 KEPT_FROM = 0.5
 """A direction is kept if the judge sees at least so many deviations between strengths -2 and 2."""

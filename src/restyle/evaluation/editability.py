@@ -17,23 +17,23 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restyle.checkpoints import weights_hash
 from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.editing.edits import shift
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, changed, shown
 from restyle.evaluation.compare import line_up
-from restyle.evaluation.contest import Contestant
 from restyle.evaluation.data import as_images, unseen_portraits
+from restyle.evaluation.edit_sweep import drift, flips, sweep
 from restyle.evaluation.records import arrays_in_parts, claim
-from restyle.evaluation.responses import drift, flips, sweep
-from restyle.images import to_uint8
-from restyle.inverting import objective_for
+from restyle.evaluation.runner import Contestant
+from restyle.hub.registry import load, load_features
+from restyle.inversion.methods import objective_for
+from restyle.io.checkpoints import weights_hash
+from restyle.io.images import to_uint8
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle
 from restyle.portraits.attributes import Attributes
 from restyle.refine import Render, pooled
-from restyle.registry import load, load_features
 
 STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
 ALMOST = 0.9
@@ -49,7 +49,7 @@ class EditingEvaluation:
 
     Attributes:
         models: What `restyle.load` takes, each.
-        methods: Of inversion, as `restyle.methods.table.build` takes them.
+        methods: Of inversion, as `restyle.inversion.names.build` takes them.
         attributes: Those that are edited; all that there are directions for if empty.
         directions: A folder of directions; those that come with the package if None.
         images: Test portraits.

@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 from restyle.evaluation.attributes import ACCESSORIES, NAMES
+from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, mean_known, rises
 from restyle.evaluation.editability import STRENGTHS, Edited
-from restyle.evaluation.page import Page
+from restyle.evaluation.html import Page
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import markdown
-from restyle.evaluation.responses import CLEAN, STILL_THE_SAME, mean_known, rises
-from restyle.files import atomic_write, write_json
-from restyle.images import grid, save_image, strip
+from restyle.io.files import atomic_write, write_json
+from restyle.io.images import grid, save_image, strip
 from restyle.metrics.distributions import frechet_distance
 from restyle.metrics.intervals import Interval, bootstrap_mean
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from restyle.checkpoints import weights_hash
-from restyle.evaluation.contest import Outcome, contestant, outcome, run
 from restyle.evaluation.data import Targets
-from restyle.evaluation.machine import describe_machine
 from restyle.evaluation.measures import MEASURES, Judge
 from restyle.evaluation.records import Records, markdown
-from restyle.files import write_json
+from restyle.evaluation.runner import Outcome, contestant, outcome, run
+from restyle.evaluation.timing import describe_machine
+from restyle.hub.registry import load, load_features
+from restyle.io.checkpoints import weights_hash
+from restyle.io.files import write_json
 from restyle.losses.pixels import l2
 from restyle.metrics.intervals import Interval, bootstrap_mean
-from restyle.registry import load, load_features
 
 SHOWN = ("mse", "perceptual", "identity")
 

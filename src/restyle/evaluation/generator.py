@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restyle.checkpoints import load_config, weights_hash
 from restyle.evaluation.data import Targets, as_images, unseen_portraits
 from restyle.evaluation.records import Records, arrays_in_parts, claim, markdown
-from restyle.files import write_json
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.hub.registry import folder_of, load_features, load_generator
+from restyle.inversion.optimisation import optimise_ws
+from restyle.io.checkpoints import load_config, weights_hash
+from restyle.io.files import write_json
 from restyle.losses.pixels import l2
-from restyle.methods.optimisation import optimise_ws
 from restyle.metrics.distributions import frechet_distance, precision_recall
 from restyle.metrics.intervals import bootstrap_mean
 from restyle.portraits.attributes import (
@@ -30,7 +31,6 @@ from restyle.portraits.attributes import (
 from restyle.portraits.features import FeatureNetwork
 from restyle.portraits.visibility import visible
 from restyle.refine import average_estimate
-from restyle.registry import folder_of, load_features, load_generator
 
 SHARED = ("hair_style", "hair_colour", "glasses", "beard", "hat")
 """The attributes whose classes samples should have as often as the data."""
@@ -68,7 +68,7 @@ def evaluate_generators(
     """Evaluate generators against the same test portraits; what is done already is not done again.
 
     Args:
-        folders: What `restyle.registry.load_generator` takes, each.
+        folders: What `restyle.hub.registry.load_generator` takes, each.
         out: Keeps the judge's readings in parts, `results.json` and, for every generator, a line an
             optimised image.
         config: How.

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import weights_hash
 from restyle.faces.recognition import FaceRecognition
+from restyle.io.checkpoints import weights_hash
+from restyle.losses.extraction import look
 from restyle.losses.identity import identity
-from restyle.losses.looking import look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.metrics.pixels import ms_ssim, psnr

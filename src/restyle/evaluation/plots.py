@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from restyle.files import atomic_write
+from restyle.io.files import atomic_write
 
 Values = Sequence[float] | np.ndarray
 Line = tuple[Values, Values]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from restyle.files import append_jsonl, atomic_write, write_json
+from restyle.io.files import append_jsonl, atomic_write, write_json
 
 SETTINGS = "settings.json"
 ROWS = "rows.jsonl"

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from restyle.face_networks import CascadeNetwork
+from restyle.faces.networks import CascadeNetwork
 
 SMALLEST_FACE = 20
 THRESHOLDS = (0.15, 0.25, 0.35)

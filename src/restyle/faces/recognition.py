@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from restyle.backbones import ArcFace
 from restyle.faces.cascade import FaceCascade
 from restyle.faces.similarity import arcface_crop
-from restyle.images import to_uint8
+from restyle.io.images import to_uint8
+from restyle.nn.backbones import ArcFace
 
 
 class FaceRecognition(nn.Module):

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restyle.layers import GAIN, SLOPE, EqualLinear, blur, leaky_relu, pixel_norm, upsample
+from restyle.nn.layers import GAIN, SLOPE, EqualLinear, blur, leaky_relu, pixel_norm, upsample
 
 Noise = Literal["fixed", "fresh", "none"]
 

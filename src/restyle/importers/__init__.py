@@ -3,6 +3,6 @@
 from restyle.importers.convert import convert
 from restyle.importers.directions import read_direction
 from restyle.importers.files import read
-from restyle.importers.uses import describe
+from restyle.importers.kinds import describe
 
 __all__ = ["convert", "describe", "read", "read_direction"]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError
+from restyle.io.checkpoints import CheckpointError
 
 ZIP_START = b"PK\x03\x04"
 LEGACY_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")  # the number that torch.save begins with

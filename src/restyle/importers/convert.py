@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from restyle.checkpoints import CheckpointError, save_folder, with_prefix
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.files import read
-from restyle.importers.uses import describe
+from restyle.importers.kinds import describe
+from restyle.io.checkpoints import CheckpointError, save_folder, with_prefix
 from restyle.model import ReStyle
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError
 from restyle.editing.directions import Direction, DirectionError, check_file
 from restyle.importers.archive import is_archive, read_archive
+from restyle.io.checkpoints import CheckpointError
 
 
 def read_direction(

@@ -9,9 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from restyle.backbones import ArcFace
-from restyle.checkpoints import CheckpointError, listed, with_prefix
-from restyle.face_networks import (
+from restyle.faces.networks import (
     CascadeNetwork,
     ir_101,
     landmark_network,
@@ -21,6 +19,8 @@ from restyle.face_networks import (
 from restyle.importers.archive import reason
 from restyle.importers.keys import Weights, build
 from restyle.importers.trunks import read_arcface, take_trunk
+from restyle.io.checkpoints import CheckpointError, listed, with_prefix
+from restyle.nn.backbones import ArcFace
 
 ARRAY_START = b"\x93NUMPY"
 _MAX_ARRAY_FILE = 100_000_000  # the detector's files have 30 kB to 1.6 MB

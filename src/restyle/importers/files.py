@@ -6,13 +6,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from restyle.backbones import ArcFace, Trunk
-from restyle.checkpoints import CheckpointError, listed
-from restyle.face_networks import CascadeNetwork
+from restyle.faces.networks import CascadeNetwork
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.archive import is_archive, read_archive
 from restyle.importers.faces import is_array, is_cascade, read_array, read_cascade, read_embedding
 from restyle.importers.keys import Weights
+from restyle.importers.moco import is_moco, take_moco
 from restyle.importers.nvidia import is_pickle, read_pickle
 from restyle.importers.perceptual import (
     LPIPSPart,
@@ -23,10 +22,11 @@ from restyle.importers.perceptual import (
 )
 from restyle.importers.pixel2style import read_model
 from restyle.importers.rosinality import read_generator
-from restyle.importers.similarity import is_moco, take_moco
 from restyle.importers.trunks import read_torchvision
-from restyle.losses.similarity import MoCo
+from restyle.io.checkpoints import CheckpointError, listed
+from restyle.losses.moco import MoCo
 from restyle.model import ReStyle
+from restyle.nn.backbones import ArcFace, Trunk
 
 GZIP_START = b"\x1f\x8b"
 Imported = ReStyle | StyleGAN2 | ArcFace | Trunk | CascadeNetwork | MoCo | LPIPSPart

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import FLOATS, CheckpointError, Network, build_strict, listed
+from restyle.io.checkpoints import FLOATS, CheckpointError, Network, build_strict, listed
 
 
 def build(

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError, with_prefix
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.importers.keys import Weights, build
 from restyle.importers.rosinality import FILTER
+from restyle.io.checkpoints import CheckpointError, with_prefix
 
 MAX_MODULES = 1_000  # a generator of 1024 px has fewer than a hundred
 ANY = None

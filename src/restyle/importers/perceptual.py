@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError, Unfilled, check_strict
 from restyle.importers.archive import read_archive
 from restyle.importers.keys import Weights, build
+from restyle.io.checkpoints import CheckpointError, Unfilled, check_strict
 from restyle.losses.lpips import LPIPS, NETWORKS
 
 Network = Literal["alex", "vgg"]

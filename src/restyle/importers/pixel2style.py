@@ -13,14 +13,14 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from restyle.backbones import Family
-from restyle.checkpoints import CheckpointError, listed
 from restyle.domains import CARS, CHURCHES, FACES, HORSES, TOON, WILD, Domain
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.importers.keys import Weights, build
 from restyle.importers.rosinality import take_generator, with_average
 from restyle.importers.trunks import family_of, take_trunk
+from restyle.io.checkpoints import CheckpointError, listed
 from restyle.model import ReStyle
+from restyle.nn.backbones import Family
 
 
 class EncoderClass(NamedTuple):

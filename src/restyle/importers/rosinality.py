@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError, listed, with_prefix
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.importers.keys import Weights, build, is_plain
+from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 
 # What the rest of a training checkpoint holds; only the averaged generator is read.
 OTHER_ENTRIES = {"g", "d", "g_optim", "d_optim", "args", "ada_aug_p"}

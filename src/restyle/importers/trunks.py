@@ -5,9 +5,9 @@ import re
 import torch
 from torch import Tensor
 
-from restyle.backbones import ArcFace, Family, Trunk
-from restyle.checkpoints import CheckpointError, listed, with_prefix
 from restyle.importers.keys import Weights, build
+from restyle.io.checkpoints import CheckpointError, listed, with_prefix
+from restyle.nn.backbones import ArcFace, Family, Trunk
 
 # Foreign layer name to ours. The two families tell themselves apart by the first entry.
 STEMS: dict[Family, dict[str, str]] = {

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from restyle.losses.extraction import Seen, look
 from restyle.losses.identity import identity
-from restyle.losses.looking import Seen, look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 

@@ -2,6 +2,6 @@
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.dataset import Portrait, Portraits
-from restyle.portraits.renderer import landmarks, render
+from restyle.portraits.drawing.renderer import landmarks, render
 
 __all__ = ["Attributes", "Portrait", "Portraits", "landmarks", "render"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from restyle.portraits.attributes import Attributes, sample
 from restyle.portraits.captions import caption
-from restyle.portraits.renderer import check_style, landmarks, render
+from restyle.portraits.drawing.renderer import check_style, landmarks, render
 
 SPLITS = {
     "train": range(0, 10_000_000),

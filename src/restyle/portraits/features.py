@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restyle.portraits.attributes import SCHEMA, class_names, continuous_names, sample
-from restyle.portraits.points import COUNT, EYES, MOUTH, NOSE
+from restyle.portraits.keypoints import COUNT, EYES, MOUTH, NOSE
 
 KIND = "features"
 """The kind of checkpoint that holds such a network."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from restyle.portraits.attributes import SCHEMA, Attributes
-from restyle.portraits.geometry import smooth_step
+from restyle.portraits.drawing.geometry import smooth_step
 
 GREY_FROM = 0.7
 """From this share of ageing on, hair is too grey to tell its colour."""

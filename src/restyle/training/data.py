@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.images import ImageError, to_tensor, to_uint8
-from restyle.training.containers import Entry, list_entries
+from restyle.io.datasets import Entry, list_entries
+from restyle.io.images import ImageError, to_tensor, to_uint8
 
 HELD_OUT = 20  # one file in so many is for validation
 ENDLESS = 10_000_000  # a source of this length is never seen twice, and needs no shuffling

@@ -18,16 +18,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from restyle.checkpoints import weights_hash
 from restyle.domains import Domain
 from restyle.encoders import Encoder
 from restyle.encoders.heads import MapToStyle
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
 from restyle.refine import Estimate, average_estimate, refine
 from restyle.training.config import EncoderTraining
-from restyle.training.discriminator import Adversary
-from restyle.training.networks import LossNetworks
+from restyle.training.latent_adversary import Adversary
+from restyle.training.loaders import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count

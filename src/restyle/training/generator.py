@@ -3,7 +3,8 @@
 Non-saturating loss with lazy R1 (Karras et al. 2020, sections 2.1 and 3.1), style mixing, optional
 path length regularisation (section 3.2), and an average of the weights. The discriminator's and the
 generator's turn of one step share their generated images, which saves one synthesis in three.
-A generator of portraits can begin by learning to draw them (`restyle.training.supervision`).
+A generator of portraits can begin by learning to draw them
+(`restyle.training.attribute_pretraining`).
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from restyle.checkpoints import CheckpointError, load_strict, save_folder
 from restyle.generators.blending import swap_layers
 from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
-from restyle.images import grid, save_image
-from restyle.registry import load_generator
+from restyle.hub.registry import load_generator
+from restyle.io.checkpoints import CheckpointError, load_strict, save_folder
+from restyle.io.images import grid, save_image
+from restyle.training.attribute_pretraining import Supervision, teach_mapping
 from restyle.training.config import GeneratorTraining
-from restyle.training.critic import Critic, r1_penalty
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
+from restyle.training.image_adversary import Critic, r1_penalty
 from restyle.training.initial import load_initial, load_run_state
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
-from restyle.training.supervision import Supervision, teach_mapping
 
 MIXING_PROBABILITY = 0.9
 PATH_LENGTH_INTERVAL = 4

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from restyle.checkpoints import CheckpointError
-from restyle.registry import load_generator
+from restyle.hub.registry import load_generator
+from restyle.io.checkpoints import CheckpointError
 
 
 def load_run_state(folder: Path) -> dict[str, Any]:

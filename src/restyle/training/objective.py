@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from restyle.losses.codes import delta_norms, w_norm
+from restyle.losses.extraction import Seen, look
 from restyle.losses.identity import identity
-from restyle.losses.looking import Seen, look
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
-from restyle.training.discriminator import Adversary, adversarial
-from restyle.training.networks import LossNetworks
+from restyle.training.latent_adversary import Adversary, adversarial
+from restyle.training.loaders import LossNetworks
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restyle.portraits.attributes import Attributes, class_names, continuous_names
 from restyle.portraits.dataset import Portraits
-from restyle.portraits.points import COUNT, face_points
+from restyle.portraits.keypoints import COUNT, face_points
 from restyle.portraits.visibility import visible
 
 

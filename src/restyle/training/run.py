@@ -34,8 +34,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.checkpoints import CheckpointError
-from restyle.files import append_jsonl, atomic_write, locked, read_jsonl, write_json
+from restyle.io.checkpoints import CheckpointError
+from restyle.io.files import append_jsonl, atomic_write, locked, read_jsonl, write_json
 from restyle.training.config import as_record
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state

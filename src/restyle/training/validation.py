@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from restyle.images import strip
+from restyle.io.images import strip
 from restyle.losses.pixels import l2
 from restyle.model import InversionResult
 from restyle.training.data import Source, load

@@ -1,0 +1,1 @@
+"""Discriminators: what images, or feature maps of them, are told from the data by."""

@@ -1,0 +1,260 @@
+"""Running methods of inversion on the same images, and keeping what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from restyle.evaluation.data import Targets
+from restyle.evaluation.measures import Judge
+from restyle.evaluation.records import Records
+from restyle.evaluation.timing import Stopwatch, peak_memory, reset_peak_memory
+from restyle.inversion.methods import networks_of
+from restyle.inversion.names import Chain, Method, build
+from restyle.inversion.optimisation import Objective
+from restyle.inversion.pivotal import PivotalTuning
+from restyle.io.checkpoints import weights_hash
+from restyle.model import ReStyle
+
+ROUND = (1, 2, 3, 5, 7)
+"""The iterations of an optimisation that are measured, times powers of ten."""
+
+SPEED_STEPS = 5
+"""How many steps of a stage are timed at each batch size, at most."""
+
+LONG = 50  # steps from which on a batch has a progress bar of its own
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model with a method.
+
+    Attributes:
+        label: What the model is called.
+        model: The model.
+        method: How it inverts.
+    """
+
+    label: str
+    model: ReStyle
+    method: Chain
+
+    @property
+    def name(self) -> str:
+        """What its rows are called."""
+        return f"{self.label} {self.method.name}"
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of the method's stages, such as restyle and ws, without their steps."""
+        return [part.partition(":")[0] for part in self.method.name.split("+")]
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the encoder does all of it, so that it takes no time to speak of."""
+        return set(self.parts) == {"restyle"}
+
+    @property
+    def asks_the_encoder(self) -> bool:
+        """Whether the encoder does any of it; an optimisation on its own knows none."""
+        return "restyle" in self.parts
+
+    def weights_hash(self) -> str:
+        """The hash of the weights that it uses."""
+        if self.asks_the_encoder:
+            return self.model.weights_hash()
+        return weights_hash(self.model.generator.state_dict())
+
+    def folder(self, out: Path) -> Path:
+        """Where an evaluation in a folder keeps what is this method's alone."""
+        return out / "methods" / self.name.replace("/", "_").replace(" ", "_")
+
+    @property
+    def steps(self) -> int:
+        """Of the whole method."""
+        return sum(self.method.steps)
+
+    @property
+    def measured(self) -> set[int]:
+        """The steps that are measured: all of an encoder's, some of an optimisation's, the ends."""
+        measured, before = {0}, 0
+        for part, steps in zip(self.parts, self.method.steps, strict=True):
+            wanted = range(1, steps + 1) if part == "restyle" else log_steps(steps)
+            measured |= {before + step for step in wanted}
+            before += steps
+        return measured
+
+
+def log_steps(last: int) -> list[int]:
+    """1, 2, 3, 5, 7, 10, 20, ... up to and including the last one."""
+    numbers = (base * 10**power for power in range(len(str(last))) for base in ROUND)
+    return sorted({number for number in numbers if number < last} | {last})
+
+
+def contestant(label: str, model: ReStyle, method: str, objective: Objective) -> Contestant:
+    """Let a model invert with a method, named as `restyle.inversion.names.build` takes it.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    return Contestant(label, model, build(method, networks_of(model, objective)))
+
+
+def run(one: Contestant, targets: Targets, judge: Judge, records: Records, batch_size: int) -> None:
+    """Invert all images and record a row for each image and measured step.
+
+    A row says `method`, `image`, `step`, `seconds` (per image, from the first step on) and the
+    measures. Images that have all their rows are passed over.
+    """
+    last = one.steps
+    mine = (row for row in records.rows if row["method"] == one.name)
+    done = {row["image"] for row in mine if row["step"] == last}
+    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
+    warm = False
+    with tqdm(total=len(targets.names), unit="image", desc=one.name, disable=None) as progress:
+        progress.update(len(done))
+        for names, target in targets.batches(size, done):
+            target = target.to(one.model.device)
+            if not warm:  # the first use of a network is slower than all others
+                next(iter(one.method(target, one.model.start(len(target)))))
+                warm = True
+            records.add(_rows(one, names, target, judge))
+            progress.update(len(names))
+
+
+def _rows(
+    one: Contestant, names: list[str], target: Tensor, judge: Judge
+) -> Iterable[dict[str, object]]:
+    measure = judge.against(target)
+    start = one.model.start(len(target))
+    watch = Stopwatch(one.model.device)
+    estimates = one.method(target, start)
+    found = [(0, 0.0, measure(start.image))]
+    hidden = None if one.steps >= LONG else True
+    numbers = range(1, one.steps + 1)
+    for step in tqdm(numbers, unit="step", desc="this batch", leave=False, disable=hidden):
+        watch.start()
+        estimate = next(estimates)
+        seconds = watch.stop() / len(names)
+        if step in one.measured:
+            found.append((step, seconds, measure(estimate.image)))
+    # Image by image, so that an image whose last row is there has all of its rows.
+    for index, name in enumerate(names):
+        for step, seconds, values in found:
+            figures = {key: _rounded(column[index]) for key, column in values.items()}
+            yield {
+                "method": one.name,
+                "image": name,
+                "step": step,
+                "seconds": round(seconds, 7),
+                **figures,
+            }
+
+
+def _rounded(value: object) -> object:
+    return round(value, 7) if isinstance(value, float) else value
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The rows of one method as arrays.
+
+    Attributes:
+        images: Names of the N images, sorted.
+        steps: (S,) the measured steps, rising from 0.
+        seconds: (S, N) per image.
+        values: By measure, (S, N); NaN where there is none, as without a face.
+    """
+
+    images: list[str]
+    steps: np.ndarray
+    seconds: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+def outcome(records: Records, name: str, measures: Iterable[str], targets: Targets) -> Outcome:
+    """Collect what a method did on those of the targets that it is done with.
+
+    Raises:
+        ValueError: There are none.
+    """
+
+    def mine() -> Iterator[dict[str, Any]]:
+        return (row for row in records.rows if row["method"] == name)
+
+    steps = sorted({row["step"] for row in mine()})
+    done = {row["image"] for row in mine() if row["step"] == steps[-1]}
+    done &= set(targets.names)
+    if not done:
+        raise targets.none_usable()
+    columns = {image: index for index, image in enumerate(sorted(done))}
+    lines = {step: index for index, step in enumerate(steps)}
+    shape = (len(steps), len(columns))
+    arrays = {key: np.full(shape, np.nan) for key in ("seconds", *measures)}
+    for row in mine():
+        if row["image"] in columns:
+            at = lines[row["step"]], columns[row["image"]]
+            for key, values in arrays.items():
+                values[at] = np.nan if row[key] is None else row[key]
+    return Outcome(list(columns), np.array(steps), arrays.pop("seconds"), arrays)
+
+
+def measure_speed(contestants: list[Contestant], out: Path, batch_size: int) -> dict[str, Any]:
+    """Time a step of every model's methods, one image at a time and in batches.
+
+    Stages of methods are timed once for each model, whatever their number of steps and learning
+    rate: these do not change the time that a step takes.
+
+    Args:
+        contestants: Whose stages.
+        out: A folder that keeps what is found.
+        batch_size: How large the batches are; pivotal tuning takes one image at a time.
+
+    Returns:
+        By model and stage: `batch_1` and so on, seconds an image and step; and `peak_memory` in
+        bytes, while these steps ran.
+    """
+    kept = Records(out, {"steps": SPEED_STEPS, "batch_size": batch_size})
+    known = {row["method"]: row for row in kept.rows}
+    found = {}
+    for one in contestants:
+        for part, stage, steps in zip(one.parts, one.method.stages, one.method.steps, strict=True):
+            name = f"{one.label} {part}"
+            if name not in known:
+                sizes = {1, 1 if isinstance(stage, PivotalTuning) else batch_size}
+                reset_peak_memory(one.model.device)
+                row = {
+                    "method": name,
+                    **{f"batch_{n}": _seconds(one.model, stage, steps, n) for n in sorted(sizes)},
+                    "peak_memory": peak_memory(one.model.device),
+                }
+                kept.add([row])
+                known[name] = row
+            found[name] = known[name]
+    return found
+
+
+def _seconds(model: ReStyle, stage: Method, steps: int, batch: int) -> float:
+    """Seconds an image and step of a random batch, the best of three rounds after a warm-up."""
+    height, width = model.domain.input_size
+    target = torch.rand(batch, 3, height, width).to(model.device) * 2 - 1
+    steps = min(SPEED_STEPS, steps)
+    rounds = []
+    for _ in range(4):
+        estimates = stage(target, model.start(batch))
+        first = 1 if steps > 1 else 0  # optimisation begins with a render more
+        for _ in range(first):
+            next(estimates)
+        watch = Stopwatch(model.device)
+        watch.start()
+        for _ in range(steps - first):
+            next(estimates)
+        rounds.append(watch.stop() / (steps - first) / batch)
+    return min(rounds[1:])

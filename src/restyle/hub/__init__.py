@@ -1,0 +1,1 @@
+"""Models by name: the registry, the catalogue of public models, and downloads."""

@@ -1,0 +1,203 @@
+"""Fetching public models: into the cache, over unreliable lines, and checked before they are used.
+
+Downloads go through gdown and huggingface_hub, the extra `restyle[hub]`. The cache is the folder
+that the variable RESTYLE_CACHE names, else `~/.cache/restyle` (or below XDG_CACHE_HOME).
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from restyle.hub.catalogue import PUBLIC, PublicModel, find
+
+RETRIES = 3
+TIMEOUT = 60  # seconds without a byte
+_MISSING = "downloading models needs the extra 'hub': pip install 'restyle[hub]'"
+
+
+class DownloadError(OSError):
+    """A file that could not be fetched, or is not what was published."""
+
+
+def cache_folder() -> Path:
+    """Where downloads and what was made of them are kept."""
+    named = os.environ.get("RESTYLE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restyle"
+
+
+def pulled(name: str) -> Path | None:
+    """What a model was pulled as: a native checkpoint, or a network's file; None if it was not."""
+    model = next((model for model in PUBLIC if model.name == name), None)
+    if model is None:
+        return None
+    if model.kind == "network":
+        path = _download_path(model)
+        return path if path.is_file() else None
+    folder = _folder(model)
+    return folder if (folder / "config.json").is_file() else None
+
+
+def pull(name: str, quiet: bool = False) -> Path:
+    """Download a public model, check it and import it; what is there already is left alone.
+
+    Args:
+        name: Of a public model.
+        quiet: No progress bar.
+
+    Returns:
+        The folder of the native checkpoint, or the file of a network that is used as it is.
+
+    Raises:
+        ValueError: There is no such model.
+        DownloadError: It could not be downloaded, or is not what was published.
+        CheckpointError: It could be downloaded, but not read; the download is kept.
+        ImportError: The extra is not installed.
+    """
+    model = find(name)
+    there = pulled(name)
+    if there:
+        return there
+    path = fetch(model, quiet)
+    if model.kind == "network":
+        return path
+    from restyle.importers import convert  # needs torch
+
+    folder = _folder(model)
+    card = {"source": model.file, "published_at": list(model.sources), "licence": model.licence}
+    convert(path, folder, model.name, card)
+    path.unlink()
+    return folder
+
+
+def fetch(model: PublicModel, quiet: bool = False) -> Path:
+    """Download a file into the cache, or find it there; an interrupted download is resumed.
+
+    Args:
+        model: What to download.
+        quiet: No progress bar.
+
+    Returns:
+        The file, whose size and checksum are those published, as far as any are.
+
+    Raises:
+        DownloadError: No source could deliver it.
+        ImportError: The extra is not installed.
+    """
+    path = _download_path(model)
+    if path.exists():
+        _check(path, model)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for source in model.sources:
+        try:
+            _from(source)(source, path, quiet)
+            _check(path, model)
+            return path
+        except DownloadError as error:
+            failures.append(f"{source}: {error}")
+    raise DownloadError(f"{model.name} could not be downloaded; " + "; ".join(failures))
+
+
+def _folder(model: PublicModel) -> Path:
+    return cache_folder() / "models" / model.name
+
+
+def _download_path(model: PublicModel) -> Path:
+    return cache_folder() / "downloads" / model.name / model.file
+
+
+def _from(source: str) -> Callable[[str, Path, bool], None]:
+    return _from_hub if source.startswith("hub:") else _from_web
+
+
+def _from_web(source: str, path: Path, quiet: bool) -> None:
+    """Download from Google Drive or any web server; what arrived is kept for the next call."""
+    try:
+        import gdown
+        from gdown.exceptions import DownloadError as Incomplete
+        from gdown.exceptions import FileURLRetrievalError
+    except ImportError as error:
+        raise ImportError(_MISSING) from error
+    drive = source.removeprefix("drive:")
+    address = {"id": drive} if drive != source else {"url": source}
+    options = {"resume": True, "quiet": quiet, "retries": RETRIES, "timeout": TIMEOUT}
+    before = _partial_size(path)
+    try:
+        try:
+            gdown.download(**address, output=str(path), use_cookies=False, **options)
+        except Incomplete:
+            if not before or _partial_size(path) > before:
+                raise
+            # The server cannot resume, or has another file by now: from the start.
+            for part in _partial(path):
+                part.unlink()
+            gdown.download(**address, output=str(path), use_cookies=False, **options)
+    except FileURLRetrievalError as error:
+        raise DownloadError(
+            "Google Drive does not hand it out, perhaps as its daily quota is used up; try again "
+            f"tomorrow, or save https://drive.google.com/uc?id={drive} as {path}"
+        ) from error
+    except (Incomplete, OSError) as error:  # the web client's errors are OSErrors
+        raise DownloadError(" ".join(str(error).split())[:300]) from error
+
+
+def _from_hub(source: str, path: Path, quiet: bool) -> None:
+    """Download from the Hugging Face hub, whose client keeps what arrived."""
+    try:
+        import huggingface_hub
+        from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+    except ImportError as error:
+        raise ImportError(_MISSING) from error
+    _, repository, file = source.split(":")
+    (disable_progress_bars if quiet else enable_progress_bars)()
+    try:
+        found = huggingface_hub.hf_hub_download(repository, file, etag_timeout=TIMEOUT)
+    except Exception as error:  # the client raises errors of several libraries
+        raise DownloadError(" ".join(str(error).split())[:300]) from error
+    path.unlink(missing_ok=True)
+    path.symlink_to(Path(found).resolve())
+
+
+def _check(path: Path, model: PublicModel) -> None:
+    """Compare a download with what was published; what differs is removed.
+
+    Raises:
+        DownloadError: It differs, or is a web page.
+    """
+    found = _fault(path, model)
+    if found:
+        path.unlink()
+        raise DownloadError(f"{model.file}: {found}")
+
+
+def _fault(path: Path, model: PublicModel) -> str | None:
+    with path.open("rb") as file:
+        start = file.read(512).lstrip()
+    if start[:1] == b"<":
+        return (
+            "expected weights, found a web page, as a server sends when its quota is used up or "
+            "the file is gone"
+        )
+    size = path.stat().st_size
+    if size != (model.size or size) or not size:
+        return f"expected {model.size or 'some'} bytes, found {size}"
+    if model.digest:
+        method, expected = model.digest.split(":")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, method).hexdigest()
+        if not digest.startswith(expected):
+            return f"expected the {method} {expected}, found {digest}"
+    return None
+
+
+def _partial(path: Path) -> list[Path]:
+    """What gdown has of an unfinished download."""
+    return list(path.parent.glob(f"{path.name}*.part"))
+
+
+def _partial_size(path: Path) -> int:
+    return sum(part.stat().st_size for part in _partial(path))

@@ -1,0 +1,193 @@
+"""Models by name: what is bundled, and how any model is loaded."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.hub.catalogue import PUBLIC
+from restyle.hub.downloads import pulled
+from restyle.io.checkpoints import (
+    CONFIG,
+    CheckpointError,
+    build_strict,
+    load_config,
+    load_folder,
+    without_prefix,
+)
+from restyle.losses.perceptual import FeatureMaps
+from restyle.model import KIND, ReStyle
+from restyle.portraits.features import KIND as FEATURES
+from restyle.portraits.features import FeatureNetwork
+from restyle.runtime.devices import resolve_device, resolve_dtype
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+"""Where the bundled checkpoints are, a folder each."""
+
+LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
+"""The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""
+
+
+def bundled() -> list[str]:
+    """The names of the models that come with the package."""
+    folders = sorted(config.parent for config in WEIGHTS.glob("*/config.json"))
+    return [folder.name for folder in folders if load_config(folder)["kind"] == KIND]
+
+
+def folder_of(name: str | os.PathLike[str]) -> Path:
+    """Find the native checkpoint of a bundled name, of a pulled public model, or of a folder.
+
+    The folder of a training holds one: its generator, or the encoder that was validated best.
+
+    Raises:
+        ValueError: There is no such model.
+    """
+    path = WEIGHTS / name if str(name) in bundled() else Path(name)
+    path = path if path.is_dir() else pulled(str(name)) or path
+    if (path / "checkpoint.pt").exists():
+        made = [path / part for part in ("generator", "best", "model")]
+        path = next((folder for folder in made if (folder / CONFIG).exists()), path)
+    if not path.is_dir() and str(name) in [model.name for model in PUBLIC]:
+        raise ValueError(f"model '{name}' is not here yet: fetch it by restyle models pull {name}")
+    if not path.is_dir():
+        known = ", ".join(bundled()) or "none"
+        raise ValueError(
+            f"unknown model '{name}': expected a bundled one ({known}), a checkpoint folder or "
+            "file, or a public model that was pulled (restyle models pull)"
+        )
+    return path
+
+
+def load(
+    name: str | os.PathLike[str],
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "float32",
+) -> ReStyle:
+    """Load a model, ready to invert.
+
+    Args:
+        name: The name of a bundled or pulled model, a folder that `ReStyle.save_pretrained` wrote,
+            or a checkpoint file of another project (`restyle.importers` knows which). No code in it
+            is run.
+        device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device.
+        dtype: float32, bfloat16 or float16 (mixed precision).
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: There is no such model, device or dtype.
+        CheckpointError: The weights cannot be used.
+    """
+    device, dtype = resolve_device(device), resolve_dtype(dtype)
+    if str(name) not in bundled() and Path(name).is_file():
+        model = _foreign(Path(name))
+    else:
+        model = ReStyle.from_pretrained(folder_of(name))
+    return model.to(device, dtype)
+
+
+def _foreign(path: Path) -> ReStyle:
+    from restyle import importers  # its readers are needed for nothing else
+
+    model = importers.read(path)
+    if not isinstance(model, ReStyle):
+        found = importers.describe(model)
+        raise CheckpointError(f"{path}: expected a generator with an encoder, found {found}")
+    return model
+
+
+def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
+    """Load a generator alone, frozen, on the CPU.
+
+    Args:
+        name: The folder of a generator or of a model, the name of a bundled model, or a checkpoint
+            file of another project.
+
+    Raises:
+        ValueError: There is no such model.
+        CheckpointError: The weights cannot be used.
+    """
+    if str(name) not in bundled() and Path(name).is_file():
+        from restyle import importers
+
+        found = importers.read(Path(name))
+        generator = getattr(found, "generator", found)
+        if not isinstance(generator, StyleGAN2):
+            what = importers.describe(found)
+            raise CheckpointError(f"{name}: expected a generator, found {what}")
+        return generator.eval().requires_grad_(False)
+    folder = folder_of(name)
+    config, tensors = load_folder(folder)
+    if "generator" not in config:
+        raise CheckpointError(f"{folder}: expected a generator, found a '{config['kind']}'")
+    try:
+        generator = build_strict(
+            lambda: StyleGAN2(StyleGAN2Config(**config["generator"])),
+            without_prefix(tensors, "generator"),
+            f"{folder} (generator)",
+        )
+    except CheckpointError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder}: expected a generator's configuration, found: {error}"
+        ) from error
+    return generator.eval().requires_grad_(False)
+
+
+def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
+    """Load a feature network, frozen, on the CPU.
+
+    Args:
+        name: A bundled one, such as "portraits-features" or "portraits-judge", or a folder.
+
+    Raises:
+        CheckpointError: It is not there, or cannot be used.
+    """
+    folder = WEIGHTS / name if (WEIGHTS / name).is_dir() else Path(name)
+    if folder.is_file():
+        from restyle import importers
+
+        found = importers.describe(importers.read(folder))
+        raise CheckpointError(f"{name}: expected a feature network's folder, found {found}")
+    return FeatureNetwork.from_checkpoint(*load_folder(folder, FEATURES))
+
+
+def load_maps(name: str) -> FeatureMaps:
+    """Load a network for the perceptual distance: LPIPS, or one for portraits.
+
+    Args:
+        name: "lpips-alex" or "lpips-vgg", which must have been pulled, or what `load_features`
+            takes.
+
+    Raises:
+        ValueError: A file is not there.
+        CheckpointError: A network cannot be used.
+    """
+    if name in LPIPS:
+        from restyle.importers.perceptual import read_lpips
+
+        return read_lpips(*map(network_file, LPIPS[name]))
+    return load_features(name)
+
+
+def find_file(name: str) -> Path | None:
+    """The file of a path or of a pulled network's name; None if it is no file."""
+    path = Path(name) if Path(name).is_file() else pulled(name)
+    return path if path is not None and path.is_file() else None
+
+
+def network_file(name: str) -> Path:
+    """The same, where there must be one.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if (path := find_file(name)) is None:
+        raise ValueError(
+            f"expected a network's file, found nothing at '{name}' "
+            f"(public ones are fetched by restyle models pull {name})"
+        )
+    return path

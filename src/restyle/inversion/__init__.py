@@ -1,0 +1,1 @@
+"""Every way to invert an image, by name, and what an inversion results in."""

@@ -1,0 +1,68 @@
+"""What may be inverted: paths, PIL images and tensors, made one kind of tensor."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from restyle.io.images import read_image, to_tensor
+
+Picture = str | os.PathLike[str] | Image.Image | Tensor
+"""One image: a path, a PIL image, or a (3, H, W) tensor, RGB in [-1, 1]."""
+
+
+def as_pictures(images: Picture | Iterable[Picture]) -> Iterable[Picture]:
+    """See one picture, or a batch in one tensor, as a sequence of pictures.
+
+    Raises:
+        ValueError: A tensor that has neither three nor four dimensions.
+    """
+    if isinstance(images, str | os.PathLike | Image.Image):
+        return [images]
+    if isinstance(images, Tensor):
+        if images.ndim not in (3, 4):
+            raise ValueError(f"expected a tensor (B, 3, H, W), found {tuple(images.shape)}")
+        return images[None] if images.ndim == 3 else images
+    return images
+
+
+def to_target(image: Picture, size: tuple[int, int]) -> Tensor:
+    """Make one picture the target of an inversion.
+
+    Args:
+        image: A path, a PIL image or a tensor.
+        size: The encoder's input height and width; the aspect is not kept.
+
+    Returns:
+        (3, h, w), RGB in [-1, 1].
+
+    Raises:
+        ImageError: A file is not a readable image.
+        ValueError: A tensor of another shape, type or range.
+    """
+    if isinstance(image, Tensor):
+        return resized(_checked_tensor(image)[None], size)[0]
+    if not isinstance(image, Image.Image):
+        image = read_image(Path(image))
+    return to_tensor(image.convert("RGB"), size)
+
+
+def _checked_tensor(image: Tensor) -> Tensor:
+    if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
+        raise ValueError(
+            f"expected a floating-point tensor (3, H, W), found {tuple(image.shape)} {image.dtype}"
+        )
+    largest = image.abs().max().item()
+    if not largest < 10:  # renders leave [-1, 1] a little; pixel values up to 255 are a mistake
+        raise ValueError(f"expected values in [-1, 1], found magnitudes up to {largest:g}")
+    return image.detach().float()
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (B, 3, H, W) to height and width, bilinearly and without aliasing."""
+    if images.shape[-2:] == size:
+        return images
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)

@@ -1,0 +1,1 @@
+"""Files: images, checkpoints, datasets, and writing that is whole or not there."""

@@ -1,0 +1,125 @@
+"""Where pictures are kept: folders, zip files, and WebDataset's shards, listed as entries to read.
+
+Shards are ordinary tar files. They are listed once and then read at any place, rather than streamed
+from front to back, so that a resumed training goes on with exactly the pictures that come next.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from restyle.io.images import SUFFIXES, ImageError, decode_image, list_images, read_image
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that has not been read yet.
+
+    Attributes:
+        name: Its name inside the container, told apart from all others there.
+        path: What it is called in messages.
+        read: Reads it, or raises `ImageError`.
+    """
+
+    name: str
+    path: Path
+    read: Callable[[], Image.Image]
+
+
+def list_entries(data: str | Path) -> list[Entry]:
+    """List the pictures of a folder, a zip file, or shards.
+
+    Args:
+        data: A folder (with its subfolders; one that has tar files and no images is a folder of
+            shards), a .zip or .tar file, or shards by number: `shards-{000..127}.tar`.
+
+    Returns:
+        The pictures, in natural order.
+
+    Raises:
+        ImageError: There are none, or the container is damaged.
+    """
+    path = Path(data)
+    if (numbers := re.search(r"\{(\d+)\.\.(\d+)\}", str(data))) is not None:
+        return _from_shards(_expanded(str(data), numbers))
+    if path.suffix.lower() == ".zip":
+        return _from_zip(path)
+    if path.suffix.lower() == ".tar":
+        return _from_shards([path])
+    if path.is_dir():
+        shards = sorted(path.glob("*.tar"))
+        if shards and not any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
+            return _from_shards(shards)
+    elif not path.exists():
+        raise ImageError(path, "a folder, a zip file or shards", "nothing of that name")
+    files = list_images(path)
+    return [Entry(str(f.name), f.path, partial(read_image, f.path)) for f in files]
+
+
+def _expanded(pattern: str, numbers: re.Match[str]) -> list[Path]:
+    first, last = numbers[1], numbers[2]
+    start, end = pattern[: numbers.start()], pattern[numbers.end() :]
+    return [
+        Path(f"{start}{number:0{len(first)}}{end}") for number in range(int(first), int(last) + 1)
+    ]
+
+
+def _from_zip(path: Path) -> list[Entry]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ImageError(path, "a zip file", str(error)) from error
+    names = sorted(name for name in archive.namelist() if _is_picture(name))
+    if not names:
+        raise ImageError(path, f"images ({', '.join(SUFFIXES)})", "a zip file without any")
+    return [Entry(name, path / name, partial(_read_zipped, archive, path, name)) for name in names]
+
+
+def _read_zipped(archive: zipfile.ZipFile, path: Path, name: str) -> Image.Image:
+    try:
+        content = archive.read(name)
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise ImageError(path / name, "an intact entry", f"a damaged one ({error})") from error
+    return decode_image(io.BytesIO(content), path / name)
+
+
+def _from_shards(shards: list[Path]) -> list[Entry]:
+    entries = []
+    for shard in shards:
+        try:
+            with tarfile.open(shard, "r:") as archive:
+                for member in archive:
+                    if member.isfile() and _is_picture(member.name):
+                        path = shard / member.name
+                        place = member.offset_data, member.size
+                        read = partial(_read_at, shard, *place, path)
+                        entries.append(Entry(f"{shard.name}/{member.name}", path, read))
+        except (OSError, tarfile.TarError) as error:
+            raise ImageError(shard, "an uncompressed tar file", str(error)) from error
+    if not entries:
+        raise ImageError(shards[0], f"images ({', '.join(SUFFIXES)})", "shards without any")
+    return entries
+
+
+def _read_at(shard: Path, offset: int, size: int, path: Path) -> Image.Image:
+    try:
+        with shard.open("rb") as stream:
+            stream.seek(offset)
+            content = stream.read(size)
+    except OSError as error:
+        raise ImageError(path, "a readable shard", str(error.strerror)) from error
+    return decode_image(io.BytesIO(content), path)
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "._"))

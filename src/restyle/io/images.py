@@ -1,0 +1,391 @@
+"""Pictures in and out: reading files safely, tensors, grids and labelled step strips.
+
+Inside the package an image is a tensor (3, H, W), RGB, float32 in [-1, 1]; outside it is a file or
+a Pillow image. Reading trusts no file: the format is told by content and limited to JPEG, PNG and
+WebP, the size is checked before any pixel is decoded, and whatever is wrong becomes one
+`ImageError`. Embedded colour profiles are not applied.
+"""
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from torch import Tensor
+
+from restyle.io.files import atomic_write
+
+MAX_PIXELS = 100_000_000
+"""Largest picture that is read by default: 300 MB decoded."""
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+"""File names that count as images when a folder is listed."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP")
+_SAVED_AS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {  # EXIF orientation -> what turns the stored picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_READABLE_SIDE = 128  # smaller pictures are enlarged in grids and strips
+_GAP = 4
+
+
+class ImageError(ValueError):
+    """A file that cannot be used as an image: which one, what was expected, what was found."""
+
+    def __init__(self, path: str | Path, expected: str, found: str) -> None:
+        """Describe the problem.
+
+        Args:
+            path: The file.
+            expected: What it should have been.
+            found: What it is.
+        """
+        super().__init__(path, expected, found)
+        self.path, self.expected, self.found = Path(path), expected, found
+
+    def __str__(self) -> str:
+        """One line: file, expected, found."""
+        return f"{self.path}: expected {self.expected}, found {self.found}"
+
+
+class ImageFile(NamedTuple):
+    """An image file and the name that tells it apart from the others of one listing."""
+
+    path: Path
+    name: Path
+    """Path relative to the folder that all listed files share."""
+
+
+def list_images(
+    paths: str | Path | Iterable[str | Path], recursive: bool = True
+) -> list[ImageFile]:
+    """List image files, in natural order (`2.png` before `10.png`), each one once.
+
+    Folders give the files in them that have one of `SUFFIXES`, hidden ones excepted. A file that
+    is named itself is always listed, so that reading it can say what is wrong with it.
+
+    Args:
+        paths: Files and folders.
+        recursive: Whether folders inside folders are listed as well.
+
+    Returns:
+        The files. Equal file names in different folders have different `name`.
+
+    Raises:
+        ImageError: A folder holds no images.
+    """
+    given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    if not given:
+        return []
+    shared = os.path.commonpath(
+        [os.path.abspath(path if path.is_dir() else path.parent) for path in given]
+    )
+    found = {}
+    for path in given:
+        for file in _images_in(path, recursive) if path.is_dir() else [path]:
+            name = Path(os.path.relpath(os.path.abspath(file), shared))
+            found.setdefault(name, ImageFile(file, name))
+    return sorted(found.values(), key=lambda file: _natural_key(file.name))
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read a picture of unknown origin as 8-bit RGB.
+
+    EXIF rotation is applied, transparency is composited on white, grey, palette, CMYK and 16-bit
+    pictures are converted (16 bits by keeping the upper 8). Of the several pictures in a phone's
+    JPEG the main one is read.
+
+    Args:
+        path: A JPEG, PNG or WebP file.
+        max_pixels: Largest width times height that is decoded. Pillow's own limit of twice
+            `PIL.Image.MAX_IMAGE_PIXELS` holds as well.
+
+    Returns:
+        The picture, mode RGB, fully loaded.
+
+    Raises:
+        ImageError: The file is missing, unreadable, empty, no image, damaged, animated or too
+            large.
+    """
+    path = Path(path)
+    _require_file(path)
+    try:
+        with path.open("rb") as stream:
+            return decode_image(stream, path, max_pixels)
+    except PermissionError as error:
+        raise ImageError(path, "a readable file", "permission denied") from error
+
+
+def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a picture from an open file or from memory, as `read_image` does.
+
+    Args:
+        stream: A JPEG, PNG or WebP file.
+        path: What to call it in errors.
+        max_pixels: As in `read_image`.
+
+    Returns:
+        The picture, mode RGB, fully loaded.
+
+    Raises:
+        ImageError: It is empty, no image, damaged, animated or too large.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            # Sizes are checked below; Pillow's warning would only repeat it less clearly.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(stream, formats=_FORMATS) as image:
+                _require_single(path, image, max_pixels)
+                image.load()
+                return _to_rgb(_upright(image))
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        found = _first_bytes(stream)
+        raise ImageError(path, "a JPEG, PNG or WebP image", found) from error
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        found = f"{int(pixels[0]):,} pixels" if pixels else "far more"
+        raise ImageError(path, f"at most {max_pixels:,} pixels", found) from error
+    except Exception as error:  # decoders raise many types for damaged files
+        raise ImageError(path, "an intact image", f"a damaged one ({error})") from error
+
+
+def to_tensor(image: Image.Image, size: tuple[int, int] | None = None) -> Tensor:
+    """Turn a picture into a tensor, as the official code does.
+
+    The resize is Pillow's bilinear filter, antialiased, on 8-bit values; it does not keep the
+    aspect ratio.
+
+    Args:
+        image: Picture in mode RGB.
+        size: (height, width) in pixels to resize to; None keeps the picture's own.
+
+    Returns:
+        Tensor (3, H, W), RGB, float32 in [-1, 1].
+
+    Raises:
+        ValueError: The picture is not RGB.
+    """
+    if image.mode != "RGB":
+        raise ValueError(f"expected a picture in mode RGB, got mode {image.mode}")
+    if size is not None:
+        height, width = size
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    values = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return (values.float() / 255 - 0.5) / 0.5
+
+
+def to_uint8(image: Tensor) -> np.ndarray:
+    """Turn tensors into 8-bit pixels, rounding to the nearest level.
+
+    The official code truncates instead, which darkens by half a level on average.
+
+    Args:
+        image: (..., 3, H, W), RGB; values outside [-1, 1] are clipped.
+
+    Returns:
+        Array (..., H, W, 3), uint8.
+
+    Raises:
+        ValueError: The shape is another, or a value is not finite.
+    """
+    if image.ndim < 3 or image.shape[-3] != 3:
+        raise ValueError(f"expected an image of shape (..., 3, H, W), got {tuple(image.shape)}")
+    image = image.detach().float()
+    if not torch.isfinite(image).all():
+        raise ValueError("expected finite pixel values, got NaN or infinity")
+    levels = ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return levels.movedim(-3, -1).cpu().numpy()
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """Turn one tensor into a picture.
+
+    Args:
+        image: (3, H, W), RGB in [-1, 1].
+
+    Returns:
+        The picture, mode RGB.
+
+    Raises:
+        ValueError: The shape is another, or a value is not finite.
+    """
+    if image.ndim != 3:
+        raise ValueError(f"expected one image of shape (3, H, W), got {tuple(image.shape)}")
+    return Image.fromarray(np.ascontiguousarray(to_uint8(image)))
+
+
+def save_image(image: Tensor | Image.Image, path: str | Path) -> None:
+    """Save a picture atomically, in the format that the file name says.
+
+    Args:
+        image: Picture, or tensor (3, H, W), RGB in [-1, 1].
+        path: File that ends in one of `SUFFIXES`. WebP is saved without loss, JPEG at quality 95.
+
+    Raises:
+        ValueError: The suffix is another, or the tensor is no image.
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
+    name = _SAVED_AS.get(path.suffix.lower())
+    if name is None:
+        raise ValueError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
+    picture = _as_picture(image)
+    options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(name, {})
+    with atomic_write(path) as temporary:
+        picture.save(temporary, format=name, **options)
+
+
+def grid(images: Sequence[Tensor | Image.Image] | Tensor, columns: int) -> Image.Image:
+    """Lay pictures of one size out in rows, on white.
+
+    Pictures below 128 pixels are enlarged by a whole factor, without smoothing.
+
+    Args:
+        images: Pictures, or tensors (3, H, W), RGB in [-1, 1].
+        columns: Pictures in a row; the last row may be shorter.
+
+    Returns:
+        The sheet, mode RGB.
+
+    Raises:
+        ValueError: There are no images, their sizes differ, or `columns` is below 1.
+    """
+    if columns < 1:
+        raise ValueError(f"expected at least one column, got {columns}")
+    cells = _cells(images)
+    columns = min(columns, len(cells))
+    width, height = cells[0].width + _GAP, cells[0].height + _GAP
+    rows = math.ceil(len(cells) / columns)
+    sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), "white")
+    for index, cell in enumerate(cells):
+        row, column = divmod(index, columns)
+        sheet.paste(cell, (_GAP + column * width, _GAP + row * height))
+    return sheet
+
+
+def strip(images: Sequence[Tensor | Image.Image] | Tensor, labels: Sequence[str]) -> Image.Image:
+    """Lay pictures of one size out in a row, each under its label.
+
+    Columns grow with labels that are wider than the pictures; strips with equal labels and picture
+    sizes are equal in size, so that `grid(strips, columns=1)` stacks them.
+
+    Args:
+        images: Pictures, or tensors (3, H, W), RGB in [-1, 1].
+        labels: One line of text for each picture.
+
+    Returns:
+        The strip, mode RGB.
+
+    Raises:
+        ValueError: There are no images, their sizes differ, or labels are missing.
+    """
+    cells = _cells(images)
+    if len(labels) != len(cells):
+        raise ValueError(f"expected {len(cells)} labels, one for each image, got {len(labels)}")
+    font = ImageFont.load_default(size=max(13, cells[0].height // 14))
+    text_width = max(math.ceil(font.getlength(label)) for label in labels)
+    top = math.ceil(sum(abs(v) for v in font.getbbox("Ag")[1::2])) + _GAP
+    width = max(cells[0].width, text_width + _GAP) + _GAP
+    sheet = Image.new("RGB", (len(cells) * width + _GAP, top + cells[0].height + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, (cell, label) in enumerate(zip(cells, labels, strict=True)):
+        centre = _GAP / 2 + index * width + width / 2
+        draw.text((centre, top / 2), label, fill="black", font=font, anchor="mm")
+        sheet.paste(cell, (round(centre - cell.width / 2), top))
+    return sheet
+
+
+def _images_in(folder: Path, recursive: bool) -> list[Path]:
+    files = [
+        file
+        for file in (folder.rglob("*") if recursive else folder.glob("*"))
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    ]
+    if not files:
+        raise ImageError(folder, f"images ({', '.join(SUFFIXES)})", "a folder without any")
+    return files
+
+
+def _natural_key(name: Path) -> tuple[list[list[str | int]], str]:
+    parts = [
+        # Splitting by a group alternates text and digits, so that like compares with like.
+        [int(piece) if at % 2 else piece for at, piece in enumerate(re.split(r"(\d+)", part))]
+        for part in name.as_posix().casefold().split("/")
+    ]
+    return parts, name.as_posix()
+
+
+def _require_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise ImageError(path, "an image file", "a folder")
+        if not path.exists():
+            raise ImageError(path, "an image file", "nothing of that name")
+        if not path.is_file():  # opening a pipe would wait for ever
+            raise ImageError(path, "an image file", "something that is no file")
+    except PermissionError as error:
+        raise ImageError(path, "a readable file", "permission denied") from error
+
+
+def _require_single(path: Path, image: Image.Image, max_pixels: int) -> None:
+    """Check what the header says, before any pixel is decoded."""
+    if image.width * image.height > max_pixels:
+        raise ImageError(path, f"at most {max_pixels:,} pixels", f"{image.width} x {image.height}")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # MPO: a phone's JPEG with a preview or depth map
+        raise ImageError(path, "a still image", f"an animation of {frames} frames")
+
+
+def _first_bytes(stream: BinaryIO) -> str:
+    stream.seek(0)
+    start = stream.read(12)
+    return f"a file that begins with {start!r}" if start else "an empty file"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow clips instead of scaling
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        picture = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), picture).convert("RGB")
+    return image.convert("RGB")
+
+
+def _as_picture(image: Tensor | Image.Image) -> Image.Image:
+    return to_pil(image) if isinstance(image, Tensor) else image
+
+
+def _cells(images: Sequence[Tensor | Image.Image] | Tensor) -> list[Image.Image]:
+    """Pictures of one size, enlarged where they are too small to look at."""
+    pictures = [_as_picture(image) for image in images]
+    sizes = sorted({picture.size for picture in pictures})
+    if len(sizes) != 1:
+        raise ValueError(f"expected images of one size, got {sizes or 'no images'}")
+    width, height = sizes[0]
+    factor = math.ceil(_READABLE_SIDE / max(width, height))
+    if factor == 1:
+        return pictures
+    size = (width * factor, height * factor)
+    return [picture.resize(size, Image.Resampling.NEAREST) for picture in pictures]

@@ -1,0 +1,151 @@
+"""The ways in which `restyle invert` inverts: the model's own steps, or a method by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from restyle.inversion.methods import (
+    NONE,
+    networks_of,
+    objective_for,
+    save_tuning,
+    usual_features,
+)
+from restyle.inversion.names import Chain, build
+from restyle.inversion.pivotal import PivotalTuning
+from restyle.inversion.results import InversionResult
+from restyle.jobs.manifest import Item
+from restyle.model import ReStyle, Steps
+
+SHOWN = 6
+"""How many steps of a method are shown and kept, beside the start, at most."""
+
+_LONG = 20  # steps from which on a method has a progress bar of its own
+
+Outputs = dict[str, str]
+Extra = Callable[[InversionResult, Item, Path], tuple[Outputs, dict[str, Any]]]
+"""Writes below the output folder what there is besides: its paths, and facts for the manifest."""
+
+
+def nothing_more(result: InversionResult, item: Item, out: Path) -> tuple[Outputs, dict[str, Any]]:
+    """No further outputs and facts."""
+    return {}, {}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How targets are inverted.
+
+    Attributes:
+        invert: Takes targets (B, 3, h, w).
+        settings: What the results depend on, as manifests and latents files say it.
+        labels: Of the steps that the strip shows, which are the result's last ones; the average and
+            the numbers of all steps if there are none.
+        extra: Further outputs of one image.
+        alone: Whether images are inverted one at a time.
+    """
+
+    invert: Callable[[Tensor], InversionResult]
+    settings: dict[str, Any]
+    labels: Sequence[str] = ()
+    extra: Extra = nothing_more
+    alone: bool = False
+
+
+def by_steps(model: ReStyle, steps: Steps, preview: int | None, batch_size: int) -> Way:
+    """The model's own way, a number of steps, or "auto" for as many as help each image.
+
+    Raises:
+        ValueError: The model cannot take so many steps, or render such previews.
+    """
+    steps = model.checked_steps(steps)
+    model.checked_preview(preview, steps)
+    return Way(
+        lambda targets: model.invert(targets, steps, batch_size, preview),
+        {"steps": steps, "preview": preview},
+        extra=_steps_used if steps == "auto" else nothing_more,
+    )
+
+
+def _steps_used(result: InversionResult, item: Item, out: Path) -> tuple[Outputs, dict[str, Any]]:
+    return {}, {"steps_used": int(result.steps_used[0])}
+
+
+def by_method(model: ReStyle, text: str, features: str | None) -> Way:
+    """A method by name.
+
+    Args:
+        model: The model.
+        text: As `restyle.inversion.names.build` takes it.
+        features: The network of the objective, or "none"; the one for the model's images if None.
+
+    Raises:
+        ValueError: There is no such method.
+        CheckpointError: The feature network is not there, or cannot be used.
+    """
+    features = features or usual_features(model)
+    objective = objective_for([text], features, model.device, model.dtype)
+    chain = build(text, networks_of(model, objective))
+    labels = shown_steps(chain)
+    settings = {
+        "method": chain.name,
+        "iterations": sum(chain.steps),
+        "shown": list(labels),
+        "features": features if objective.features is not None else NONE,
+    }
+    return Way(
+        partial(_follow, chain, model, set(labels)),
+        settings,
+        list(labels.values()),
+        partial(_save_tuned, chain.tuning, model) if chain.tuning else nothing_more,
+        alone=chain.tuning is not None,  # each image is given a generator of its own
+    )
+
+
+def shown_steps(chain: Chain) -> dict[int, str]:
+    """The steps of a method that are shown and kept, with their labels; 0 is the start.
+
+    Of the last of its parts a few, farther and farther apart; of the others the last one each.
+    """
+    labels, before = {0: "average"}, 0
+    *first, last = zip(chain.name.split("+"), chain.steps, strict=True)
+    for part, steps in first:
+        before += steps
+        labels[before] = f"{part.partition(':')[0]} {steps}"
+    name, steps = last[0].partition(":")[0], last[1]
+    for step in spread(steps):
+        labels[before + step] = f"{name} {step}"
+    return labels
+
+
+def spread(last: int, most: int = SHOWN) -> list[int]:
+    """Whole numbers from 1 to `last`, all of them or `most`, about evenly on a log axis."""
+    if last <= most:
+        return list(range(1, last + 1))
+    return sorted({round(last ** (i / (most - 1))) for i in range(most)})
+
+
+def _follow(chain: Chain, model: ReStyle, shown: set[int], targets: Tensor) -> InversionResult:
+    """Invert a batch, and keep the estimates that are shown."""
+    targets = targets.to(model.device)
+    start = model.start(len(targets))
+    kept, total = [start], sum(chain.steps)
+    hidden = None if total >= _LONG else True
+    with tqdm(total=total, unit="step", desc=chain.name, leave=False, disable=hidden) as progress:
+        for number, estimate in enumerate(chain(targets, start), start=1):
+            if number in shown:
+                kept.append(estimate)
+            progress.update()
+    return InversionResult(targets, tuple(kept))
+
+
+def _save_tuned(
+    tuning: PivotalTuning, model: ReStyle, result: InversionResult, item: Item, out: Path
+) -> tuple[Outputs, dict[str, Any]]:
+    path = f"generators/{item.name}.safetensors"
+    return {"generator": path}, {"generator_bytes": save_tuning(tuning, model, out / path)}

@@ -1,0 +1,1 @@
+"""The renderer of portraits: drawings in two styles from attributes."""

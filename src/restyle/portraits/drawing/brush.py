@@ -1,0 +1,204 @@
+"""A small layer over skia: smooth shapes, strokes and soft shadows on an RGBA array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from restyle.portraits.drawing.geometry import Point, toward
+
+Colour = tuple[float, float, float]
+"""RGB, each from 0 to 1."""
+WHITE: Colour = (1.0, 1.0, 1.0)
+BLACK: Colour = (0.0, 0.0, 0.0)
+_LEAST_DRAWN = 128  # pixels; smaller pictures are averaged from a larger drawing
+
+
+def load_skia() -> ModuleType:
+    """Returns the skia module.
+
+    Raises:
+        ImportError: skia-python or a system library that it needs is missing.
+    """
+    try:
+        import skia
+    except ImportError as error:
+        raise ImportError(
+            "drawing portraits needs skia-python (pip install 'restyle[portraits]') and the system "
+            f"libraries of the Debian packages libgl1 and libegl1: {error}"
+        ) from error
+    return skia
+
+
+def mix(a: Colour, b: Colour, t: float) -> Colour:
+    """Returns the colour a part `t` of the way from a to b."""
+    return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))
+
+
+def scale(colour: Colour, factor: float) -> Colour:
+    """Returns the colour made darker (below 1) or brighter (above 1)."""
+    r, g, b = colour
+    return (min(r * factor, 1.0), min(g * factor, 1.0), min(b * factor, 1.0))
+
+
+class Brush:
+    """Draws on a square picture in coordinates from 0 to 1, always anti-aliased."""
+
+    def __init__(self, size: int):
+        """Starts with an empty picture of `size` pixels a side."""
+        self.skia: Any = load_skia()
+        # Skia places the edges of thin shapes by coarse steps: small pictures are drawn larger.
+        self._factor = -(-_LEAST_DRAWN // size)
+        drawn = size * self._factor
+        self._pixels = np.zeros((drawn, drawn, 4), np.uint8)
+        self._surface = self.skia.Surface(self._pixels)
+        self.canvas = self._surface.getCanvas()
+        self.canvas.scale(drawn, drawn)
+        self._spots: dict[Colour, Any] = {}
+
+    def image(self) -> np.ndarray:
+        """Returns the picture: (H, W, 3) uint8, RGB."""
+        k = self._factor
+        if k == 1:
+            return np.ascontiguousarray(self._pixels[:, :, :3])
+        size = len(self._pixels) // k
+        total = np.zeros((size, size, 3), np.uint32)
+        for y in range(k):
+            for x in range(k):
+                total += self._pixels[y::k, x::k, :3]
+        return ((total + k * k // 2) // (k * k)).astype(np.uint8)
+
+    @contextmanager
+    def placed(self, centre: Point, roll: float = 0.0, unit: float = 1.0) -> Iterator[None]:
+        """Moves the origin, rolls by degrees and scales for what is drawn inside."""
+        self.canvas.save()
+        self.canvas.translate(*centre)
+        self.canvas.rotate(roll)
+        self.canvas.scale(unit, unit)
+        yield
+        self.canvas.restore()
+
+    @contextmanager
+    def inside(self, path: Any) -> Iterator[None]:
+        """Keeps what is drawn within a path."""
+        self.canvas.save()
+        self.canvas.clipPath(path, True)
+        yield
+        self.canvas.restore()
+
+    def curve(self, points: Sequence[Point], closed: bool = True) -> Any:
+        """Returns the smooth path through the points (a Catmull-Rom spline)."""
+        path = self.skia.Path()
+        path.moveTo(*points[0])
+        n = len(points)
+        for i in range(n if closed else n - 1):
+            b, c = points[i], points[(i + 1) % n]
+            a = points[i - 1] if closed or i else b
+            d = points[(i + 2) % n] if closed or i + 2 < n else c
+            path.cubicTo(
+                b[0] + (c[0] - a[0]) / 6,
+                b[1] + (c[1] - a[1]) / 6,
+                c[0] - (d[0] - b[0]) / 6,
+                c[1] - (d[1] - b[1]) / 6,
+                c[0],
+                c[1],
+            )
+        if closed:
+            path.close()
+        return path
+
+    def arc(self, a: Point, middle: Point, b: Point) -> Any:
+        """Returns the open curve from a to b (a parabola) that passes through the middle."""
+        path = self.skia.Path()
+        path.moveTo(*a)
+        path.quadTo(*toward(toward(a, b, 0.5), middle, 2), *b)
+        return path
+
+    def lens(self, a: Point, upper: Point, b: Point, lower: Point) -> Any:
+        """Returns the almond with corners a and b whose edges pass through upper and lower."""
+        path = self.arc(a, upper, b)
+        path.quadTo(*toward(toward(a, b, 0.5), lower, 2), *a)
+        path.close()
+        return path
+
+    def polygon(self, points: Sequence[Point]) -> Any:
+        """Returns the closed path with straight edges through the points."""
+        path = self.skia.Path()
+        path.moveTo(*points[0])
+        for point in points[1:]:
+            path.lineTo(*point)
+        path.close()
+        return path
+
+    def ellipse(self, centre: Point, rx: float, ry: float) -> Any:
+        """Returns an upright ellipse."""
+        x, y = centre
+        path = self.skia.Path()
+        path.addOval(self.skia.Rect(x - rx, y - ry, x + rx, y + ry))
+        return path
+
+    def _paint(self, colour: Colour, alpha: float) -> Any:
+        r, g, b = colour
+        return self.skia.Paint(AntiAlias=True, Color4f=self.skia.Color4f(r, g, b, alpha))
+
+    def fill(self, path: Any, colour: Colour, alpha: float = 1.0, blur: float = 0.0) -> None:
+        """Fills a path; `blur` softens its edge by that standard deviation."""
+        paint = self._paint(colour, alpha)
+        if blur:
+            paint.setMaskFilter(self.skia.MaskFilter.MakeBlur(self.skia.kNormal_BlurStyle, blur))
+        self.canvas.drawPath(path, paint)
+
+    def stroke(self, path: Any, colour: Colour, width: float, alpha: float = 1.0) -> None:
+        """Draws a path's line with round ends."""
+        paint = self._paint(colour, alpha)
+        paint.setStyle(self.skia.Paint.kStroke_Style)
+        paint.setStrokeWidth(width)
+        paint.setStrokeCap(self.skia.Paint.kRound_Cap)
+        paint.setStrokeJoin(self.skia.Paint.kRound_Join)
+        self.canvas.drawPath(path, paint)
+
+    def blend(self, path: Any, start: Point, end: Point, colours: Sequence[Colour]) -> None:
+        """Fills a path with colours that change evenly from one point to another."""
+        self.shade(path, start, end, [(c, 1.0) for c in colours])
+
+    def shade(
+        self, path: Any, start: Point, end: Point, stops: Sequence[tuple[Colour, float]]
+    ) -> None:
+        """Fills a path with colours and alphas that change evenly from one point to another."""
+        skia = self.skia
+        colours = [skia.Color4f(*c, alpha).toColor() for c, alpha in stops]
+        shader = skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours)
+        self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
+
+    def glow(self, path: Any, centre: Point, radius: float, colours: Sequence[Colour]) -> None:
+        """Fills a path with colours that change evenly from a centre outwards."""
+        skia = self.skia
+        ints = [skia.Color4f(*c, 1.0).toColor() for c in colours]
+        shader = skia.GradientShader.MakeRadial(skia.Point(*centre), radius, ints)
+        self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
+
+    def spot(self, centre: Point, rx: float, ry: float, colour: Colour, alpha: float) -> None:
+        """Draws a soft ellipse that fades out to its edge."""
+        paint = self._paint(WHITE, alpha)
+        paint.setShader(self._spot_shader(colour))
+        self.canvas.save()
+        self.canvas.translate(*centre)
+        self.canvas.scale(rx, ry)
+        self.canvas.drawCircle(0, 0, 1, paint)
+        self.canvas.restore()
+
+    def _spot_shader(self, colour: Colour) -> Any:
+        """Returns the fading unit disc of a colour; a few colours serve for all spots."""
+        if colour not in self._spots:
+            skia = self.skia
+            self._spots[colour] = skia.GradientShader.MakeRadial(
+                skia.Point(0, 0),
+                1.0,
+                [skia.Color4f(*colour, part).toColor() for part in (1.0, 0.75, 0.25, 0.0)],
+                [0.0, 0.35, 0.7, 1.0],
+            )
+        return self._spots[colour]

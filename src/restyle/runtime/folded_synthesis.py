@@ -1,0 +1,191 @@
+"""StyleGAN2's synthesis for inference on CPUs: the same images, several times faster.
+
+What does not change between images is computed once (the equalised learning rates' scales, the
+activation's gain, the weights' energies of demodulation). Each image then has its own weights, its
+styles and their demodulation multiplied in, which makes the network an ordinary one for that image;
+and the levels are computed in bands of rows. A whole map of 1024 pixels has 134 MB: a pass over it
+waits for the memory, and fresh memory of that size is first cleared by the operating system, a page
+at a time. A band stays in the cache.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from restyle.generators.stylegan2 import ModulatedConv, StyledLayer, Synthesis, ToRGB
+from restyle.nn.layers import GAIN, SLOPE, blur, upsample
+
+BAND = 64  # rows; with the official widths a band has 8 MB at every level from 64 px on
+FRAME = 2  # rows of zeros above and below a map: what the convolutions of a band see beyond it
+
+
+class FoldedSynthesis:
+    """Renders as a `Synthesis` does, without gradients and with the noise that it stores.
+
+    It holds copies of the weights; those of a `Synthesis` that is changed afterwards are not seen.
+
+    Attributes:
+        num_ws: Number of latent codes that it takes.
+    """
+
+    @torch.no_grad()
+    def __init__(self, synthesis: Synthesis, dtype: torch.dtype = torch.float32):
+        """Take a network's weights.
+
+        Args:
+            synthesis: On the CPU.
+            dtype: The precision of weights and feature maps; the RGB image is summed in float32.
+        """
+        self.num_ws = synthesis.num_ws
+        self.input = synthesis.input.to(dtype)
+        self.layers = [_Layer(cast(StyledLayer, layer), dtype) for layer in synthesis.layers]
+        self.to_rgbs = [_Output(cast(ToRGB, layer), dtype) for layer in synthesis.to_rgbs]
+        self.fade = synthesis.fade
+
+    @torch.no_grad()
+    def __call__(self, ws: Tensor, resolution: int | None = None) -> Tensor:
+        """Render latent codes.
+
+        Args:
+            ws: (B, num_ws, w_dim) codes.
+            resolution: Stop at this height and width, a power of two; the full size if not given.
+
+        Returns:
+            (B, 3, H, W) images, RGB in [-1, 1], float32, not clamped.
+        """
+        return torch.cat([self._render(codes, resolution) for codes in ws.split(1)])
+
+    def _render(self, ws: Tensor, resolution: int | None) -> Tensor:
+        """One image (1, 3, H, W) from its codes (1, num_ws, w_dim)."""
+        first = self.layers[0]
+        x = _framed(self.input.shape[1], 4, self.input.dtype)
+        bare = x[:, :, FRAME:-FRAME]
+        bare.copy_(first.finish(F.conv2d(self.input, *first.modulated(ws[:, 0]), padding=1), 0))
+        rgb = self.to_rgbs[0].convolve(bare, *self.to_rgbs[0].modulated(ws[:, 1]))
+        for level in range(1, len(self.to_rgbs)):
+            if rgb.shape[-1] == resolution:
+                break
+            rgb = upsample(rgb)
+            x = self._level(level, x, rgb, ws)
+        return rgb.contiguous()
+
+    def _level(self, level: int, x: Tensor, rgb: Tensor, ws: Tensor) -> Tensor:
+        """Double the resolution of framed features, and add what they show to the RGB image."""
+        row = 2 * level - 1
+        up, conv, to_rgb = self.layers[row], self.layers[row + 1], self.to_rgbs[level]
+        up_weights = up.modulated(ws[:, row])
+        conv_weights = conv.modulated(ws[:, row + 1])
+        rgb_weights = to_rgb.modulated(ws[:, row + 2])
+        size = rgb.shape[-1]
+        last = level == len(self.to_rgbs) - 1
+        result = x if last else _framed(conv.channels, size, x.dtype)
+        for start in range(0, size, BAND):
+            stop = min(start + BAND, size)
+            y = up.double(x, *up_weights, start, stop)
+            y = conv.finish(F.conv2d(y, *conv_weights, padding=(0, 1)), start)
+            fresh = to_rgb.convolve(y, *rgb_weights)
+            rgb[:, :, start:stop].add_(fresh, alpha=self.fade if last else 1.0)
+            if not last:
+                result[:, :, start + FRAME : stop + FRAME] = y
+        return result
+
+
+class _Modulated:
+    """The constants of a modulated convolution."""
+
+    def __init__(self, layer: ModulatedConv, dtype: torch.dtype, gain: float):
+        self.dtype = dtype
+        self.clamp = layer.clamp
+        self.style_weight = layer.style.weight * layer.style.scale
+        self.style_bias = layer.style.bias
+        self.weight = layer.weight * (layer.scale * gain)
+        self.bias = layer.bias * gain
+        self.channels = len(self.bias)
+
+    def style(self, w: Tensor) -> Tensor:
+        """Factors of the input channels, (1, in), from a code (1, w_dim)."""
+        return F.linear(w, self.style_weight, self.style_bias)
+
+    def limited(self, x: Tensor) -> Tensor:
+        """The output, no larger than the limit that the network was trained with, if any."""
+        return x if self.clamp is None else x.clamp_(-self.clamp, self.clamp)
+
+
+class _Output(_Modulated):
+    """A modulated 1x1 convolution to RGB."""
+
+    def __init__(self, layer: ToRGB, dtype: torch.dtype):
+        super().__init__(layer, dtype, gain=1.0)
+
+    def modulated(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight (3, in, 1, 1) and bias (3,) for a code (1, w_dim)."""
+        weight = self.weight * self.style(w)[:, :, None, None]
+        return weight.to(self.dtype), self.bias.to(self.dtype)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """From (1, in, rows, W) features to (1, 3, rows, W) RGB, float32."""
+        return self.limited(F.conv2d(x, weight, bias).float())
+
+
+class _Layer(_Modulated):
+    """A modulated 3x3 convolution with demodulation, noise, bias and leaky ReLU."""
+
+    def __init__(self, layer: StyledLayer, dtype: torch.dtype):
+        super().__init__(layer, dtype, gain=GAIN)
+        energy = (layer.weight * layer.scale).square().sum(dim=(2, 3))  # (out, in)
+        self.energy = energy.t().contiguous()
+        self.up = layer.up
+        if self.up:
+            self.weight = self.weight.transpose(0, 1).contiguous()  # as a transposed convolution
+        else:
+            self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+        self.noise = (layer.noise * (layer.noise_strength * GAIN)).to(dtype)
+
+    def modulated(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight (out, in, 3, 3), or (in, out, 3, 3) of an `up` layer, and bias for a code."""
+        style = self.style(w)[0]
+        demodulation = torch.rsqrt(style.square() @ self.energy + 1e-8)
+        factors = torch.outer(style, demodulation) if self.up else torch.outer(demodulation, style)
+        weight = self.weight * factors[:, :, None, None]
+        return weight.to(self.dtype), self.bias.to(self.dtype)
+
+    def finish(self, x: Tensor, start: int) -> Tensor:
+        """Add noise to rows from `start` on, then activate, in place."""
+        x += self.noise[:, :, start : start + x.shape[2]]
+        return self.limited(F.leaky_relu_(x, SLOPE))
+
+    def double(self, x: Tensor, weight: Tensor, bias: Tensor, start: int, stop: int) -> Tensor:
+        """Rows `start` - 1 to `stop` + 1 of an `up` layer's output, those beyond it zero.
+
+        Args:
+            x: (1, in, h + 2 * FRAME, w) framed features.
+            weight: (in, out, 3, 3).
+            bias: (out,).
+            start: Even.
+            stop: Even.
+        """
+        size = self.noise.shape[-1]
+        rows = x[:, :, start // 2 : stop // 2 + 2 * FRAME]
+        y = F.conv_transpose2d(rows, weight, stride=2, padding=(1, 0))
+        y = blur(y, (0, 1), gain=4.0)[:, :, 1:-1]
+        y += bias[:, None, None]
+        inside = slice(int(start == 0), y.shape[2] - int(stop == size))
+        self.finish(y[:, :, inside], max(start - 1, 0))
+        if start == 0:
+            y[:, :, 0] = 0
+        if stop == size:
+            y[:, :, -1] = 0
+        return y
+
+
+def _framed(channels: int, size: int, dtype: torch.dtype) -> Tensor:
+    """Room for a square map between rows of zeros, (1, channels, size + 2 * FRAME, size)."""
+    shape = (1, channels, size + 2 * FRAME, size)
+    x = torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
+    x[:, :, :FRAME] = 0
+    x[:, :, -FRAME:] = 0
+    return x

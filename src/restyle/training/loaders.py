@@ -1,0 +1,153 @@
+"""The frozen networks around an encoder's training, found by the names that its options give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from restyle.encoders import Encoder
+from restyle.hub.registry import find_file, folder_of, load_features, load_maps, network_file
+from restyle.io.checkpoints import (
+    CheckpointError,
+    load_config,
+    load_folder,
+    load_strict,
+    without_prefix,
+)
+from restyle.losses.identity import AlignedFaces, Embedding
+from restyle.losses.perceptual import FeatureMaps
+from restyle.nn.backbones import ArcFace, Trunk
+from restyle.training.config import EncoderTraining
+
+STEM = "trunk.stem.0.weight"
+"""The filters of an encoder that see its input."""
+
+
+class LossNetworks(nn.Module):
+    """What images are compared by; None where a loss has no weight.
+
+    Attributes:
+        perceptual: Gives maps.
+        identity: Gives embeddings of persons.
+        moco: Gives features of anything.
+    """
+
+    def __init__(
+        self,
+        perceptual: FeatureMaps | None = None,
+        identity: Embedding | None = None,
+        moco: Embedding | None = None,
+    ):
+        """Take the networks, which are frozen and put into evaluation mode."""
+        super().__init__()
+        self.perceptual, self.identity, self.moco = perceptual, identity, moco
+        self.eval().requires_grad_(False)
+
+
+def load_networks(config: EncoderTraining) -> LossNetworks:
+    """Load the networks of the losses that take part, on the CPU.
+
+    Raises:
+        ValueError: A network is not there.
+        CheckpointError: A network cannot be used.
+    """
+    loaded: dict[str, Any] = {}
+
+    def once(name: str, loader: Callable[[str], Any]) -> Any:
+        if name not in loaded:
+            loaded[name] = loader(name)
+        return loaded[name]
+
+    return LossNetworks(
+        once(config.perceptual_network, load_maps) if config.perceptual else None,
+        once(config.identity_network, load_faces) if config.identity else None,
+        once(config.moco_network, load_moco) if config.moco else None,
+    )
+
+
+def load_faces(name: str) -> Embedding:
+    """Load a network for the identity distance: ArcFace's file, or one for portraits.
+
+    Raises:
+        CheckpointError: The file holds another network.
+    """
+    if (path := find_file(name)) is None:
+        return load_features(name)
+    from restyle import importers
+
+    found = importers.read(path)
+    if not isinstance(found, ArcFace):
+        raise CheckpointError(f"{path}: expected an ArcFace network, found {type(found).__name__}")
+    return AlignedFaces(found)
+
+
+def load_moco(name: str) -> Embedding:
+    """Load MoCo's network from its file."""
+    from restyle.importers.moco import read_moco
+
+    return read_moco(network_file(name))
+
+
+def start_encoder(encoder: Encoder, name: str) -> None:
+    """Give an encoder the weights that its training begins with.
+
+    Args:
+        encoder: Freshly initialised.
+        name: The file or the pulled name of a backbone, whose weights the trunk takes over; or a
+            trained model with an equal encoder, all of whose weights are taken over. That of a
+            single-shot model does not look at the current image in the beginning.
+
+    Raises:
+        ValueError: There is nothing of that name, or the trunk has other layers.
+        CheckpointError: The file cannot be used.
+    """
+    if (path := find_file(name)) is None:
+        folder = folder_of(name)
+        config, tensors = load_folder(folder)
+        own, shape = encoder.config, config.get("encoder")
+        if shape is None:
+            raise CheckpointError(f"{folder}: expected an encoder, found a '{config['kind']}'")
+        if (head := shape.get("head", own.head)) != own.head:
+            # Their weights have equal shapes, and another meaning.
+            raise CheckpointError(f"{folder} (encoder): expected {own.head} heads, found {head}")
+        expected, found = (own.num_ws, own.w_dim), (shape.get("num_ws"), shape.get("w_dim"))
+        if found != expected:
+            raise CheckpointError(
+                f"{folder} (encoder): expected one of {expected} codes, as the generator takes, "
+                f"found {found}; without --initial (--initial '') the weights are random"
+            )
+        tensors = dict(without_prefix(tensors, "encoder"))
+        filters = tensors.get(STEM)
+        if filters is not None and filters.shape[1] == 3 and encoder.config.input_channels == 6:
+            tensors[STEM] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
+        load_strict(encoder, tensors, f"{folder} (encoder)")
+        return
+    from restyle import importers
+
+    found = importers.read(path)
+    trunk = getattr(found, "trunk", found)
+    if not isinstance(trunk, Trunk):
+        raise CheckpointError(f"{path}: expected a backbone, found a {type(found).__name__}")
+    encoder.start_from(trunk)
+
+
+def had_frozen_norms(name: str) -> bool:
+    """Whether an initial encoder was trained with the batch norms' statistics that it has."""
+    return (made_of(name) or {}).get("training", {}).get("freeze_norms", False)
+
+
+def made_of(name: str) -> dict[str, Any] | None:
+    """How an initial model was trained, as its card says it; None for a backbone, or without card.
+
+    Returns:
+        `images_seen`, `training` (the options) and, if it was not the first of its trainings,
+        `initial` (the same of the one before).
+    """
+    if not name or find_file(name) is not None:
+        return None
+    card = load_config(folder_of(name)).get("card", {})
+    made = {key: card[key] for key in ("images_seen", "training", "initial") if card.get(key)}
+    return made or None
