@@ -28,7 +28,7 @@ from restyle.domains import FACES
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.model import ReStyle
-from restyle.refine import refine
+from restyle.refine import step
 
 OFFICIAL = {  # (size, batch): encoder, generator, whole step
     (1024, 1): (6.1, 49.3, 55.4),
@@ -88,8 +88,7 @@ def measure(clock: Clock, model: ReStyle, batch: int, repeats: int) -> tuple[flo
     encode, generate = Stopwatch(clock, model.encode), Stopwatch(clock, model.generate)
     target, start = torch.rand(batch, 3, 256, 256) * 2 - 1, model.start(batch)
     whole = [
-        elapsed(clock, lambda: list(refine(encode, generate, target, start, steps=1)))
-        for _ in range(repeats + 1)
+        elapsed(clock, lambda: step(encode, generate, target, start)) for _ in range(repeats + 1)
     ]
     return median(encode.times[1:]), median(generate.times[1:]), median(whole[1:])
 
@@ -116,7 +115,7 @@ def where_the_time_goes(model: ReStyle, rows: int = 8) -> str:
     """The operators that a whole step spends most of its time in, batch 1."""
     target, start = torch.zeros(1, 3, 256, 256), model.start(1)
     with profile(activities=[ProfilerActivity.CPU]) as record:
-        list(refine(model.encode, model.generate, target, start, steps=1))
+        step(model.encode, model.generate, target, start)
     events = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
     lines = [f"| {'operator':32} | calls | share |", f"|{'-' * 34}|------:|------:|"]

@@ -117,7 +117,7 @@ def test_another_generator_is_not_left_out(tool, tmp_path):
     model = registry.load(run / "model", "cpu")
     model.generator.w_avg += 1
     model.save_pretrained(run / "model", half=True)
-    with pytest.raises(CheckpointError, match="found another one"):
+    with pytest.raises(CheckpointError, match="got another one"):
         tool.bundle("second", run, None, "first")
 
 

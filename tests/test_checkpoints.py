@@ -89,7 +89,7 @@ def test_weights_that_are_not_finite_are_not_loaded(tmp_path, tensors, monkeypat
 
 def test_another_kind_is_refused(tmp_path, tensors):
     save_folder(tmp_path, {"kind": "generator"}, tensors)
-    with pytest.raises(CheckpointError, match="expected .*'encoder', found 'generator'"):
+    with pytest.raises(CheckpointError, match="expected .*'encoder', got 'generator'"):
         load_folder(tmp_path, "encoder")
 
 
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_safetensors_is_refused_even_if_its_hash_fits(tmp_path
     [
         ("{not json", "expected JSON"),
         ("[1, 2]", "no 'kind'"),
-        ('{"kind": "test", "format": 99}', "expected format 1, found 99"),
+        ('{"kind": "test", "format": 99}', "expected format 1, got 99"),
         (None, "expected a checkpoint folder"),
     ],
 )
@@ -187,7 +187,7 @@ def test_strict_loading_copies_everything():
         (lambda t: t.update(third=torch.zeros(1)), "unexpected: third$"),
         (
             lambda t: t.update({"first.bias": torch.zeros(9)}),
-            r"first.bias \(expected \(4,\), found \(9,\)\)",
+            r"first.bias \(expected \(4,\), got \(9,\)\)",
         ),
         (lambda t: t.update({"first.bias": torch.full((4,), torch.nan)}), "NaN .* first.bias"),
         (lambda t: t.clear(), "first.weight, first.bias, second.weight and 1 more"),
@@ -262,7 +262,7 @@ def test_shared_weights_lie_beside_the_folder_and_nowhere_else(pair):
     share(pair / "second", "generator", "first")
     path = pair / "second/config.json"
     path.write_text(path.read_text().replace('"first"', '"../first"'))
-    with pytest.raises(CheckpointError, match="a folder beside it, found '../first'"):
+    with pytest.raises(CheckpointError, match="a folder beside it, got '../first'"):
         load_folder(pair / "second")
 
 

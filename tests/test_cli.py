@@ -242,7 +242,7 @@ def test_bad_files_cost_only_themselves(invert, tmp_path):
     records = {Path(record["input"]).stem: record for record in result.manifest}
     for name, (_, words) in (BAD | {"none": (None, "nothing of that name")}).items():
         [line] = [line for line in lines if f"{name}.png: expected " in line]
-        assert words in line and ", found " in line
+        assert words in line and ", got " in line
         assert records[name]["status"] == "failed"
         assert line == f"restyle: {records[name]['error']}"
     assert records["good"]["status"] == "done"
@@ -261,7 +261,7 @@ def test_an_unreadable_file_costs_only_itself(invert, tmp_path):
     picture(tmp_path / "in/2.png").chmod(0)
     result = invert(tmp_path / "in", "--steps", 1)
     assert result.code == 1 and "1 inverted, 1 failed" in result.out
-    assert "2.png: expected a readable file, found" in result.err
+    assert "2.png: expected a readable file, got" in result.err
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "I;16"])
@@ -288,7 +288,7 @@ def refused(result, *words):
     [
         (["--steps", "0"], ["--steps", "0"]),
         (["--steps", "many"], ["--steps", "many"]),
-        (["--steps", "auto", "--preview-resolution", SIZE], ["preview", "found 'auto'"]),
+        (["--steps", "auto", "--preview-resolution", SIZE], ["preview", "got 'auto'"]),
         (["--batch-size", "0"], ["--batch-size"]),
         (["--device", "quantum"], ["quantum", "cpu"]),
         (["--dtype", "int8"], ["int8", "float32"]),
@@ -344,7 +344,7 @@ def test_steps_of_a_single_shot_encoder_are_one(run, tmp_path):
     source, out = picture(tmp_path / "me.png"), tmp_path / "out"
     several = run("invert", source, "--model", tmp_path / "model", "--out", out, "--steps", 5)
     several.out_folder = out
-    refused(several, "steps=1", "found 5")
+    refused(several, "steps=1", "got 5")
     assert run("invert", source, "--model", tmp_path / "model", "--out", out).code == 0
     assert read_jsonl(out / "manifest.jsonl")[0]["steps"] == 1
 
@@ -431,7 +431,7 @@ def test_portraits_are_drawn_with_a_table_of_what_they_show(run, tmp_path):
     ("arguments", "words"),
     [
         (["--style", "toon"], "expected portraits of"),
-        (["--start", "49999"], "found start + count = 50,009"),
+        (["--start", "49999"], "got start + count = 50,009"),
         (["--count", "0"], "--count"),
         (["--split", "none"], "--split"),
     ],
@@ -485,7 +485,7 @@ def test_a_trainer_says_what_it_cannot_do_in_one_line(run, tmp_path):
     result = run("train", "generator", "--size", "65", "--out", tmp_path)
     assert result.code == 2
     assert result.err.strip().splitlines() == [
-        "restyle: size: expected a power of two from 16 to 1024, found 65"
+        "restyle: size: expected a power of two from 16 to 1024, got 65"
     ]
 
 

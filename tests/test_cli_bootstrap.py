@@ -98,5 +98,5 @@ def test_what_cannot_be_done_is_one_sentence(bootstrap, tmp_path, arguments, mod
 def test_models_of_other_codes_do_not_fit_together(models):
     source, target = (restyle.load(models / name, "cpu") for name in ("source", "target"))
     target.start_ws = target.start_ws[:4]
-    with pytest.raises(ValueError, match=r"codes \(6, 8\).*found \(4, 8\)"):
+    with pytest.raises(ValueError, match=r"codes \(6, 8\).*got \(4, 8\)"):
         restyle.bootstrap(torch.zeros(3, SIZE, SIZE), source, target)

@@ -187,7 +187,7 @@ def refused(result, *words):
 @pytest.mark.parametrize(
     ("arguments", "direction", "words"),
     [
-        ([], "smile.safetensors", ["at least 1", "found 0"]),
+        ([], "smile.safetensors", ["at least 1", "got 0"]),
         (["--seed", 1, "--strengths", "much"], "smile.safetensors", ["strengths", "'much'"]),
         (["--seed", 1, "--strengths", "nan"], "smile.safetensors", ["strengths", "'nan'"]),
         (["--seed", 1, "--strengths", "0:1:0"], "smile.safetensors", ["strengths"]),
@@ -213,7 +213,7 @@ def test_what_cannot_be_done_is_one_sentence(edit, arguments, direction, words):
     [
         (lambda path, _: None, ["nothing of that name"]),
         (lambda path, _: path.write_bytes(b""), ["an empty file"]),
-        (lambda path, _: path.write_bytes(b"x" * 99), ["expected a latents file, found"]),
+        (lambda path, _: path.write_bytes(b"x" * 99), ["expected a latents file, got"]),
         (lambda path, _: save_file({"codes": torch.zeros(3)}, path), ["holds codes"]),
         (
             lambda path, _: save_file({"ws": torch.zeros(1, *CODES)}, path),

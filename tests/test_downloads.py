@@ -127,7 +127,7 @@ def test_a_server_that_cannot_resume_is_asked_again_from_the_start(site, cache):
 
 def test_a_web_page_is_no_weights(site, cache):
     site.body = PAGE
-    with pytest.raises(DownloadError, match="expected weights, found a web page"):
+    with pytest.raises(DownloadError, match="expected weights, got a web page"):
         fetch(published(site), quiet=True)
     assert leftovers(cache) == []
 
@@ -149,7 +149,7 @@ def test_fewer_bytes_than_announced_are_no_download(site):
 
 def test_an_empty_answer_is_no_download(site, cache):
     site.body = b""
-    with pytest.raises(DownloadError, match="expected some bytes, found 0"):
+    with pytest.raises(DownloadError, match="expected some bytes, got 0"):
         fetch(published(site), quiet=True)
     assert leftovers(cache) == []
 

@@ -243,20 +243,20 @@ def test_unreadable_file(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # root may read everything, so the mode is no test
-    with pytest.raises(ImageError, match="expected a readable file, found permission denied"):
+    with pytest.raises(ImageError, match="expected a readable file, got permission denied"):
         read_image(path)
 
 
 def test_max_pixels_is_the_callers(tmp_path):
     picture(24, 40).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png", max_pixels=960).size == (40, 24)
-    with pytest.raises(ImageError, match="at most 959 pixels, found 40 x 24"):
+    with pytest.raises(ImageError, match="at most 959 pixels, got 40 x 24"):
         read_image(tmp_path / "a.png", max_pixels=959)
 
 
 def test_image_error_crosses_processes():
     error = pickle.loads(pickle.dumps(ImageError("a.png", "this", "that")))
-    assert str(error) == "a.png: expected this, found that"
+    assert str(error) == "a.png: expected this, got that"
     assert error.path == Path("a.png")
 
 

@@ -225,7 +225,7 @@ def test_previews_are_small_and_the_last_step_is_full():
     full = model.invert(targets, steps=3, preview=32)
     torch.testing.assert_close(full.ws, exact.ws, atol=0, rtol=0)
     for wrong in (8, 24, 64):
-        with pytest.raises(ValueError, match=f"power of two from 16 to 32, found {wrong}"):
+        with pytest.raises(ValueError, match=f"power of two from 16 to 32, got {wrong}"):
             model.invert(targets, steps=3, preview=wrong)
-    with pytest.raises(ValueError, match="found 'auto'"):
+    with pytest.raises(ValueError, match="got 'auto'"):
         model.invert(targets, steps="auto", preview=16)

@@ -70,7 +70,7 @@ def test_changes_of_another_generator_are_refused(tuned, tmp_path):
     with pytest.raises(CheckpointError, match=f"{path}: expected changes of the generator with"):
         tuned_model(tiny_model(seed=1), path)
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(CheckpointError, match=f"{path}: expected a tuned generator, found"):
+    with pytest.raises(CheckpointError, match=f"{path}: expected a tuned generator, got"):
         tuned_model(tiny_model(), path)
     with pytest.raises(CheckpointError, match="nothing.safetensors: expected a tuned generator"):
         tuned_model(tiny_model(), tmp_path / "nothing.safetensors")

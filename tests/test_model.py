@@ -176,7 +176,7 @@ def test_samples_are_reproducible_and_truncated(model):
     assert torch.allclose(model.sample(2, truncation=0).ws, model.average.ws.expand(2, -1, -1))
     half = model.sample(3, seed=4, truncation=0.5).ws - model.average.ws
     assert torch.allclose(half, (first.ws - model.average.ws) / 2, atol=1e-6)
-    with pytest.raises(ValueError, match="found 0"):
+    with pytest.raises(ValueError, match="got 0"):
         model.sample(0)
 
 
@@ -191,12 +191,12 @@ def test_lower_precision_is_near_and_gives_float32(model, targets):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        ([], "at least one image, found none"),
-        (torch.zeros(2, 16, 16), r"\(3, H, W\), found \(2, 16, 16\)"),
+        ([], "at least one image, got none"),
+        (torch.zeros(2, 16, 16), r"\(3, H, W\), got \(2, 16, 16\)"),
         (torch.zeros(3, 16, 16, dtype=torch.uint8), "floating-point .*uint8"),
-        (torch.full((3, 16, 16), 255.0), r"\[-1, 1\], found magnitudes up to 255"),
+        (torch.full((3, 16, 16), 255.0), r"\[-1, 1\], got magnitudes up to 255"),
         (torch.full((3, 16, 16), torch.nan), "nan"),
-        (torch.zeros(3), r"\(B, 3, H, W\), found \(3,\)"),
+        (torch.zeros(3), r"\(B, 3, H, W\), got \(3,\)"),
     ],
 )
 def test_other_inputs_are_refused(model, images, message):
@@ -218,9 +218,9 @@ def test_counts_below_one_are_refused(model, targets, wrong):
 def test_networks_that_do_not_fit_are_refused():
     domain = Domain("tiny", (SIZE, SIZE))
     wide = restyle.model.StyleGAN2(restyle.model.StyleGAN2Config(SIZE, 8, 4, (8, 8, 8), 1))
-    with pytest.raises(ValueError, match=r"\(6, 4\) codes, found one of \(6, 8\)"):
+    with pytest.raises(ValueError, match=r"\(6, 4\) codes, got one of \(6, 8\)"):
         ReStyle(wide, tiny_encoder(), domain, "x")
-    with pytest.raises(ValueError, match=r"\(32, 32\), found one for \(16, 16\)"):
+    with pytest.raises(ValueError, match=r"\(32, 32\), got one for \(16, 16\)"):
         ReStyle(tiny_generator(), tiny_encoder(), Domain("tiny", (32, 32)), "x")
 
 
@@ -295,7 +295,7 @@ def test_weights_for_another_size_are_refused(tmp_path, model):
     config = json.loads((tmp_path / "config.json").read_text())
     config["generator"]["channels"] = [8, 8, 4]
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"of another shape: .*expected .*4.*found"):
+    with pytest.raises(CheckpointError, match=r"of another shape: .*expected .*4.*got"):
         ReStyle.from_pretrained(tmp_path)
 
 
@@ -329,8 +329,8 @@ def test_an_unknown_name_lists_what_there_is(tmp_path, model, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "quantum"}, "found 'quantum'"),
-        ({"device": "cpu", "dtype": "int8"}, "float32, bfloat16, float16, found int8"),
+        ({"device": "quantum"}, "got 'quantum'"),
+        ({"device": "cpu", "dtype": "int8"}, "float32, bfloat16, float16, got int8"),
     ],
 )
 def test_unknown_devices_and_types_are_refused(tmp_path, model, options, message):

@@ -150,5 +150,5 @@ def test_rows_of_an_estimate_can_be_kept(start):
 
 
 def test_another_batch_of_starts_is_refused(world, target, start):
-    with pytest.raises(ValueError, match="3 targets, found 2"):
+    with pytest.raises(ValueError, match="3 targets, got 2"):
         next(refine(world.encode, world.render, target, start[:2], steps=1))

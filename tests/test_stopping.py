@@ -96,7 +96,7 @@ def test_without_stopping_every_step_is_used():
     assert model.invert(images, steps=2, batch_size=2).steps_used.tolist() == [2, 2, 2]
     single = tiny_model(input_channels=3)
     assert single.invert(images, steps="auto").steps_used.tolist() == [1, 1, 1]
-    with pytest.raises(ValueError, match="at least 1, or 'auto', found often"):
+    with pytest.raises(ValueError, match="at least 1, or 'auto', got often"):
         model.invert(images, steps="often")
 
 

@@ -34,7 +34,7 @@ def recreate(name: str, *, out: Path = Path("runs/again"), dry_run: bool = False
         dry_run: Print the commands, and do nothing.
     """
     if name not in bundled():
-        print(f"expected one of {', '.join(bundled())}, found {name!r}", file=sys.stderr)
+        print(f"expected one of {', '.join(bundled())}, got {name!r}", file=sys.stderr)
         return 2
     for arguments in trainings(name, out):
         print(shlex.join(["restyle", *arguments]), flush=True)

@@ -74,11 +74,11 @@ class ReStyle:
         codes = (generator.num_ws, generator.config.w_dim)
         predicted = (encoder.config.num_ws, encoder.config.w_dim)
         if predicted != codes:
-            raise ValueError(f"expected an encoder of {codes} codes, found one of {predicted}")
+            raise ValueError(f"expected an encoder of {codes} codes, got one of {predicted}")
         if encoder.config.input_size != domain.input_size:
             raise ValueError(
                 f"expected an encoder for the domain's (height, width) {domain.input_size}, "
-                f"found one for {encoder.config.input_size}"
+                f"got one for {encoder.config.input_size}"
             )
         self.generator = generator.eval().requires_grad_(False)
         self.encoder = encoder.eval().requires_grad_(False)
@@ -89,7 +89,7 @@ class ReStyle:
         if start_ws is None:
             start_ws = generator.broadcast(generator.w_avg[None])[0]
         if tuple(start_ws.shape) != codes:
-            raise ValueError(f"expected start_ws of shape {codes}, found {tuple(start_ws.shape)}")
+            raise ValueError(f"expected start_ws of shape {codes}, got {tuple(start_ws.shape)}")
         self.start_ws = start_ws.detach().clone()
         self._average: Estimate | None = None
 
@@ -216,7 +216,7 @@ class ReStyle:
         self.checked_preview(preview, steps)
         rough = partial(self.generate, resolution=preview) if preview else self.generate
         if batch_size < 1:
-            raise ValueError(f"expected batch_size of at least 1, found {batch_size}")
+            raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
         images = iter(images)
         while batch := list(islice(images, batch_size)):
             target = self.prepare(batch)
@@ -244,9 +244,9 @@ class ReStyle:
         if steps == "auto":
             return "auto"
         if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"expected steps of at least 1, or 'auto', found {steps}")
+            raise ValueError(f"expected steps of at least 1, or 'auto', got {steps}")
         if self.single_shot and steps > 1:
-            raise ValueError(f"expected steps=1 for a single-shot encoder, found {steps}")
+            raise ValueError(f"expected steps=1 for a single-shot encoder, got {steps}")
         return steps
 
     def checked_preview(self, resolution: int | None, steps: Steps) -> None:
@@ -261,11 +261,10 @@ class ReStyle:
         smallest, size = max(self.domain.input_size), self.generator.config.size
         if not smallest <= resolution <= size or resolution & (resolution - 1):
             raise ValueError(
-                f"expected a preview of a power of two from {smallest} to {size}, "
-                f"found {resolution}"
+                f"expected a preview of a power of two from {smallest} to {size}, got {resolution}"
             )
         if steps == "auto":
-            raise ValueError("expected a number of steps with a preview, found 'auto'")
+            raise ValueError("expected a number of steps with a preview, got 'auto'")
 
     def prepare(self, images: Iterable[Picture]) -> Tensor:
         """Make targets: (B, 3, h, w) at the encoder's input size, RGB in [-1, 1].
@@ -277,7 +276,7 @@ class ReStyle:
         size = self.domain.input_size
         targets = [to_target(image, size) for image in images]
         if not targets:
-            raise ValueError("expected at least one image, found none")
+            raise ValueError("expected at least one image, got none")
         return torch.stack(targets).to(self.device)
 
     def start(self, batch: int) -> Estimate:
@@ -316,7 +315,7 @@ class ReStyle:
             ValueError: `n` is below 1.
         """
         if n < 1:
-            raise ValueError(f"expected n of at least 1, found {n}")
+            raise ValueError(f"expected n of at least 1, got {n}")
         rng = torch.Generator().manual_seed(seed)
         z = torch.randn(n, self.generator.config.z_dim, generator=rng).to(self.device)
         with torch.no_grad():
@@ -392,7 +391,7 @@ class ReStyle:
         except CheckpointError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            message = f"{folder}: expected a model's configuration, found: {error}"
+            message = f"{folder}: expected a model's configuration, got: {error}"
             raise CheckpointError(message) from error
 
     def _tensors(self) -> dict[str, Tensor]:

@@ -63,9 +63,9 @@ def test_one_row_is_a_direction_in_w():
     [
         (torch.zeros(W_DIM), "not all zero"),
         (torch.full((W_DIM,), float("nan")), "finite"),
-        (torch.ones(2, 3, 4), r"found \(2, 3, 4\)"),
+        (torch.ones(2, 3, 4), r"got \(2, 3, 4\)"),
         (torch.ones(W_DIM, dtype=torch.int64), "int64"),
-        (torch.ones(0), r"found \(0,\)"),
+        (torch.ones(0), r"got \(0,\)"),
     ],
 )
 def test_what_is_no_direction_is_refused(vector, words):
@@ -95,8 +95,8 @@ def incomplete(path):
 BAD = {
     "missing": (lambda path: None, "nothing of that name"),
     "empty": (lambda path: path.write_bytes(b""), "an empty file"),
-    "text": (lambda path: path.write_text("hello, world"), "expected a direction's file, found"),
-    "truncated": (truncated, "expected a direction's file, found"),
+    "text": (lambda path: path.write_text("hello, world"), "expected a direction's file, got"),
+    "truncated": (truncated, "expected a direction's file, got"),
     "other": (other, "a file that holds ws"),
     "incomplete": (incomplete, "layers"),
 }
@@ -231,7 +231,7 @@ def test_a_direction_that_fits_comes_without_one(editor, recwarn):
 
 @pytest.mark.parametrize("shape", [(W_DIM + 1,), (NUM_WS + 1, W_DIM)])
 def test_a_direction_of_other_codes_is_refused(editor, shape):
-    with pytest.raises(DirectionError, match=r"expected shape \(8,\) or \(6, 8\).*found"):
+    with pytest.raises(DirectionError, match=r"expected shape \(8,\) or \(6, 8\).*got"):
         editor.direction(direction(shape=shape))
 
 

@@ -56,7 +56,7 @@ def test_a_direction_without_scale_is_refused():
 def test_codes_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="expected codes"):
         shift(WS[0], SMILE)
-    with pytest.raises(ValueError, match=r"found \(3,\)"):
+    with pytest.raises(ValueError, match=r"got \(3,\)"):
         shift(torch.zeros(1, 10, 4), SMILE)
 
 

@@ -123,11 +123,11 @@ def test_autocast_predicts_float32_codes():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"input_channels": 4}, "expected 3 or 6, found 4"),
-        ({"head": "other"}, "expected 'psp' or 'e4e', found 'other'"),
-        ({"input_size": (32, 20)}, r"expected multiples of 8 \(3 halvings\), found \(32, 20\)"),
+        ({"input_channels": 4}, "expected 3 or 6, got 4"),
+        ({"head": "other"}, "expected 'psp' or 'e4e', got 'other'"),
+        ({"input_size": (32, 20)}, r"expected multiples of 8 \(3 halvings\), got \(32, 20\)"),
         ({"units": (1, 1)}, "expected 3 widths"),
-        ({"backbone": "vgg"}, "expected a family of .* found 'vgg'"),
+        ({"backbone": "vgg"}, "expected a family of .* got 'vgg'"),
         ({"units": (1,), "widths": (16, 16), "pyramid": True}, "expected at least 3 stages"),
     ],
 )

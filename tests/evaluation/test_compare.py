@@ -158,7 +158,7 @@ def test_a_messy_folder_is_finished(tmp_path, model_folder):
 def test_a_folder_of_broken_files_is_refused_with_the_reason(tmp_path, model_folder):
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
     config = Comparison((model_folder,), ("restyle:1",), str(tmp_path), measures=("mse",))
-    with pytest.raises(ValueError, match=r"found none of 1; broken.jpg: expected"):
+    with pytest.raises(ValueError, match=r"got none of 1; broken.jpg: expected"):
         compare(config, tmp_path / "out", "cpu")
 
 

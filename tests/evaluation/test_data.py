@@ -57,7 +57,7 @@ def test_what_was_wrong_is_said_where_nothing_can_be_used(tmp_path):
     targets = Targets(str(tmp_path), (16, 16))
     assert list(targets.batches(2)) == []
     message = str(targets.none_usable())
-    assert message.startswith("expected at least one usable image, found none of 1; broken.png: ")
+    assert message.startswith("expected at least one usable image, got none of 1; broken.png: ")
 
 
 def test_fingerprints_change_with_names_and_contents(tmp_path):

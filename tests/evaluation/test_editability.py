@@ -212,7 +212,7 @@ def test_a_repeated_evaluation_is_not_made_again_and_may_grow(evaluate, tmp_path
     ("arguments", "words"),
     [
         (["--attributes", "yaw"], "unknown direction 'yaw'"),
-        (["--attributes", "smirk"], "found smirk"),
+        (["--attributes", "smirk"], "got smirk"),
         (["--methods", "magic"], "expected a method of"),
     ],
 )
@@ -223,7 +223,7 @@ def test_what_cannot_be_measured_is_one_sentence(evaluate, arguments, words):
 
 def test_directions_are_needed(evaluate, tmp_path):
     result = evaluate(directions=tmp_path / "nowhere")
-    assert result.code == 2 and "found none" in result.err
+    assert result.code == 2 and "got none" in result.err
 
 
 def test_codes_in_w_have_no_distance_from_it():

@@ -64,7 +64,7 @@ def test_a_measure_needs_its_network():
 def test_small_pictures_are_refused_where_lpips_cannot_see_them(model_folder, tmp_path):
     Image.effect_noise((20, 20), 80).save(tmp_path / "one.png")
     config = Comparison((model_folder,), ("restyle:1",), str(tmp_path), measures=("mse",))
-    with pytest.raises(ValueError, match=r"at least 64 x 64 for LPIPS, found a model for \(16, 16"):
+    with pytest.raises(ValueError, match=r"at least 64 x 64 for LPIPS, got a model for \(16, 16"):
         compare(config, tmp_path / "out", "cpu", photo=PhotoNetworks(LPIPS("alex")))
     PhotoNetworks(LPIPS("alex")).check_size((64, 64))
 
@@ -167,10 +167,10 @@ OUTPUT = [
 @pytest.mark.parametrize(
     ("network", "mtcnn", "complaint"),
     [
-        ("x.pth", [], "expected --identity-network and --mtcnn together, found --identity-network"),
-        (None, [0, 1, 2], "expected --identity-network and --mtcnn together, found --mtcnn alone"),
-        ("x.pth", [0, 1], "expected the three networks .* found landmarks, proposal"),
-        ("nothing.pth", [0, 1, 2], "expected a network's file, found nothing at 'nothing.pth'"),
+        ("x.pth", [], "expected --identity-network and --mtcnn together, got --identity-network"),
+        (None, [0, 1, 2], "expected --identity-network and --mtcnn together, got --mtcnn alone"),
+        ("x.pth", [0, 1], "expected the three networks .* got landmarks, proposal"),
+        ("nothing.pth", [0, 1, 2], "expected a network's file, got nothing at 'nothing.pth'"),
     ],
 )
 def test_incomplete_networks_are_refused(files, network, mtcnn, complaint):

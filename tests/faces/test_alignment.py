@@ -143,7 +143,7 @@ def test_a_square_that_reaches_beyond_the_photograph_is_pasted_as_far_as_it_goes
 
 def test_unusable_edits_are_refused():
     photo, quad = smooth(), square(50, 60, 80)
-    with pytest.raises(ValueError, match="square crop, found 10 x 20"):
+    with pytest.raises(ValueError, match="square crop, got 10 x 20"):
         paste_back(photo, Image.new("RGB", (10, 20)), quad)
     with pytest.raises(ValueError, match="softness"):
         paste_back(photo, Image.new("RGB", (10, 10)), quad, softness=0.6)

@@ -187,7 +187,7 @@ def test_a_white_picture_and_one_too_small_have_no_face():
     cascade = FaceCascade(RedSquares(), RedBox(False), RedBox(True))
     assert len(cascade.find(Image.new("RGB", (240, 180), "white")).boxes) == 0
     assert len(cascade.find(Image.new("RGB", (15, 300), "red")).boxes) == 0
-    with pytest.raises(ValueError, match="mode RGB, found L"):
+    with pytest.raises(ValueError, match="mode RGB, got L"):
         cascade.find(Image.new("L", (64, 64)))
 
 

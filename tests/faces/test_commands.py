@@ -44,7 +44,7 @@ def test_align_goes_on_past_what_fails(photos, tmp_path, capsys):
     assert run("align", photos, "--out", tmp_path, "--size", 64) == 1
     told = capsys.readouterr()
     assert "2 aligned, 2 failed, 0 done before" in told.out
-    assert f"{photos / 'meadow.png'}: expected a face, found none" in told.err
+    assert f"{photos / 'meadow.png'}: expected a face, got none" in told.err
     assert "non-commercial" in told.err
     found = records(tmp_path)
     assert {name: record["status"] for name, record in found.items()} == {

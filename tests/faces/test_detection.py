@@ -64,9 +64,9 @@ def test_large_photographs_are_searched_small_and_measured_in_full(portraits):
 
 
 def test_no_face_is_a_clear_error(group):
-    with pytest.raises(NoFaceError, match="expected a face, found none"):
+    with pytest.raises(NoFaceError, match="expected a face, got none"):
         align_faces(Image.new("RGB", (200, 200), "white"))
-    with pytest.raises(NoFaceError, match="expected at least 9 faces, found"):
+    with pytest.raises(NoFaceError, match="expected at least 9 faces, got"):
         align_faces(group, which=9)
 
 

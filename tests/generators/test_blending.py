@@ -29,5 +29,5 @@ def test_strangers_are_refused():
     other = StyleGAN2(StyleGAN2Config(16, 8, 8, (8, 8, 4), mapping_layers=2))
     with pytest.raises(ValueError, match="fine: expected a generator of the shape"):
         swap_layers(tiny_generator(), other, 8)
-    with pytest.raises(ValueError, match=r"expected one of \[4, 8, 16\], found 32"):
+    with pytest.raises(ValueError, match=r"expected one of \[4, 8, 16\], got 32"):
         swap_layers(tiny_generator(), tiny_generator(), 32)

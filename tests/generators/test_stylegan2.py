@@ -53,7 +53,7 @@ def test_official_shapes(size):
 
 
 def test_what_is_no_size_is_refused():
-    with pytest.raises(ValueError, match="power of two from 16 to 1024, found 48"):
+    with pytest.raises(ValueError, match="power of two from 16 to 1024, got 48"):
         StyleGAN2Config(48)
     with pytest.raises(ValueError, match="expected 3 widths"):
         StyleGAN2Config(16, channels=(8, 8))

@@ -50,7 +50,7 @@ def test_calls_in_a_checkpoint_are_not_made(tmp_path, legacy):
     path, trace = tmp_path / "evil.pt", tmp_path / "trace"
     content = official.restyle_model() | {"opts": Harm(trace)}
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    refused(path, "found: (posix|nt).mkdir, which is not run")
+    refused(path, "got: (posix|nt).mkdir, which is not run")
     assert not trace.exists()
 
 
@@ -58,14 +58,14 @@ def test_calls_in_a_checkpoint_are_not_made(tmp_path, legacy):
 def test_calls_in_a_pickle_are_not_made(tmp_path, protocol):
     path, trace = tmp_path / "evil.pkl", tmp_path / "trace"
     path.write_bytes(pickle.dumps({"G_ema": Harm(trace)}, protocol))
-    refused(path, "found (posix|nt).mkdir, which is not run")
+    refused(path, "got (posix|nt).mkdir, which is not run")
     assert not trace.exists()
 
 
 def test_a_web_page_named_like_a_checkpoint(tmp_path):
     path = tmp_path / "page.pt"
     path.write_text("<!DOCTYPE html><title>Google Drive - Quota exceeded</title>")
-    refused(path, "found an HTML page")
+    refused(path, "got an HTML page")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path, healthy):
         for entry in source.infolist():
             bomb.writestr(entry, source.read(entry))
         bomb.writestr("archive/data/999", bytes(10_000_000), zipfile.ZIP_DEFLATED)
-    refused(path, "found a compressed archive")
+    refused(path, "got a compressed archive")
 
 
 def test_views_larger_than_the_file_are_refused(tmp_path):
@@ -120,17 +120,17 @@ def test_many_views_of_one_storage_are_refused(tmp_path):
 def test_a_memo_number_that_would_fill_the_memory(tmp_path):
     path = tmp_path / "memo.pkl"
     path.write_bytes(b"\x80\x02}r" + struct.pack("<I", 2**31 - 1) + b".")
-    refused(path, "expected memo numbers in order, found 2147483647")
+    refused(path, "expected memo numbers in order, got 2147483647")
 
 
 def test_other_contents_are_named(tmp_path):
     path = tmp_path / "other.pt"
     torch.save({"epoch": 3, "weights": torch.zeros(2)}, path)
-    refused(path, "found a table of epoch, weights")
+    refused(path, "got a table of epoch, weights")
     torch.save([1, 2], path)
-    refused(path, "expected a table, found list")
+    refused(path, "expected a table, got list")
     path.write_bytes(pickle.dumps({"some": "table"}))
-    refused(path, "expected a network pickle with G_ema, found another pickle")
+    refused(path, "expected a network pickle with G_ema, got another pickle")
 
 
 def test_a_refused_file_can_still_be_removed(tmp_path, healthy):
@@ -165,7 +165,7 @@ def spoilt(tmp_path, key, change):
     "key", ["encoder.body.1.res_layer.3.weight", "decoder.convs.1.conv.modulation.weight"]
 )
 def test_weights_are_ordinary_numbers(tmp_path, key, change):
-    message = r"expected tensors of floating-point numbers by name, found others: [\w.]+$"
+    message = r"expected tensors of floating-point numbers by name, got others: [\w.]+$"
     refused(spoilt(tmp_path, key, change), message)
 
 
@@ -183,7 +183,7 @@ def test_a_whole_number_for_a_weight_is_refused(tmp_path):
 
 def test_numbers_beyond_float32_are_refused(tmp_path):
     path = spoilt(tmp_path, "decoder.conv1.noise.weight", lambda t: t.double() + 1e300)
-    refused(path, "found NaN or infinity in synthesis.layers.0.noise_strength")
+    refused(path, "got NaN or infinity in synthesis.layers.0.noise_strength")
 
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
@@ -200,11 +200,11 @@ def test_long_and_unprintable_names_do_not_reach_the_message(tmp_path):
         content = official.restyle_model()
         content["state_dict"][f"encoder.{name}"] = torch.zeros(1)
         torch.save(content, path)
-        assert "\x1b" not in refused(path, "found unexpected")
+        assert "\x1b" not in refused(path, "got unexpected")
         torch.save(official.restyle_model() | {name: 1}, path)
-        assert "\x1b" not in refused(path, "found unexpected")
+        assert "\x1b" not in refused(path, "got unexpected")
         torch.save({name: torch.zeros(1)}, path)
-        assert "\x1b" not in refused(path, "found a table")
+        assert "\x1b" not in refused(path, "got a table")
         for option in ("encoder_type", "dataset_type"):
             content = official.restyle_model()
             content["opts"][option] = name
@@ -249,15 +249,15 @@ def test_the_reason_is_no_advice_to_read_it_anyway(tmp_path):
         header = {"descr": "|O", "fortran_order": False, "shape": ()}
         numpy_format.write_array_header_1_0(file, header)
         pickle.dump(Harm(trace), file, 2)
-    assert "weights_only" not in refused(path, "found: (posix|nt).mkdir, which is not run")
+    assert "weights_only" not in refused(path, "got: (posix|nt).mkdir, which is not run")
     assert not trace.exists()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xef\xbb\xbf <html>", "found an HTML page"),
-        (b"PK\x03\x04" + bytes(1000), "found a damaged or incomplete one"),
+        (b"\xef\xbb\xbf <html>", "got an HTML page"),
+        (b"PK\x03\x04" + bytes(1000), "got a damaged or incomplete one"),
     ],
 )
 def test_what_arrived_instead_is_named(tmp_path, content, message):
@@ -268,14 +268,14 @@ def test_what_arrived_instead_is_named(tmp_path, content, message):
 def test_another_zip_archive(tmp_path):
     with zipfile.ZipFile(tmp_path / "pictures.pt", "w") as packed:
         packed.writestr("a.txt", "hello")
-    refused(tmp_path / "pictures.pt", "found another zip archive")
+    refused(tmp_path / "pictures.pt", "got another zip archive")
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
         ("Encoder4Editing", r"missing: laterals.0.weight"),
-        ("ResNetBackboneEncoder", r"of ResNetBackboneEncoder \(resnet\), found others \(ir_se\)"),
+        ("ResNetBackboneEncoder", r"of ResNetBackboneEncoder \(resnet\), got others \(ir_se\)"),
     ],
 )
 def test_weights_of_another_encoder_class(tmp_path, kind, message):
@@ -316,7 +316,7 @@ def test_a_native_configuration_of_brackets(tmp_path):
 @pytest.mark.timeout(20)
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.pt")
-    refused(tmp_path / "pipe.pt", "found a device or a pipe")
+    refused(tmp_path / "pipe.pt", "got a device or a pipe")
 
 
 @pytest.mark.timeout(20)

@@ -160,11 +160,11 @@ def test_surplus_weights_are_named(save, key):
     ("change", "message"),
     [
         ({"strange": 1}, "unexpected: strange"),
-        ({"opts": None}, "expected opts, found NoneType"),
-        ({"opts": {"encoder_type": "Mystery"}}, "encoder_type of BackboneEncoder.*found Mystery"),
+        ({"opts": None}, "expected opts, got NoneType"),
+        ({"opts": {"encoder_type": "Mystery"}}, "encoder_type of BackboneEncoder.*got Mystery"),
         ({"latent_avg": torch.zeros(5, 16)}, r"latent_avg of one of .*\(5, 16\)"),
         ({"latent_avg": torch.full((16,), torch.nan)}, "finite latent_avg"),
-        ({"state_dict": {"encoder.x": 3}}, "by name, found others: encoder.x"),
+        ({"state_dict": {"encoder.x": 3}}, "by name, got others: encoder.x"),
     ],
 )
 def test_other_contents_are_refused(save, change, message):

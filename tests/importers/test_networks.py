@@ -67,7 +67,7 @@ def test_networks_have_no_native_form_and_nothing_is_written(saved, name, tmp_pa
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_other_loaders_name_them_too(saved, name):
-    with pytest.raises(CheckpointError, match=f"expected a generator, found {TAKEN_BY[name]}"):
+    with pytest.raises(CheckpointError, match=f"expected a generator, got {TAKEN_BY[name]}"):
         load_generator(saved(name))
     with pytest.raises(CheckpointError, match=f"a feature network's folder.*{TAKEN_BY[name]}"):
         load_features(saved(name))
@@ -113,7 +113,7 @@ def number(table):
 @pytest.mark.parametrize("change", [add, spoil, number])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_strange_weights_are_refused(saved, name, change):
-    with pytest.raises(CheckpointError, match=r"found (unexpected|others|NaN)|in lin\d") as error:
+    with pytest.raises(CheckpointError, match=r"got (unexpected|others|NaN)|in lin\d") as error:
         importers.read(saved(name, change))
     assert str(error.value).startswith(str(saved(name)))
 
@@ -137,11 +137,11 @@ def test_another_version_of_moco_is_refused(saved):
     def first_version(table):
         table["module.encoder_q.fc.weight"] = torch.zeros(4, 4)
 
-    with pytest.raises(CheckpointError, match="version 2, found unexpected: fc.weight"):
+    with pytest.raises(CheckpointError, match="version 2, got unexpected: fc.weight"):
         importers.read(saved("moco", first_version))
 
 
 def test_packed_archives_are_named(tmp_path):
     (tmp_path / "mtcnn.tar.gz").write_bytes(b"\x1f\x8b\x08\x00" + bytes(100))
-    with pytest.raises(CheckpointError, match="found a compressed file"):
+    with pytest.raises(CheckpointError, match="got a compressed file"):
         importers.read(tmp_path / "mtcnn.tar.gz")

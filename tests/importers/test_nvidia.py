@@ -184,24 +184,24 @@ def changed(**settings: object) -> dict:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"img_channels": 1}, r"expected img_channels of \[3\], found 1"),
-        ({"novelty": 1}, r"found also \['novelty'\]"),
-        ({"mapping__lr_multiplier": 0.1}, "expected lr_multiplier of .0.01., found 0.1"),
-        ({"mapping__layer_features": 9}, "expected layer_features of .None, 8., found 9"),
+        ({"img_channels": 1}, r"expected img_channels of \[3\], got 1"),
+        ({"novelty": 1}, r"got also \['novelty'\]"),
+        ({"mapping__lr_multiplier": 0.1}, "expected lr_multiplier of .0.01., got 0.1"),
+        ({"mapping__layer_features": 9}, "expected layer_features of .None, 8., got 9"),
         (
             {"synthesis__architecture": "resnet"},
-            "expected architecture of .'skip'., found 'resnet'",
+            "expected architecture of .'skip'., got 'resnet'",
         ),
-        ({"synthesis__speed": 2}, r"found also \['speed'\]"),
+        ({"synthesis__speed": 2}, r"got also \['speed'\]"),
         ({"img_resolution": 32}, "missing weights: synthesis.b32"),
-        ({"img_resolution": 17}, "size: expected a power of two from 16 to 1024, found 17"),
-        ({"img_resolution": None}, "expected img_resolution to be a count, found None"),
-        ({"img_resolution": "16"}, "expected img_resolution to be a count, found '16'"),
+        ({"img_resolution": 17}, "size: expected a power of two from 16 to 1024, got 17"),
+        ({"img_resolution": None}, "expected img_resolution to be a count, got None"),
+        ({"img_resolution": "16"}, "expected img_resolution to be a count, got '16'"),
         ({"z_dim": 2**40}, "expected z_dim to be a count"),
         ({"z_dim": 2**19}, "of another shape: mapping.layers.0.weight"),
         ({"synthesis__conv_clamp": "hard"}, "conv_clamp"),
         ({"synthesis__channel_max": 8}, "of another shape"),
-        ({"synthesis_kwargs": 3}, "expected settings, found int"),
+        ({"synthesis_kwargs": 3}, "expected settings, got int"),
     ],
 )
 def test_settings_that_we_do_not_have_are_named(write, settings, message):
@@ -212,7 +212,7 @@ def test_settings_that_we_do_not_have_are_named(write, settings, message):
 
 def test_stylegan3_is_recognised(write):
     tensors = {"synthesis.input.weight": torch.zeros(2, 2), "mapping.w_avg": torch.zeros(8)}
-    with pytest.raises(CheckpointError, match="found one of StyleGAN3, which cannot be imported"):
+    with pytest.raises(CheckpointError, match="got one of StyleGAN3, which cannot be imported"):
         importers.read(write(tensors))
 
 
@@ -268,7 +268,7 @@ def test_views_beyond_their_storage_are_refused(write, offset, size, stride):
     synthesis = Persistent("SynthesisNetwork", {})
     bad.attributes["_buffers"] = {"w": View(Storage(file.getvalue()), offset, size, stride)}
     bad.attributes["_modules"] = {"synthesis": synthesis}
-    with pytest.raises(CheckpointError, match="w: expected a tensor, found a damaged one"):
+    with pytest.raises(CheckpointError, match="w: expected a tensor, got a damaged one"):
         importers.read(write(top={"G_ema": bad}))
 
 

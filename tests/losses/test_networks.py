@@ -74,7 +74,7 @@ def test_heads_of_another_network_are_refused(tmp_path):
     *_, heads = official.lpips_files("vgg")
     torch.save(trunk, tmp_path / "trunk.pth")
     torch.save(heads, tmp_path / "heads.pth")
-    with pytest.raises(CheckpointError, match="linear layers for AlexNet, found those for VGG-16"):
+    with pytest.raises(CheckpointError, match="linear layers for AlexNet, got those for VGG-16"):
         read_lpips(tmp_path / "trunk.pth", tmp_path / "heads.pth")
 
 

@@ -51,7 +51,7 @@ def test_methods_leave_the_consumers_grad_mode_alone(method):
         for estimate in method(linear, l2, target, start(1), 3):
             assert not torch.is_grad_enabled()
             assert not estimate.ws.requires_grad and not estimate.image.requires_grad
-    with pytest.raises(ValueError, match="each of the 1 targets, found 2 starts"):
+    with pytest.raises(ValueError, match="each of the 1 targets, got 2 starts"):
         next(method(linear, l2, target, start(2), 3))
 
 

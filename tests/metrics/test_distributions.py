@@ -59,7 +59,7 @@ def test_samples_of_one_mode_are_precise_but_recall_little():
 
 
 def test_sets_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"at least 4 feature vectors, found \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"at least 4 feature vectors, got \(3, 2\)"):
         precision_recall(np.zeros((3, 2)), np.zeros((9, 2)))
-    with pytest.raises(ValueError, match=r"found \(9, 3\) and \(9, 2\)"):
+    with pytest.raises(ValueError, match=r"got \(9, 3\) and \(9, 2\)"):
         frechet_distance(np.zeros((9, 3)), np.zeros((9, 2)))

@@ -53,5 +53,5 @@ def test_ratio_agrees_with_scipy():
 
 
 def test_ratios_need_as_many_of_both():
-    with pytest.raises(ValueError, match=r"found shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"got shape \(2,\)"):
         bootstrap_ratio(np.ones(3), np.ones(2))

@@ -59,5 +59,5 @@ def test_classes_count_beyond_chance():
 
 
 def test_people_must_be_the_same():
-    with pytest.raises(ValueError, match="found 3 and 2"):
+    with pytest.raises(ValueError, match="got 3 and 2"):
         surviving_identity(Reader(), people(3), people(2))

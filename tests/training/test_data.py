@@ -118,7 +118,7 @@ def test_broken_entries_of_a_zip_file_are_skipped(zipped):
 def test_nothing_but_broken_files(tmp_path):
     (tmp_path / "1.png").write_bytes(b"no picture")
     source = open_source(str(tmp_path), 16)
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="found 1 broken ones"):
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="got 1 broken ones"):
         source.images([0])
 
 
@@ -147,7 +147,7 @@ def test_pairs_need_counterparts(pictures, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
     with pytest.raises(ImageError, match="9 without a counterpart, such as 2"):
         open_source(str(pictures), 16, targets=str(tmp_path))
-    with pytest.raises(ValueError, match="found portraits to become"):
+    with pytest.raises(ValueError, match="got portraits to become"):
         open_source("portraits", 16, targets=str(tmp_path))
 
 

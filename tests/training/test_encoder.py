@@ -505,14 +505,14 @@ def test_the_card_tells_all_trainings_even_if_the_name_of_the_first_has_a_new_me
 def test_an_encoder_with_other_heads_is_no_start(settings, tmp_path):
     train_encoder(EncoderTraining(**settings))
     other = "e4e" if EncoderTraining(**settings).head == "psp" else "psp"
-    with pytest.raises(CheckpointError, match=rf"expected {other} heads, found "):
+    with pytest.raises(CheckpointError, match=rf"expected {other} heads, got "):
         trainer_of(settings, initial=str(tmp_path / "run" / "model"), head=other)
 
 
 def test_an_encoder_of_other_codes_or_none_is_no_start(settings):
-    with pytest.raises(CheckpointError, match=r"codes, as the generator takes, found \(10, 128\)"):
+    with pytest.raises(CheckpointError, match=r"codes, as the generator takes, got \(10, 128\)"):
         trainer_of(settings, initial="portraits")
-    with pytest.raises(CheckpointError, match="expected an encoder, found a 'generator'"):
+    with pytest.raises(CheckpointError, match="expected an encoder, got a 'generator'"):
         trainer_of(settings, initial=settings["generator"])
 
 
@@ -529,19 +529,19 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"identity": 0.1, "moco": 0.5}, "found both: identity 0.1, moco 0.5"),
+        ({"identity": 0.1, "moco": 0.5}, "got both: identity 0.1, moco 0.5"),
         ({"l2": 0.0}, "positive weight for one of l2"),
-        ({"w_norm": -1.0}, "w_norm: expected a weight of 0 or more, found -1.0"),
+        ({"w_norm": -1.0}, "w_norm: expected a weight of 0 or more, got -1.0"),
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
         ({"rest": 1.0, "single_shot": True}, "rest: a single-shot encoder sees no current image"),
-        ({"steps": 0}, "steps: expected a number of 1 or more, found 0"),
-        ({"batch": 0}, "batch: expected a number of 1 or more, found 0"),
-        ({"lr": -1.0}, "lr: expected a rate of 0 or more, found -1.0"),
-        ({"images": -5}, "images: expected a number of 0 or more, found -5"),
-        ({"skip": -1}, "skip: expected a number of 0 or more, found -1"),
-        ({"continuation": 1.0}, "expected a share from 0 to below 1, found 1.0"),
-        ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, found 'sgd'"),
+        ({"steps": 0}, "steps: expected a number of 1 or more, got 0"),
+        ({"batch": 0}, "batch: expected a number of 1 or more, got 0"),
+        ({"lr": -1.0}, "lr: expected a rate of 0 or more, got -1.0"),
+        ({"images": -5}, "images: expected a number of 0 or more, got -5"),
+        ({"skip": -1}, "skip: expected a number of 0 or more, got -1"),
+        ({"continuation": 1.0}, "expected a share from 0 to below 1, got 1.0"),
+        ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, got 'sgd'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes, message):
@@ -575,5 +575,5 @@ def test_presets_are_those_of_the_papers():
 
 
 def test_an_unknown_optimiser_is_refused():
-    with pytest.raises(ValueError, match="found 'sgd'"):
+    with pytest.raises(ValueError, match="got 'sgd'"):
         make_optimiser("sgd", [torch.nn.Parameter(torch.zeros(1))], 0.1)

@@ -145,7 +145,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monk
             self.processes = 3
 
     monkeypatch.setattr(generator, "Run", ThreeProcesses)
-    with pytest.raises(ValueError, match="multiple of the 3 processes, found 8"):
+    with pytest.raises(ValueError, match="multiple of the 3 processes, got 8"):
         train_generator(training(tmp_path / "run", pictures))
 
 
@@ -223,7 +223,7 @@ def test_a_drawing_is_nearer_when_its_features_are(tmp_path):
 
 
 def test_there_is_nothing_to_freeze_without_an_initial_generator(tmp_path):
-    with pytest.raises(ValueError, match="freeze_synthesis: .* found initial None"):
+    with pytest.raises(ValueError, match="freeze_synthesis: .* got initial None"):
         training(tmp_path, "portraits", freeze_synthesis=True)
 
 
@@ -247,10 +247,10 @@ def test_mappings_learn_codes_that_are_linear_in_the_attributes(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": "photos"}, "expected data portraits and a feature_network, found data 'photos'"),
+        ({"data": "photos"}, "expected data portraits and a feature_network, got data 'photos'"),
         ({"feature_network": ""}, "feature_network ''"),
-        ({"w_dim": 8}, "w_dim: expected at least 54, found 8"),
-        ({"z_dim": 8}, "z_dim: expected at least 42, found 8"),
+        ({"w_dim": 8}, "w_dim: expected at least 54, got 8"),
+        ({"z_dim": 8}, "z_dim: expected at least 42, got 8"),
     ],
 )
 def test_only_portraits_can_supervise(tmp_path, changes, message):

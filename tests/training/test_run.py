@@ -151,7 +151,7 @@ def test_checkpoints_hold_no_code(tmp_path):
 def test_a_folder_in_use_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("restyle.training.run.LOCK_SECONDS", 1)
     with Run(tmp_path, Tiny(), images=100, device="cpu"):
-        with pytest.raises(ValueError, match="another process is working in this folder"):
+        with pytest.raises(ValueError, match="another process is at work"):
             with Run(tmp_path, Tiny(), images=100, device="cpu"):
                 pass
     with Run(tmp_path, Tiny(), images=100, device="cpu"):

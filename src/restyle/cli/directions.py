@@ -90,7 +90,7 @@ def components(generator: str, method: str, count: int, out: Path) -> list[Direc
         about = f"GANSpace: principal component of {len(w):,} codes"
     else:
         if count > model.config.w_dim:
-            raise ValueError(f"expected 1 to {model.config.w_dim} components, found {count}")
+            raise ValueError(f"expected 1 to {model.config.w_dim} components, got {count}")
         rows = closed_form(style_weights(model))[0][:count]
         about = "SeFa: closed-form factorisation of the style weights"
     digest = weights_hash(model.state_dict())

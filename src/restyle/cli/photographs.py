@@ -31,7 +31,7 @@ def photo_networks(
     """
     if bool(identity_network) != bool(mtcnn):
         found = "--identity-network" if identity_network else "--mtcnn"
-        raise ValueError(f"expected --identity-network and --mtcnn together, found {found} alone")
+        raise ValueError(f"expected --identity-network and --mtcnn together, got {found} alone")
     maps = load_maps(f"lpips-{lpips}") if lpips else None
     if identity_network is None:
         return PhotoNetworks(maps)
@@ -44,5 +44,5 @@ def _read(name: str, kind: type[Network], expected: str) -> Network:
     path = network_file(name)
     found = importers.read(path)
     if not isinstance(found, kind):
-        raise CheckpointError(f"{path}: expected {expected}, found {importers.describe(found)}")
+        raise CheckpointError(f"{path}: expected {expected}, got {importers.describe(found)}")
     return found

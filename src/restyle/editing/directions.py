@@ -58,13 +58,13 @@ class Direction:
         if not vector.is_floating_point() or vector.ndim not in (1, 2) or not vector.numel():
             raise DirectionError(
                 f"{self.name}: expected a real direction (D,), (1, D) or (num_ws, D), "
-                f"found {tuple(vector.shape)} {vector.dtype}"
+                f"got {tuple(vector.shape)} {vector.dtype}"
             )
         vector = vector.detach().float().cpu()
         if not bool(vector.isfinite().all()) or not bool(vector.any()):
             raise DirectionError(f"{self.name}: expected finite values that are not all zero")
         if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
-            raise DirectionError(f"{self.name}: expected a scale above 0, found {self.scale}")
+            raise DirectionError(f"{self.name}: expected a scale above 0, got {self.scale}")
         squeezed = vector[0] if vector.ndim == 2 and len(vector) == 1 else vector
         object.__setattr__(self, "vector", squeezed.contiguous())
 
@@ -83,12 +83,12 @@ class Direction:
         if shape not in ((w_dim,), (num_ws, w_dim)):
             raise DirectionError(
                 f"direction '{self.name}': expected shape ({w_dim},) or ({num_ws}, {w_dim}) "
-                f"for this generator, found {shape}"
+                f"for this generator, got {shape}"
             )
         if self.layers is not None and not all(0 <= layer < num_ws for layer in self.layers):
             raise DirectionError(
                 f"direction '{self.name}': expected layers from 0 to {num_ws - 1} for this "
-                f"generator, found {max(self.layers)}"
+                f"generator, got {max(self.layers)}"
             )
 
     def calibrated(self, w: Tensor) -> Direction:
@@ -157,7 +157,7 @@ def read_direction(path: str | os.PathLike[str]) -> Direction:
             facts = {key: json.loads(text) for key, text in (file.metadata() or {}).items()}
             if facts.get("format") != FORMAT or list(file.keys()) != ["direction"]:
                 raise DirectionError(
-                    f"{path}: expected a direction ({FORMAT}), found a file that holds "
+                    f"{path}: expected a direction ({FORMAT}), got a file that holds "
                     f"{', '.join(sorted(file.keys())[:3]) or 'nothing'}"
                 )
             layers = facts["layers"]
@@ -173,7 +173,7 @@ def read_direction(path: str | os.PathLike[str]) -> Direction:
     except DirectionError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise DirectionError(f"{path}: expected a direction's file, found: {error}") from error
+        raise DirectionError(f"{path}: expected a direction's file, got: {error}") from error
 
 
 def check_file(path: Path, what: str) -> None:
@@ -184,7 +184,7 @@ def check_file(path: Path, what: str) -> None:
     """
     if not path.is_file() or not path.stat().st_size:
         found = "an empty file" if path.is_file() else "nothing of that name"
-        raise DirectionError(f"{path}: expected {what}, found {found}")
+        raise DirectionError(f"{path}: expected {what}, got {found}")
 
 
 def directions_in(folder: str | os.PathLike[str]) -> list[Direction]:

@@ -35,7 +35,7 @@ def layer_numbers(layers: Layers, num_ws: int) -> list[int]:
     if isinstance(layers, str):
         layers = _parsed(layers, num_ws)
     if not layers or not all(isinstance(row, int) and 0 <= row < num_ws for row in layers):
-        raise ValueError(f"expected layers from 0 to {num_ws - 1}, found {list(layers)}")
+        raise ValueError(f"expected layers from 0 to {num_ws - 1}, got {list(layers)}")
     return sorted(set(layers))
 
 
@@ -59,16 +59,16 @@ def shift(
             number, or there are no such layers.
     """
     if ws.ndim != 3:
-        raise ValueError(f"expected codes (B, num_ws, D), found {tuple(ws.shape)}")
+        raise ValueError(f"expected codes (B, num_ws, D), got {tuple(ws.shape)}")
     num_ws, w_dim = ws.shape[1:]
     direction.check_codes(num_ws, w_dim)
     if direction.scale is None:
-        raise ValueError(f"direction '{direction.name}': expected a scale, found none")
+        raise ValueError(f"direction '{direction.name}': expected a scale, got none")
     if isinstance(strength, str) or not isinstance(strength, Tensor | int | float):
-        raise ValueError(f"expected a strength that is a number, found {strength!r}")
+        raise ValueError(f"expected a strength that is a number, got {strength!r}")
     amount = torch.as_tensor(strength, dtype=ws.dtype, device=ws.device)
     if amount.ndim > 1 or not bool(amount.isfinite().all()):
-        raise ValueError(f"expected strengths that are finite numbers, found {strength}")
+        raise ValueError(f"expected strengths that are finite numbers, got {strength}")
     rows = layer_numbers(direction.layers if layers is None else layers, num_ws)
     step = torch.zeros_like(ws[0])
     step[rows] = (direction.vector.to(ws) * direction.scale).expand_as(step)[rows]
@@ -112,7 +112,7 @@ def interpolate(ws: Tensor, other: Tensor, steps: int) -> Tensor:
     """
     _check_alike(ws, other)
     if len(ws) != 1 or steps < 2:
-        raise ValueError(f"expected one code and at least 2 steps, found {len(ws)} and {steps}")
+        raise ValueError(f"expected one code and at least 2 steps, got {len(ws)} and {steps}")
     share = torch.linspace(0, 1, steps, device=ws.device).reshape(-1, 1, 1)
     return torch.lerp(ws, other.to(ws), share)
 
@@ -123,7 +123,7 @@ def parse_strengths(text: str) -> list[float]:
     Raises:
         ValueError: Not finite numbers, or no whole number of them.
     """
-    wanted = f"strengths: expected numbers such as 2, -2,0,2 or -3:3:7, found '{text}'"
+    wanted = f"strengths: expected numbers such as 2, -2,0,2 or -3:3:7, got '{text}'"
     try:
         if ":" in text:
             first, last, count = text.split(":")
@@ -152,7 +152,7 @@ def _parsed(text: str, num_ws: int) -> list[int]:
         found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if not found:
             raise ValueError(
-                f"layers: expected {', '.join(GROUPS)} or numbers such as 0-3,7, found '{text}'"
+                f"layers: expected {', '.join(GROUPS)} or numbers such as 0-3,7, got '{text}'"
             )
         rows += range(int(found[1]), int(found[2] or found[1]) + 1)
     return rows
@@ -160,4 +160,4 @@ def _parsed(text: str, num_ws: int) -> list[int]:
 
 def _check_alike(ws: Tensor, other: Tensor) -> None:
     if ws.ndim != 3 or other.shape[1:] != ws.shape[1:] or len(other) not in (1, len(ws)):
-        raise ValueError(f"expected codes of shape {tuple(ws.shape)}, found {tuple(other.shape)}")
+        raise ValueError(f"expected codes of shape {tuple(ws.shape)}, got {tuple(other.shape)}")

@@ -57,28 +57,26 @@ def read_latents(
     path = Path(path)
     if not path.is_file() or not path.stat().st_size:
         found = "an empty file" if path.is_file() else "nothing of that name"
-        raise LatentsError(f"{path}: expected a latents file, found {found}")
+        raise LatentsError(f"{path}: expected a latents file, got {found}")
     try:
         with safe_open(path, "pt") as file:
             names, facts = list(file.keys()), file.metadata() or {}
             if names != ["ws"]:
                 raise LatentsError(
-                    f"{path}: expected a latents file, found one that holds "
+                    f"{path}: expected a latents file, got one that holds "
                     f"{', '.join(sorted(names)[:3]) or 'nothing'}"
                 )
             ws = file.get_tensor("ws")
     except (SafetensorError, OSError) as error:
-        raise LatentsError(f"{path}: expected a latents file, found: {error}") from error
+        raise LatentsError(f"{path}: expected a latents file, got: {error}") from error
     if facts.get("model_sha256") != model_sha256:
         found = facts.get("model_sha256", "no hash")[:12]
         raise LatentsError(
-            f"{path}: expected latents of the model with hash {model_sha256[:12]}, found those of "
+            f"{path}: expected latents of the model with hash {model_sha256[:12]}, got those of "
             f"'{facts.get('model', 'unknown')}' ({found})"
         )
     if ws.ndim != 3 or not len(ws) or tuple(ws.shape[1:]) != (num_ws, w_dim):
-        raise LatentsError(
-            f"{path}: expected codes (N, {num_ws}, {w_dim}), found {tuple(ws.shape)}"
-        )
+        raise LatentsError(f"{path}: expected codes (N, {num_ws}, {w_dim}), got {tuple(ws.shape)}")
     if not ws.is_floating_point() or not bool(ws.isfinite().all()):
-        raise LatentsError(f"{path}: expected finite codes, found NaN, infinity or {ws.dtype}")
+        raise LatentsError(f"{path}: expected finite codes, got NaN, infinity or {ws.dtype}")
     return ws.float()

@@ -72,12 +72,12 @@ def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.25, seed: int =
 
     if w.ndim != 2 or scores.shape != w.shape[:1] or not np.isfinite(scores).all():
         raise ValueError(
-            f"expected codes (N, D) and N finite scores, found {w.shape} and {scores.shape}"
+            f"expected codes (N, D) and N finite scores, got {w.shape} and {scores.shape}"
         )
     count = int(share * len(w))
     if not 0 < share <= 0.5 or count < 1 or np.ptp(scores) == 0:
         raise ValueError(
-            f"expected scores that differ and a share of at least one code, found {share:g} of "
+            f"expected scores that differ and a share of at least one code, got {share:g} of "
             f"{len(w)} codes"
         )
     order = np.argsort(scores, kind="stable")
@@ -156,7 +156,7 @@ def principal_components(w: Tensor, count: int) -> tuple[Tensor, Tensor]:
         ValueError: There are not so many.
     """
     if not 1 <= count <= min(w.shape):
-        raise ValueError(f"expected 1 to {min(w.shape)} components, found {count}")
+        raise ValueError(f"expected 1 to {min(w.shape)} components, got {count}")
     centred = (w - w.mean(dim=0)).double()
     _, values, rows = torch.linalg.svd(centred, full_matrices=False)
     return _signed(rows[:count]).float(), (values[:count] / (len(w) - 1) ** 0.5).float()

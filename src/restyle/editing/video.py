@@ -40,7 +40,7 @@ def save_video(frames: Iterable[Tensor], path: str | Path, fps: int = FPS) -> No
     pictures = (_shown(frame) for frame in frames)
     first = next(pictures, None)
     if first is None:
-        raise ValueError(f"{path}: expected at least one frame, found none")
+        raise ValueError(f"{path}: expected at least one frame, got none")
     film = {"fps": fps, "macro_block_size": 2}
     loop = {"duration": 1000 / fps, "loop": 0}
     options: Any = film if path.suffix == ".mp4" else loop
@@ -51,7 +51,7 @@ def save_video(frames: Iterable[Tensor], path: str | Path, fps: int = FPS) -> No
             for picture in pictures:
                 if picture.shape != first.shape:
                     raise ValueError(
-                        f"{path}: expected frames of {first.shape[:2]}, found {picture.shape[:2]}"
+                        f"{path}: expected frames of {first.shape[:2]}, got {picture.shape[:2]}"
                     )
                 writer.append_data(picture)
 
@@ -102,7 +102,7 @@ def between(stops: Sequence[Tensor], frames: int = FPS) -> Tensor:
     """
     shapes = {tuple(stop.shape) for stop in stops}
     if len(stops) < 2 or len(shapes) != 1:
-        raise ValueError(f"expected two or more codes of one shape, found {len(stops)}: {shapes}")
+        raise ValueError(f"expected two or more codes of one shape, got {len(stops)}: {shapes}")
     share = 0.5 - 0.5 * torch.cos(torch.linspace(0, torch.pi, frames + 1)[:-1])
     share = share.to(stops[0]).reshape(-1, 1, 1)
     lines = [torch.lerp(a, b, share) for a, b in zip(stops, stops[1:], strict=False)]

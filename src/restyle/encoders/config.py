@@ -44,17 +44,17 @@ class EncoderConfig:
         for name in ("widths", "units", "input_size"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.input_channels not in (3, 6):
-            raise ValueError(f"input_channels: expected 3 or 6, found {self.input_channels}")
+            raise ValueError(f"input_channels: expected 3 or 6, got {self.input_channels}")
         if self.head not in ("psp", "e4e"):
-            raise ValueError(f"head: expected 'psp' or 'e4e', found {self.head!r}")
+            raise ValueError(f"head: expected 'psp' or 'e4e', got {self.head!r}")
         stride = 2 ** len(self.units)
         if any(length % stride for length in self.input_size):
             raise ValueError(
                 f"input_size: expected multiples of {stride} ({len(self.units)} halvings), "
-                f"found {self.input_size}"
+                f"got {self.input_size}"
             )
         if self.pyramid and len(self.units) < 3:
-            raise ValueError(f"pyramid: expected at least 3 stages, found {len(self.units)}")
+            raise ValueError(f"pyramid: expected at least 3 stages, got {len(self.units)}")
 
     @property
     def depth(self) -> int:

@@ -57,7 +57,7 @@ class Encoder(nn.Module):
         expected = (self.config.input_channels, *self.config.input_size)
         if tuple(x.shape[1:]) != expected:
             raise ValueError(
-                f"expected images of (channels, h, w) = {expected}, found {tuple(x.shape[1:])}"
+                f"expected images of (channels, h, w) = {expected}, got {tuple(x.shape[1:])}"
             )
         maps = self._pyramid(x) if self.config.pyramid else [self.trunk(x)]
         codes = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=False)], dim=1)
@@ -78,7 +78,7 @@ class Encoder(nn.Module):
         if mine.keys() != theirs.keys():
             raise ValueError(
                 f"expected a '{self.config.backbone}' trunk of {self.config.units} units and "
-                f"{self.config.widths} channels, found one of {trunk.widths} with other layers"
+                f"{self.config.widths} channels, got one of {trunk.widths} with other layers"
             )
         for name, tensor in theirs.items():
             if name == "stem.0.weight":

@@ -254,10 +254,10 @@ def _positive(values: np.ndarray) -> np.ndarray:
 def _check(model: ReStyle, other: ReStyle | None) -> None:
     if model.single_shot:
         raise ValueError(
-            f"expected a model that refines, found '{model.name}' with a single-shot encoder"
+            f"expected a model that refines, got '{model.name}' with a single-shot encoder"
         )
     if other is not None and other.start_ws.shape != model.start_ws.shape:
         raise ValueError(
             f"expected codes of shape {tuple(model.start_ws.shape)} from the other model, "
-            f"found {tuple(other.start_ws.shape)}"
+            f"got {tuple(other.start_ws.shape)}"
         )

@@ -63,7 +63,7 @@ def evaluate_crossing(config: CrossingEvaluation, out: Path) -> dict[str, dict[s
     shapes = [(g.num_ws, g.config.w_dim) for g in (source, target)]
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"expected two generators of the same codes, found (num_ws, w_dim) {shapes[0]} for "
+            f"expected two generators of the same codes, got (num_ws, w_dim) {shapes[0]} for "
             f"{config.source} and {shapes[1]} for {config.target}"
         )
     ws = source.broadcast(sample_w(source, config.samples, config.seed))

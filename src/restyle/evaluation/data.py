@@ -52,20 +52,20 @@ class Targets:
             count = 512 if count is None else count
             if count > len(self._portraits):
                 raise ValueError(
-                    f"expected at most {len(self._portraits):,} portraits, found {count:,}"
+                    f"expected at most {len(self._portraits):,} portraits, got {count:,}"
                 )
             self.names = [f"{index:06d}" for index in range(count)]
             return
         if not Path(data).exists():
             known = ", ".join(STYLES)
-            raise ValueError(f"expected {known} or a folder of images, found nothing at {data!r}")
+            raise ValueError(f"expected {known} or a folder of images, got nothing at {data!r}")
         seen: dict[str, str] = {}
         for file in list_images(data):
             name = file.name.as_posix()
             try:
                 digest = sha256(file.path)
             except OSError as error:
-                self.left_out[name] = f"expected a readable file, found: {error.strerror}"
+                self.left_out[name] = f"expected a readable file, got: {error.strerror}"
                 continue
             if (first := seen.setdefault(digest, name)) != name:
                 self.left_out[name] = f"the same file as {first}"
@@ -94,7 +94,7 @@ class Targets:
         """What to raise where nothing could be measured; says what was wrong with the first few."""
         reasons = [f"{name}: {why}" for name, why in list(self.left_out.items())[:3]]
         found = "; ".join([f"none of {len(self.names)}", *reasons])
-        return ValueError(f"expected at least one usable image, found {found}")
+        return ValueError(f"expected at least one usable image, got {found}")
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """What is kept about images is kept under this: it changes with their names and files."""
@@ -107,7 +107,7 @@ class Targets:
         try:
             return to_target(self._files[name], self.size)
         except ImageError as error:
-            self.left_out[name] = f"expected {error.expected}, found {error.found}"
+            self.left_out[name] = f"expected {error.expected}, got {error.found}"
             return None
 
 
@@ -120,7 +120,7 @@ def unseen_portraits(data: str, size: tuple[int, int]):
     from restyle.portraits import Portraits
 
     if size[0] != size[1]:
-        raise ValueError(f"portraits are square, found height and width {size}")
+        raise ValueError(f"portraits are square, got height and width {size}")
     return Portraits("test", size=size[0], style=STYLES[data])
 
 

@@ -79,7 +79,7 @@ class DirectionSearch:
         """Check the attributes."""
         unknown = sorted(set(self.attributes) - set(NAMES))
         if unknown or not self.attributes:
-            raise ValueError(f"expected attributes of {', '.join(NAMES)}, found {unknown}")
+            raise ValueError(f"expected attributes of {', '.join(NAMES)}, got {unknown}")
 
 
 def find_directions(
@@ -148,7 +148,7 @@ def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[s
             return report["directions"]
         if report:
             raise ValueError(
-                f"{out}: expected a folder for a new search, found the directions of another one; "
+                f"{out}: expected a folder for a new search, got the directions of another one; "
                 "choose another folder, or --overwrite them"
             )
         return None

@@ -33,7 +33,7 @@ from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle
 from restyle.portraits.attributes import Attributes
-from restyle.refine import Render, pooled
+from restyle.refine import Render, pool_to
 
 STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
 ALMOST = 0.9
@@ -164,7 +164,7 @@ def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direct
     names = config.attributes or tuple(name for name in NAMES if name in mine)
     if not names or not set(names) <= set(NAMES):
         raise ValueError(
-            f"expected directions of {model.name}'s generator for attributes of portraits, found "
+            f"expected directions of {model.name}'s generator for attributes of portraits, got "
             f"{', '.join(names) or 'none'}"
         )
     return {
@@ -227,7 +227,7 @@ def inverted(one: Contestant, tools: Tools, indices: Sequence[int]) -> Inverted:
     render = render_of(one)
     with torch.no_grad():
         image = render(estimate.ws)
-        reconstruction = pooled(image, target)
+        reconstruction = pool_to(image, target)
         seen, unedited = tools.reader(reconstruction), tools.reader(image)
     return Inverted(render, estimate.ws, people, target, reconstruction, seen, unedited)
 
@@ -270,7 +270,7 @@ def measure_edit(
     asked = asked_change(name, one.people, others, truth, target, reader)
     strengths = found.strength_for(asked)
     ws = shift(one.ws, direction, torch.from_numpy(np.nan_to_num(strengths)).to(one.ws))
-    edit = pooled(one.render(ws), target)
+    edit = pool_to(one.render(ws), target)
     seen = reader(edit)
     there = ~np.isnan(strengths)
     arrays = {

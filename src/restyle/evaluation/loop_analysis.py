@@ -13,7 +13,7 @@ from torch import Tensor
 from restyle.inversion.adaptive import MOST_STEPS, still_helps
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle
-from restyle.refine import Estimate, pooled, refine
+from restyle.refine import Estimate, pool_to, refine
 
 BANDS = 6
 """Frequency bands, each an octave wide; the last one ends where the sampling does."""
@@ -35,11 +35,11 @@ def trace(model: ReStyle, target: Tensor, start: Estimate, steps: int) -> dict[s
         frequency band (`band_energy`). And `heat` (S, h, w), the change's mean magnitude over the
         images and the colours, in [-1, 1] units.
     """
-    before, shown = start, pooled(start.image, target)
+    before, shown = start, pool_to(start.image, target)
     found: dict[str, list[Tensor]] = {"mse": [l2(shown, target)], "layers": [], "bands": []}
     heat = []
     for estimate in refine(model.encode, model.generate, target, start, steps):
-        image = pooled(estimate.image, target)
+        image = pool_to(estimate.image, target)
         change = image - shown
         found["mse"].append(l2(image, target))
         found["layers"].append((estimate.ws - before.ws).norm(dim=2))
@@ -166,7 +166,7 @@ def disturbed(
     for name, change in disturbances(seed).items():
         shown = change(target)
         result = model.invert(shown, steps, len(target))
-        image = pooled(result.image, shown)
+        image = pool_to(result.image, shown)
         away = (result.ws - plain.ws).flatten(1).norm(dim=1) / reach
         found[name] = {
             "mse": l2(image, shown).cpu().numpy(),
@@ -205,5 +205,5 @@ def stopped_at(
 def stopped_early(model: ReStyle, target: Tensor) -> dict[str, Any]:
     """Invert with `steps="auto"`: `mse` (B,), `steps` (B,) that each image took."""
     result = model.invert(target, "auto", len(target))
-    image = pooled(result.image, target)
+    image = pool_to(result.image, target)
     return {"mse": l2(image, target).cpu().numpy(), "steps": result.steps_used.cpu().numpy()}

@@ -16,7 +16,7 @@ from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.metrics.pixels import ms_ssim, psnr
-from restyle.refine import pooled
+from restyle.refine import pool_to
 
 
 class Measure(NamedTuple):
@@ -90,7 +90,7 @@ class PhotoNetworks:
             self.lpips.maps(torch.zeros(1, 3, *size, device=device))
         except RuntimeError as error:
             raise ValueError(
-                f"expected pictures of at least 64 x 64 for LPIPS, found a model for {size}"
+                f"expected pictures of at least 64 x 64 for LPIPS, got a model for {size}"
             ) from error
 
 
@@ -112,10 +112,10 @@ class Judge:
         """
         unknown = sorted(set(names) - set(MEASURES))
         if unknown:
-            raise ValueError(f"expected measures of {', '.join(MEASURES)}, found {unknown[0]!r}")
+            raise ValueError(f"expected measures of {', '.join(MEASURES)}, got {unknown[0]!r}")
         photo = photo or PhotoNetworks()
         if lacking := {"lpips", "similarity"} & set(names) - set(photo.measures):
-            raise ValueError(f"expected a network to measure {min(lacking)} with, found none")
+            raise ValueError(f"expected a network to measure {min(lacking)} with, got none")
         self.network = network
         self.names = tuple(names)
         self.photo = photo
@@ -145,7 +145,7 @@ class Judge:
 
         @torch.no_grad()
         def measure(image: Tensor) -> dict[str, list[Any]]:
-            small = pooled(image, target)
+            small = pool_to(image, target)
             seen, found = look(small, *looking), compare(small)
             plain = {n: functions[n](small, seen).tolist() for n in self.names if n in functions}
             return plain | found

@@ -48,7 +48,7 @@ def ffhq_quad(landmarks: np.ndarray) -> np.ndarray:
     x = eye_to_eye - _turned(eye_to_mouth)
     length = np.hypot(*x)
     if not length > 0:
-        raise ValueError("expected eyes and mouth that lie apart, found them in one place")
+        raise ValueError("expected eyes and mouth that lie apart, got them in one place")
     x *= max(np.hypot(*eye_to_eye) * 2.0, np.hypot(*eye_to_mouth) * 1.8) / length
     y = _turned(x)
     centre = eyes + eye_to_mouth * 0.1
@@ -74,11 +74,11 @@ def crop_face(
         ValueError: The photograph is not RGB, or the square is too large or not finite.
     """
     if photo.mode != "RGB":
-        raise ValueError(f"expected a photograph in mode RGB, found {photo.mode}")
+        raise ValueError(f"expected a photograph in mode RGB, got {photo.mode}")
     quad = np.array(quad, float)
     side = float(np.hypot(*(quad[3] - quad[0])))
     if not 0 < side <= MAX_FACE:
-        raise ValueError(f"expected a face of at most {MAX_FACE} pixels, found one of {side:g}")
+        raise ValueError(f"expected a face of at most {MAX_FACE} pixels, got one of {side:g}")
     shrink = math.floor(side / size * 0.5)
     if shrink > 1:
         smaller = [round(length / shrink) for length in photo.size]
@@ -117,11 +117,11 @@ def paste_back(
     """
     for name, picture in (("photograph", photo), ("crop", crop)):
         if picture.mode != "RGB":
-            raise ValueError(f"expected a {name} in mode RGB, found {picture.mode}")
+            raise ValueError(f"expected a {name} in mode RGB, got {picture.mode}")
     if crop.width != crop.height:
-        raise ValueError(f"expected a square crop, found {crop.width} x {crop.height}")
+        raise ValueError(f"expected a square crop, got {crop.width} x {crop.height}")
     if not 0 <= softness <= 0.5:
-        raise ValueError(f"expected a softness from 0 to 0.5, found {softness}")
+        raise ValueError(f"expected a softness from 0 to 0.5, got {softness}")
     quad = np.asarray(quad, float)
     left, top = np.floor(quad.min(axis=0)).astype(int).clip(0)
     right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, photo.size)
@@ -141,9 +141,9 @@ def paste_back(
 
 def _corners(landmarks: np.ndarray) -> Corners:
     if landmarks.shape not in ((68, 2), (5, 2)):
-        raise ValueError(f"expected landmarks (68, 2) or (5, 2), found {landmarks.shape}")
+        raise ValueError(f"expected landmarks (68, 2) or (5, 2), got {landmarks.shape}")
     if not np.isfinite(landmarks).all():
-        raise ValueError("expected finite landmarks, found NaN or infinity")
+        raise ValueError("expected finite landmarks, got NaN or infinity")
     if len(landmarks) == 5:
         return Corners(landmarks[0], landmarks[1], landmarks[3], landmarks[4])
     return Corners(
@@ -172,7 +172,7 @@ def _cut(photo: Image.Image, quad: np.ndarray, border: int) -> tuple[Image.Image
         min(bottom + border, photo.height),
     )
     if box[0] >= box[2] or box[1] >= box[3]:
-        raise ValueError("expected a face inside the photograph, found it outside")
+        raise ValueError("expected a face inside the photograph, got it outside")
     return photo.crop(box), quad - box[:2]
 
 

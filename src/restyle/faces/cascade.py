@@ -76,7 +76,7 @@ class FaceCascade(nn.Module):
             ValueError: Another mode.
         """
         if picture.mode != "RGB":
-            raise ValueError(f"expected a picture in mode RGB, found {picture.mode}")
+            raise ValueError(f"expected a picture in mode RGB, got {picture.mode}")
         boxes = self._proposed(picture)
         boxes = _looked_at(_squares(boxes), picture.size)
         offsets, scores = self._seen(self.refinement, picture, boxes, _SIZES[0], 4)
@@ -144,7 +144,7 @@ def cascade_of(networks: Iterable[CascadeNetwork]) -> FaceCascade:
     if sorted(names) != ["landmarks", "proposal", "refinement"]:
         raise ValueError(
             "expected the three networks of the face detector (proposal, refinement, landmarks), "
-            f"found {', '.join(names) or 'none'}"
+            f"got {', '.join(names) or 'none'}"
         )
     return FaceCascade(found["proposal"], found["refinement"], found["landmarks"]).eval()
 

@@ -29,7 +29,7 @@ class NoFaceError(ValueError):
 
     def __init__(self, expected: str, found: str) -> None:
         """Describe the problem."""
-        super().__init__(f"expected {expected}, found {found}")
+        super().__init__(f"expected {expected}, got {found}")
         self.expected, self.found = expected, found
 
 

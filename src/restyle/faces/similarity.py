@@ -33,10 +33,10 @@ def similarity_transform(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     points, targets = np.asarray(points, float), np.asarray(targets, float)
     if points.shape != targets.shape or points.ndim != 2 or points.shape[1] != 2 or len(points) < 2:
         raise ValueError(
-            f"expected two equal sets of points (N, 2), found {points.shape} and {targets.shape}"
+            f"expected two equal sets of points (N, 2), got {points.shape} and {targets.shape}"
         )
     if np.ptp(points, axis=0).max() == 0:
-        raise ValueError("expected points that differ, found the same one each time")
+        raise ValueError("expected points that differ, got the same one each time")
     mirror = np.diag([-1.0, 1.0, 1.0])
     plain = _rotation_and_scale(points, targets)
     mirrored = mirror @ _rotation_and_scale(points, targets * [-1, 1])

@@ -29,11 +29,11 @@ def swap_layers(coarse: StyleGAN2, fine: StyleGAN2, resolution: int) -> StyleGAN
     """
     if coarse.config != fine.config:
         raise ValueError(
-            f"fine: expected a generator of the shape {coarse.config}, found {fine.config}"
+            f"fine: expected a generator of the shape {coarse.config}, got {fine.config}"
         )
     resolutions = [4 * 2**level for level in range(len(coarse.config.channels))]
     if resolution not in resolutions:
-        raise ValueError(f"resolution: expected one of {resolutions}, found {resolution}")
+        raise ValueError(f"resolution: expected one of {resolutions}, got {resolution}")
     blended = copy.deepcopy(fine)
     levels = resolutions.index(resolution) + 1
     pairs: list[tuple[nn.Module, nn.Module]] = [(blended.mapping, coarse.mapping)]

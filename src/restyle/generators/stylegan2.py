@@ -49,17 +49,17 @@ class StyleGAN2Config:
     def __post_init__(self):
         """Check the size and fill in the official channels."""
         if self.size not in (16, 32, 64, 128, 256, 512, 1024):
-            raise ValueError(f"size: expected a power of two from 16 to 1024, found {self.size}")
+            raise ValueError(f"size: expected a power of two from 16 to 1024, got {self.size}")
         resolutions = int(math.log2(self.size)) - 1
         official = tuple(min(512, 32768 // 2**level) for level in range(2, resolutions + 2))
         channels = tuple(self.channels) or official
         if len(channels) != resolutions:
             raise ValueError(
-                f"channels: expected {resolutions} widths (4 to {self.size} px), found {channels}"
+                f"channels: expected {resolutions} widths (4 to {self.size} px), got {channels}"
             )
         if not 0 <= self.mapping_layers <= DEEPEST_MAPPING:
             raise ValueError(
-                f"mapping_layers: expected 0 to {DEEPEST_MAPPING}, found {self.mapping_layers}"
+                f"mapping_layers: expected 0 to {DEEPEST_MAPPING}, got {self.mapping_layers}"
             )
         object.__setattr__(self, "channels", channels)
 
@@ -91,7 +91,7 @@ class Mapping(nn.Module):
         if self.label_dim:
             if labels is None or labels.shape[-1] != self.label_dim:
                 found = None if labels is None else tuple(labels.shape)
-                raise ValueError(f"labels: expected (B, {self.label_dim}) one-hot, found {found}")
+                raise ValueError(f"labels: expected (B, {self.label_dim}) one-hot, got {found}")
             x = torch.cat([x, pixel_norm(self.embed(labels))], dim=-1)
         for layer in self.layers:
             x = leaky_relu(layer(x))
@@ -211,7 +211,7 @@ class Synthesis(nn.Module):
         """
         if ws.ndim != 3 or ws.shape[1] != self.num_ws:
             raise ValueError(
-                f"ws: expected (B, {self.num_ws}, w_dim) latent codes, found {tuple(ws.shape)}"
+                f"ws: expected (B, {self.num_ws}, w_dim) latent codes, got {tuple(ws.shape)}"
             )
         x = self.input.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.layers[0](x, ws[:, 0], noise)

@@ -179,18 +179,18 @@ def _fault(path: Path, model: PublicModel) -> str | None:
         start = file.read(512).lstrip()
     if start[:1] == b"<":
         return (
-            "expected weights, found a web page, as a server sends when its quota is used up or "
+            "expected weights, got a web page, as a server sends when its quota is used up or "
             "the file is gone"
         )
     size = path.stat().st_size
     if size != (model.size or size) or not size:
-        return f"expected {model.size or 'some'} bytes, found {size}"
+        return f"expected {model.size or 'some'} bytes, got {size}"
     if model.digest:
         method, expected = model.digest.split(":")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, method).hexdigest()
         if not digest.startswith(expected):
-            return f"expected the {method} {expected}, found {digest}"
+            return f"expected the {method} {expected}, got {digest}"
     return None
 
 

@@ -94,7 +94,7 @@ def _foreign(path: Path) -> ReStyle:
     model = importers.read(path)
     if not isinstance(model, ReStyle):
         found = importers.describe(model)
-        raise CheckpointError(f"{path}: expected a generator with an encoder, found {found}")
+        raise CheckpointError(f"{path}: expected a generator with an encoder, got {found}")
     return model
 
 
@@ -116,12 +116,12 @@ def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
         generator = getattr(found, "generator", found)
         if not isinstance(generator, StyleGAN2):
             what = importers.describe(found)
-            raise CheckpointError(f"{name}: expected a generator, found {what}")
+            raise CheckpointError(f"{name}: expected a generator, got {what}")
         return generator.eval().requires_grad_(False)
     folder = folder_of(name)
     config, tensors = load_folder(folder)
     if "generator" not in config:
-        raise CheckpointError(f"{folder}: expected a generator, found a '{config['kind']}'")
+        raise CheckpointError(f"{folder}: expected a generator, got a '{config['kind']}'")
     try:
         generator = build_strict(
             lambda: StyleGAN2(StyleGAN2Config(**config["generator"])),
@@ -132,7 +132,7 @@ def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
         raise
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{folder}: expected a generator's configuration, found: {error}"
+            f"{folder}: expected a generator's configuration, got: {error}"
         ) from error
     return generator.eval().requires_grad_(False)
 
@@ -151,7 +151,7 @@ def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
         from restyle import importers
 
         found = importers.describe(importers.read(folder))
-        raise CheckpointError(f"{name}: expected a feature network's folder, found {found}")
+        raise CheckpointError(f"{name}: expected a feature network's folder, got {found}")
     return FeatureNetwork.from_checkpoint(*load_folder(folder, FEATURES))
 
 
@@ -187,7 +187,7 @@ def network_file(name: str) -> Path:
     """
     if (path := find_file(name)) is None:
         raise ValueError(
-            f"expected a network's file, found nothing at '{name}' "
+            f"expected a network's file, got nothing at '{name}' "
             f"(public ones are fetched by restyle models pull {name})"
         )
     return path

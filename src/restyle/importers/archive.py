@@ -36,12 +36,12 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
         CheckpointError: The file cannot be read.
     """
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        raise CheckpointError(f"{path}: expected a checkpoint, found a device or a pipe")
+        raise CheckpointError(f"{path}: expected a checkpoint, got a device or a pipe")
     try:
         with open(path, "rb") as file:
             start = file.read(2 + len(LEGACY_MAGIC))
     except OSError as error:
-        raise CheckpointError(f"{path}: expected a checkpoint, found: {error.strerror}") from error
+        raise CheckpointError(f"{path}: expected a checkpoint, got: {error.strerror}") from error
     # The legacy format is a pickle: an opcode and a protocol number come first.
     return start.startswith(ZIP_START) or start[2:] == LEGACY_MAGIC
 
@@ -71,12 +71,12 @@ def read_archive(path: str | os.PathLike[str]) -> Any:
         raise
     except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise CheckpointError(
-            f"{path}: expected a PyTorch checkpoint, found: {reason(error)}"
+            f"{path}: expected a PyTorch checkpoint, got: {reason(error)}"
         ) from error
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(content))
     if claimed > 2 * size:
         raise CheckpointError(
-            f"{path}: expected tensors of the file's {size} bytes, found {claimed} bytes of them"
+            f"{path}: expected tensors of the file's {size} bytes, got {claimed} bytes of them"
         )
     return content
 
@@ -87,14 +87,14 @@ def _check_zip(path: str | os.PathLike[str], size: int) -> None:
             entries = archive.infolist()
     except zipfile.BadZipFile as error:
         raise CheckpointError(
-            f"{path}: expected a PyTorch checkpoint, found a damaged or incomplete one"
+            f"{path}: expected a PyTorch checkpoint, got a damaged or incomplete one"
         ) from error
     if not any(entry.filename.endswith("data.pkl") for entry in entries):
-        raise CheckpointError(f"{path}: expected a PyTorch checkpoint, found another zip archive")
+        raise CheckpointError(f"{path}: expected a PyTorch checkpoint, got another zip archive")
     packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
     if packed or sum(entry.file_size for entry in entries) > size:
         raise CheckpointError(
-            f"{path}: expected uncompressed entries, as PyTorch writes, found a compressed archive"
+            f"{path}: expected uncompressed entries, as PyTorch writes, got a compressed archive"
         )
 
 

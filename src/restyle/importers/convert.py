@@ -42,7 +42,7 @@ def convert(
         save_folder(folder, config, with_prefix(found.state_dict(), "generator"))
     else:
         raise CheckpointError(
-            f"{path}: expected a model or a generator, found {describe(found)}, "
+            f"{path}: expected a model or a generator, got {describe(found)}, "
             "which is used as the file it is"
         )
     return found

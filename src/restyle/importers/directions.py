@@ -40,7 +40,7 @@ def _archived(path: Path) -> Tensor:
     except CheckpointError as error:
         raise DirectionError(str(error)) from error
     if not isinstance(content, Tensor):
-        raise DirectionError(f"{path}: expected one tensor, found a {type(content).__name__}")
+        raise DirectionError(f"{path}: expected one tensor, got a {type(content).__name__}")
     return content
 
 
@@ -51,5 +51,5 @@ def _array(path: Path) -> Tensor:
         return torch.from_numpy(np.array(values, dtype=np.float32))
     except (OSError, EOFError, TypeError, ValueError) as error:
         raise DirectionError(
-            f"{path}: expected a direction (.pt or .npy), found: {str(error).splitlines()[0]}"
+            f"{path}: expected a direction (.pt or .npy), got: {str(error).splitlines()[0]}"
         ) from error

@@ -129,7 +129,7 @@ def read_cascade(weights: Weights) -> CascadeNetwork:
             return build(make, tensors, weights.source)
     raise CheckpointError(
         f"{weights.source}: expected a network of the face detector ({', '.join(CASCADE)}), "
-        f"found {listed(weights.names()[-2:])}"
+        f"got {listed(weights.names()[-2:])}"
     )
 
 
@@ -149,7 +149,7 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
     """
     source = os.fspath(path)
     if os.path.getsize(path) > _MAX_ARRAY_FILE:
-        raise CheckpointError(f"{source}: expected at most {_MAX_ARRAY_FILE} bytes, found more")
+        raise CheckpointError(f"{source}: expected at most {_MAX_ARRAY_FILE} bytes, got more")
     try:
         with open(path, "rb") as file:
             _check_header(file)
@@ -159,7 +159,7 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
         tensors = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in table.items()}
     except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
         raise CheckpointError(
-            f"{source}: expected a table of arrays, found: {reason(error)}"
+            f"{source}: expected a table of arrays, got: {reason(error)}"
         ) from error
     return Weights(tensors, source)
 

@@ -62,13 +62,13 @@ def read(path: str | os.PathLike[str]) -> Imported:
     if is_array(path):
         return read_cascade(read_array(path))
     raise CheckpointError(
-        f"{source}: expected a PyTorch checkpoint or a network pickle, found {_described(path)}"
+        f"{source}: expected a PyTorch checkpoint or a network pickle, got {_described(path)}"
     )
 
 
 def _from_archive(content: object, source: str) -> Imported:
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{source}: expected a table, found {type(content).__name__}")
+        raise CheckpointError(f"{source}: expected a table, got {type(content).__name__}")
     if "g_ema" in content:
         return read_generator(content, source)
     if is_moco(content):
@@ -89,7 +89,7 @@ def _from_archive(content: object, source: str) -> Imported:
             return take_calibration(weights)
     raise CheckpointError(
         f"{source}: expected a ReStyle, pSp or e4e model, a StyleGAN2 generator, a backbone or a "
-        f"network of a loss, found a table of {listed(content) or 'nothing'}"
+        f"network of a loss, got a table of {listed(content) or 'nothing'}"
     )
 
 

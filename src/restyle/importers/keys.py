@@ -61,7 +61,7 @@ class Weights:
         if strange:
             raise CheckpointError(
                 f"{source}: expected tensors of floating-point numbers by name, "
-                f"found others: {listed(strange)}"
+                f"got others: {listed(strange)}"
             )
         self.source = source
         self._left: dict[str, Tensor] = {n: t for n, t in tensors.items() if isinstance(t, Tensor)}
@@ -83,7 +83,7 @@ class Weights:
         shape = tuple(self._need(name).shape)
         if len(shape) != ndim:
             raise CheckpointError(
-                f"{self.source}: expected {name} to have {ndim} dimensions, found {shape}"
+                f"{self.source}: expected {name} to have {ndim} dimensions, got {shape}"
             )
         return shape
 
@@ -108,7 +108,7 @@ class Weights:
         if odd:
             raise CheckpointError(
                 f"{self.source}: expected {odd} of {names[0]}'s shape {shapes[names[0]]}, "
-                f"found {shapes[odd]}"
+                f"got {shapes[odd]}"
             )
         return torch.stack([self.take(name) for name in names])
 
@@ -146,7 +146,7 @@ class Weights:
         """
         if self._left:
             raise CheckpointError(
-                f"{self.source}: expected the weights of {what}, found unexpected: "
+                f"{self.source}: expected the weights of {what}, got unexpected: "
                 f"{listed(self.names())}"
             )
 

@@ -36,7 +36,7 @@ def read_moco(path: str | os.PathLike[str]) -> MoCo:
     """
     content = read_archive(path)
     if not is_moco(content):
-        raise CheckpointError(f"{path}: expected a MoCo checkpoint, found no {PREFIX}conv1.weight")
+        raise CheckpointError(f"{path}: expected a MoCo checkpoint, got no {PREFIX}conv1.weight")
     return take_moco(content, os.fspath(path))
 
 
@@ -51,7 +51,7 @@ def take_moco(content: Mapping[str, Any], source: str) -> MoCo:
     unknown = set(content) - OTHER_ENTRIES - {"state_dict"}
     if unknown:
         raise CheckpointError(
-            f"{source}: expected a MoCo checkpoint, found unexpected: {listed(unknown)}"
+            f"{source}: expected a MoCo checkpoint, got unexpected: {listed(unknown)}"
         )
     table = Weights(content["state_dict"], source)
     table.ignore(UNUSED)

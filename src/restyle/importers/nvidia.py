@@ -87,14 +87,12 @@ def read_pickle(path: str | os.PathLike[str]) -> StyleGAN2:
     source = os.fspath(path)
     content = _unpickle(path)
     if not isinstance(content, Mapping) or "G_ema" not in content:
-        raise CheckpointError(
-            f"{source}: expected a network pickle with G_ema, found another pickle"
-        )
+        raise CheckpointError(f"{source}: expected a network pickle with G_ema, got another pickle")
     state = _state(content["G_ema"], source)
     synthesis = _state(_entries(state, "_modules").get("synthesis"), source)
     if "input" in _entries(synthesis, "_modules"):
         raise CheckpointError(
-            f"{source}: expected a StyleGAN2 generator, found one of StyleGAN3, "
+            f"{source}: expected a StyleGAN2 generator, got one of StyleGAN3, "
             "which cannot be imported yet"
         )
     tensors = dict(_walk(content["G_ema"], source))
@@ -162,7 +160,7 @@ def _check_filter(weights: Weights, name: str) -> None:
     kernel = weights.take(name)
     if kernel.shape != FILTER.shape or not torch.allclose(kernel.float(), FILTER, atol=1e-6):
         raise CheckpointError(
-            f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], found another"
+            f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], got another"
         )
 
 
@@ -171,23 +169,23 @@ def _checked(
 ) -> dict[str, Any]:
     """Settings with their defaults, after checking that ours can stand for them."""
     if not isinstance(given, Mapping):
-        raise CheckpointError(f"{source}: expected settings, found {type(given).__name__}")
+        raise CheckpointError(f"{source}: expected settings, got {type(given).__name__}")
     unknown = sorted(set(map(str, given)) - set(known))
     if unknown:
-        raise CheckpointError(f"{source}: expected settings {sorted(known)}, found also {unknown}")
+        raise CheckpointError(f"{source}: expected settings {sorted(known)}, got also {unknown}")
     settings = {name: given.get(name, default) for name, (default, _) in known.items()}
     for name, (_, allowed) in known.items():
         value = settings[name]
         if allowed is int:
             if type(value) is not int or not 0 <= value < 2**20:
-                raise CheckpointError(f"{source}: expected {name} to be a count, found {value!r}")
+                raise CheckpointError(f"{source}: expected {name} to be a count, got {value!r}")
         elif allowed is float:
             if not isinstance(value, int | float | None):
-                raise CheckpointError(f"{source}: expected {name} to be a number, found {value!r}")
+                raise CheckpointError(f"{source}: expected {name} to be a number, got {value!r}")
         elif allowed is not ANY:
             values = [w_dim if choice == "w_dim" else choice for choice in allowed]
             if value not in values:
-                raise CheckpointError(f"{source}: expected {name} of {values}, found {value!r}")
+                raise CheckpointError(f"{source}: expected {name} of {values}, got {value!r}")
     return settings
 
 
@@ -203,7 +201,7 @@ def _unpickle(path: str | os.PathLike[str]) -> Any:
         except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise CheckpointError(
-                f"{os.fspath(path)}: expected a network pickle, found: {reason[:200]}"
+                f"{os.fspath(path)}: expected a network pickle, got: {reason[:200]}"
             ) from error
 
 
@@ -211,7 +209,7 @@ def _check_memo(file: BinaryIO) -> None:
     """Refuse memo numbers that no pickler writes, whose table would fill the memory."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(str(argument)) > count:
-            raise CheckpointError(f"expected memo numbers in order, found {argument}")
+            raise CheckpointError(f"expected memo numbers in order, got {argument}")
 
 
 class _Reader(pickle.Unpickler):
@@ -229,10 +227,10 @@ class _Reader(pickle.Unpickler):
             return self._table[module, name]
         if module == "dnnlib.tflib.network":
             raise CheckpointError(
-                "expected a PyTorch network pickle, found one of the older TensorFlow versions"
+                "expected a PyTorch network pickle, got one of the older TensorFlow versions"
             )
         raise CheckpointError(
-            f"expected the names of a network pickle, found {module}.{name}, which is not run"
+            f"expected the names of a network pickle, got {module}.{name}, which is not run"
         )
 
 
@@ -300,7 +298,7 @@ def _walk(network: Any, source: str) -> Iterator[tuple[str, Tensor]]:
         prefix, module = left.pop()
         visited += 1
         if visited > MAX_MODULES:
-            raise CheckpointError(f"{source}: expected at most {MAX_MODULES} modules, found more")
+            raise CheckpointError(f"{source}: expected at most {MAX_MODULES} modules, got more")
         state = _state(module, source)
         passing = state.get("_non_persistent_buffers_set") or ()
         for group in ("_parameters", "_buffers"):
@@ -315,7 +313,7 @@ def _tensor(record: Any, source: str) -> Tensor:
     """Decode a tensor; a view must lie within its storage and be no larger than it."""
     storage = getattr(getattr(record, "storage", None), "data", None)
     if getattr(record, "kind", None) != "tensor" or not isinstance(storage, bytes):
-        raise CheckpointError(f"{source}: expected a tensor, found {type(record).__name__}")
+        raise CheckpointError(f"{source}: expected a tensor, got {type(record).__name__}")
     try:
         values = torch.load(io.BytesIO(storage), map_location="cpu", weights_only=True)
         flat = torch.empty(0, dtype=values.dtype).set_(values)
@@ -324,13 +322,13 @@ def _tensor(record: Any, source: str) -> Tensor:
             raise ValueError(f"a view of {size} in a storage of {len(flat)}")
         return flat.as_strided(size, stride, int(record.offset)).clone()
     except Exception as error:  # as for the pickle around it
-        raise CheckpointError(f"{source}: expected a tensor, found a damaged one") from error
+        raise CheckpointError(f"{source}: expected a tensor, got a damaged one") from error
 
 
 def _state(network: Any, source: str) -> Mapping[str, Any]:
     state = getattr(network, "state", None)
     if getattr(network, "kind", None) != "network" or not isinstance(state, Mapping):
-        raise CheckpointError(f"{source}: expected a network, found {type(network).__name__}")
+        raise CheckpointError(f"{source}: expected a network, got {type(network).__name__}")
     return state
 
 

@@ -56,7 +56,7 @@ def take_lpips(network: Weights, heads: Weights) -> LPIPS:
     if stages.network != calibration.network:
         raise CheckpointError(
             f"{heads.source}: expected the linear layers for {NAMES[stages.network]}, "
-            f"found those for {NAMES[calibration.network]}"
+            f"got those for {NAMES[calibration.network]}"
         )
     source = f"{network.source} and {heads.source}"
     return build(lambda: LPIPS(stages.network), stages.tensors | calibration.tensors, source)
@@ -117,7 +117,7 @@ def take_calibration(weights: Weights) -> LPIPSPart:
 def _table(path: str | os.PathLike[str]) -> Weights:
     content = read_archive(path)
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: expected a table, found {type(content).__name__}")
+        raise CheckpointError(f"{path}: expected a table, got {type(content).__name__}")
     return Weights(content, os.fspath(path))
 
 

@@ -75,7 +75,7 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
     """
     unknown = set(content) - TRAINING_STATE - {"state_dict", "latent_avg", "opts"}
     if unknown:
-        raise CheckpointError(f"{source}: expected a model, found unexpected: {listed(unknown)}")
+        raise CheckpointError(f"{source}: expected a model, got unexpected: {listed(unknown)}")
     options = _options(content, source)
     weights = Weights(content["state_dict"], source)
     encoder_weights = weights.take_prefix("encoder.")
@@ -86,7 +86,7 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
 
     dataset = str(options.get("dataset_type", "ffhq_encode"))
     if dataset != listed([dataset]):
-        raise CheckpointError(f"{source}: expected a dataset_type, found {listed([dataset])!r}")
+        raise CheckpointError(f"{source}: expected a dataset_type, got {listed([dataset])!r}")
     domain = DOMAINS.get(dataset, Domain(dataset))
     kind = str(options.get("encoder_type", "missing"))
     encoder = take_encoder(encoder_weights, kind, domain.input_size)
@@ -124,13 +124,13 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
     if encoder_type not in CLASSES:
         known = ", ".join(CLASSES)
         raise CheckpointError(
-            f"{source}: expected an encoder_type of {known}, found {listed([encoder_type])}"
+            f"{source}: expected an encoder_type of {known}, got {listed([encoder_type])}"
         )
     head, family, pyramid = CLASSES[encoder_type]
     found = family_of(weights)
     if found != family:
         raise CheckpointError(
-            f"{source}: expected the weights of {encoder_type} ({family}), found others ({found})"
+            f"{source}: expected the weights of {encoder_type} ({family}), got others ({found})"
         )
     stem = "input_layer.0.weight" if family == "ir_se" else "conv1.weight"
     input_channels = weights.shape(stem, 4)[1]
@@ -204,5 +204,5 @@ def _options(content: Mapping[str, Any], source: str) -> dict[str, Any]:
     if isinstance(options, argparse.Namespace):
         options = vars(options)
     if not isinstance(options, Mapping):
-        raise CheckpointError(f"{source}: expected opts, found {type(options).__name__}")
+        raise CheckpointError(f"{source}: expected opts, got {type(options).__name__}")
     return dict(options)

@@ -44,14 +44,10 @@ def read_generator(content: Mapping[str, object], source: str) -> StyleGAN2:
     """
     unknown = set(content) - OTHER_ENTRIES - {"g_ema", "latent_avg"}
     if unknown:
-        raise CheckpointError(
-            f"{source}: expected a generator, found unexpected: {listed(unknown)}"
-        )
+        raise CheckpointError(f"{source}: expected a generator, got unexpected: {listed(unknown)}")
     table = content["g_ema"]
     if not isinstance(table, Mapping):
-        raise CheckpointError(
-            f"{source}: expected g_ema to be a table, found {type(table).__name__}"
-        )
+        raise CheckpointError(f"{source}: expected g_ema to be a table, got {type(table).__name__}")
     generator = take_generator(Weights(table, source))
     return with_average(generator, content.get("latent_avg"), source)
 
@@ -105,13 +101,13 @@ def with_average(generator: StyleGAN2, average: object, source: str) -> StyleGAN
     shapes = [(w_dim,), (1, w_dim), (generator.num_ws, w_dim)]
     if not isinstance(average, Tensor) or tuple(average.shape) not in shapes:
         found = tuple(average.shape) if isinstance(average, Tensor) else type(average).__name__
-        raise CheckpointError(f"{source}: expected latent_avg of one of {shapes}, found {found}")
+        raise CheckpointError(f"{source}: expected latent_avg of one of {shapes}, got {found}")
     if not is_plain(average):
         raise CheckpointError(
-            f"{source}: expected latent_avg of floating-point numbers, found {average.dtype}"
+            f"{source}: expected latent_avg of floating-point numbers, got {average.dtype}"
         )
     if not bool(average.float().isfinite().all()):
-        raise CheckpointError(f"{source}: expected a finite latent_avg, found NaN or infinity")
+        raise CheckpointError(f"{source}: expected a finite latent_avg, got NaN or infinity")
     generator.w_avg.copy_(average if average.ndim == 1 else average.mean(dim=0))
     return generator
 
@@ -135,7 +131,7 @@ def _check_filter(weights: Weights, layer: str) -> None:
     kernel = weights.take(name)
     if kernel.shape != FILTER.shape or not torch.allclose(kernel.float(), FILTER * 4, atol=1e-6):
         raise CheckpointError(
-            f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], found another"
+            f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], got another"
         )
 
 

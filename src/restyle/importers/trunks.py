@@ -50,7 +50,7 @@ def family_of(weights: Weights) -> Family:
             return family
     raise CheckpointError(
         f"{weights.source}: expected a backbone (input_layer.0.weight or conv1.weight), "
-        f"found {listed(weights.names()) or 'nothing'}"
+        f"got {listed(weights.names()) or 'nothing'}"
     )
 
 
@@ -73,9 +73,7 @@ def take_trunk(
     """
     units = {int(m[1]) for name in weights.names() if (m := re.match(r"body\.(\d+)\.", name))}
     if sorted(units) != list(range(len(units))) or not units:
-        raise CheckpointError(
-            f"{weights.source}: expected units body.0, body.1, ..., found {units}"
-        )
+        raise CheckpointError(f"{weights.source}: expected units body.0, body.1, ..., got {units}")
     starts = [
         k for k in sorted(units) if k == 0 or f"body.{k}.{PROJECTIONS[family]}.weight" in weights
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from restyle.refine import Encoder, Estimate, Render, pooled, refine
+from restyle.refine import Encoder, Estimate, Render, pool_to, step
 
 MOST_STEPS = 10
 TOLERANCE = 0.02
@@ -47,7 +47,7 @@ def refine_until(
     running = torch.arange(len(target), device=target.device)
     for _ in range(most_steps):
         before = best[running]
-        reached = next(refine(encoder, render, target[running], before, steps=1)).detach()
+        reached = step(encoder, render, target[running], before).detach()
         error = _squared_error(reached.image, target[running])
         length = (reached.ws - before.ws).flatten(1).norm(dim=1)
         first = length if first is None else first
@@ -81,4 +81,4 @@ def still_helps(error: Any, lowest: Any, length: Any, first: Any, tolerance: flo
 
 
 def _squared_error(image: Tensor, target: Tensor) -> Tensor:
-    return (pooled(image, target) - target).square().flatten(1).mean(dim=1)
+    return (pool_to(image, target) - target).square().flatten(1).mean(dim=1)

@@ -40,7 +40,7 @@ def bootstrap(
     check_related(source, target)
     count = target.checked_steps(steps)
     if count == "auto":
-        raise ValueError("steps: expected a number for bootstrapping, found 'auto'")
+        raise ValueError("steps: expected a number for bootstrapping, got 'auto'")
     results = []
     for first in source.batches(as_pictures(images), source_steps, batch_size):
         pooled = resized(first.target, target.domain.input_size).to(target.device)
@@ -62,5 +62,5 @@ def check_related(source: ReStyle, target: ReStyle) -> None:
     if codes != found:
         raise ValueError(
             f"expected a target '{target.name}' with codes {codes} as the source "
-            f"'{source.name}' has them, found {found}"
+            f"'{source.name}' has them, got {found}"
         )

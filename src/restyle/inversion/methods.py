@@ -103,12 +103,12 @@ def tuned_model(model: ReStyle, path: str | os.PathLike[str]) -> ReStyle:
         with safe_open(path, "pt") as file:
             found = (file.metadata() or {}).get(_GENERATOR, "no hash")
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: expected a tuned generator, found: {error}") from error
+        raise CheckpointError(f"{path}: expected a tuned generator, got: {error}") from error
     expected = weights_hash(model.generator.state_dict())
     if found != expected:
         raise CheckpointError(
             f"{path}: expected changes of the generator with hash {expected[:12]}, "
-            f"found those of {found[:12]}"
+            f"got those of {found[:12]}"
         )
     generator = tuned_generator(model.generator, os.fspath(path))
     tuned = ReStyle(generator, model.encoder, model.domain, model.name, model.card, model.start_ws)

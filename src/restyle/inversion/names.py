@@ -111,7 +111,7 @@ def build(text: str, networks: Networks) -> Chain:
     """
     parts = [_parsed(part, networks) for part in text.split("+")]
     if "pti" in [part.name for part in parts[:-1]]:
-        raise ValueError(f"expected pti as the last of the methods, found {text!r}")
+        raise ValueError(f"expected pti as the last of the methods, got {text!r}")
     return Chain(
         "+".join(map(str, parts)),
         tuple(_stage(part, networks) for part in parts),
@@ -124,22 +124,22 @@ def _parsed(text: str, networks: Networks) -> Part:
     name, _, number = method.partition(":")
     defaults = {"restyle": networks.encoder_steps, **ITERATIONS}
     if name not in defaults:
-        raise ValueError(f"expected a method of {', '.join(defaults)}, found {name!r}")
+        raise ValueError(f"expected a method of {', '.join(defaults)}, got {name!r}")
     try:
         steps = int(number or defaults[name])
     except ValueError:
         steps = 0
     if steps < 1:
-        raise ValueError(f"expected {name}:STEPS with a positive number, found {text!r}")
+        raise ValueError(f"expected {name}:STEPS with a positive number, got {text!r}")
     most = networks.most_steps
     if name == "restyle" and most is not None and steps > most:
-        raise ValueError(f"expected at most {most} steps of a single-shot encoder, found {text!r}")
+        raise ValueError(f"expected at most {most} steps of a single-shot encoder, got {text!r}")
     return Part(name, steps, _rate(text, name, rate) if at else None)
 
 
 def _rate(text: str, name: str, rate: str) -> float:
     if name == "restyle":
-        raise ValueError(f"expected no learning rate of an encoder, found {text!r}")
+        raise ValueError(f"expected no learning rate of an encoder, got {text!r}")
     try:
         lr = float(rate)
     except ValueError:
@@ -147,7 +147,7 @@ def _rate(text: str, name: str, rate: str) -> float:
     if not 0 < lr < math.inf:
         raise ValueError(
             f"expected {name}:STEPS@RATE with a positive learning rate, such as {name}@0.05, "
-            f"found {text!r}"
+            f"got {text!r}"
         )
     return lr
 

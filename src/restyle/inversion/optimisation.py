@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restyle.refine import Estimate, Render, pooled
+from restyle.refine import Estimate, Render, pool_to
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 NoisyRender = Callable[[Tensor, Sequence[Tensor]], Tensor]
@@ -70,7 +70,7 @@ def optimise_ws(
         with torch.enable_grad():
             if step == 0:
                 image = render(ws)
-            distance = objective(pooled(image, target), target).sum()
+            distance = objective(pool_to(image, target), target).sum()
             (ws.grad,) = torch.autograd.grad(distance, ws)
             _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
             optimiser.step()
@@ -130,7 +130,7 @@ def optimise_w(
         with torch.enable_grad():
             if step == 0:
                 estimate = rendered(step)
-            image = pooled(estimate.image, target)
+            image = pool_to(estimate.image, target)
             distance = objective(image, target).sum()
             if noise:
                 distance = distance + noise.weight * noise_regularisation(maps)
@@ -202,5 +202,5 @@ def _set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
 def _check_batch(target: Tensor, start: Estimate) -> None:
     if len(target) != len(start.ws):
         raise ValueError(
-            f"expected a start for each of the {len(target)} targets, found {len(start.ws)} starts"
+            f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
         )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from restyle.inversion.optimisation import Objective
 from restyle.io.files import atomic_write
-from restyle.refine import Estimate, pooled
+from restyle.refine import Estimate, pool_to
 
 Generator = TypeVar("Generator", bound=nn.Module)
 
@@ -71,7 +71,7 @@ class PivotalTuning:
             with torch.enable_grad():
                 if step == 0:
                     image = self._crop(synthesis(pivots))
-                distance = self._objective(pooled(image, target), target).sum()
+                distance = self._objective(pool_to(image, target), target).sum()
                 gradients = torch.autograd.grad(distance, parameters, allow_unused=True)
                 for parameter, gradient in zip(parameters, gradients, strict=True):
                     parameter.grad = gradient
@@ -124,6 +124,6 @@ def tuned_generator(generator: Generator, path: str | Path) -> Generator:
         for name in file.keys():  # noqa: SIM118 - not a mapping
             change = file.get_tensor(name)
             if name not in tensors or tensors[name].shape != change.shape:
-                raise ValueError(f"{path}: expected changes of this generator, found {name}")
+                raise ValueError(f"{path}: expected changes of this generator, got {name}")
             tensors[name] += change.to(tensors[name])
     return result

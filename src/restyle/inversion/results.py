@@ -56,7 +56,7 @@ def joined(results: list[InversionResult]) -> InversionResult:
         ValueError: There are none.
     """
     if not results:
-        raise ValueError("expected at least one image, found none")
+        raise ValueError("expected at least one image, got none")
     if len(results) == 1:
         return results[0]
     most = max(len(result.steps) for result in results)

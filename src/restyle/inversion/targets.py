@@ -24,7 +24,7 @@ def as_pictures(images: Picture | Iterable[Picture]) -> Iterable[Picture]:
         return [images]
     if isinstance(images, Tensor):
         if images.ndim not in (3, 4):
-            raise ValueError(f"expected a tensor (B, 3, H, W), found {tuple(images.shape)}")
+            raise ValueError(f"expected a tensor (B, 3, H, W), got {tuple(images.shape)}")
         return images[None] if images.ndim == 3 else images
     return images
 
@@ -53,11 +53,11 @@ def to_target(image: Picture, size: tuple[int, int]) -> Tensor:
 def _checked_tensor(image: Tensor) -> Tensor:
     if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
         raise ValueError(
-            f"expected a floating-point tensor (3, H, W), found {tuple(image.shape)} {image.dtype}"
+            f"expected a floating-point tensor (3, H, W), got {tuple(image.shape)} {image.dtype}"
         )
     largest = image.abs().max().item()
     if not largest < 10:  # renders leave [-1, 1] a little; pixel values up to 255 are a mistake
-        raise ValueError(f"expected values in [-1, 1], found magnitudes up to {largest:g}")
+        raise ValueError(f"expected values in [-1, 1], got magnitudes up to {largest:g}")
     return image.detach().float()
 
 

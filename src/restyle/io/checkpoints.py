@@ -58,7 +58,7 @@ def save_folder(
         ValueError: `config` has no `kind`.
     """
     if "kind" not in config:
-        raise ValueError(f"expected a config with the key 'kind', found {sorted(config)}")
+        raise ValueError(f"expected a config with the key 'kind', got {sorted(config)}")
     folder = Path(folder)
     stored = {name: _stored(tensor, half) for name, tensor in tensors.items()}
     _check_finite(stored, folder / WEIGHTS)
@@ -91,17 +91,17 @@ def load_folder(
     config = load_config(folder)
     if kind is not None and config["kind"] != kind:
         raise CheckpointError(
-            f"{folder}: expected a checkpoint of kind '{kind}', found '{config['kind']}'"
+            f"{folder}: expected a checkpoint of kind '{kind}', got '{config['kind']}'"
         )
     weights = folder / WEIGHTS
     try:
         if sha256(weights) != config.get("weights_sha256"):
             raise CheckpointError(
-                f"{weights}: expected the sha256 that {CONFIG} states, found another"
+                f"{weights}: expected the sha256 that {CONFIG} states, got another"
             )
         tensors = load_file(weights)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{weights}: expected a safetensors file, found: {error}") from error
+        raise CheckpointError(f"{weights}: expected a safetensors file, got: {error}") from error
     for prefix, owner in config.get("shared", {}).items():
         tensors |= _tensors_of(folder, prefix, owner)
     _check_finite(tensors, weights)
@@ -122,14 +122,14 @@ def load_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError(
-            f"{path}: expected a checkpoint folder, found: {error.strerror}"
+            f"{path}: expected a checkpoint folder, got: {error.strerror}"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: expected JSON, found: {error}") from error
+        raise CheckpointError(f"{path}: expected JSON, got: {error}") from error
     if not isinstance(config, dict) or "kind" not in config:
-        raise CheckpointError(f"{path}: expected a checkpoint's configuration, found no 'kind'")
+        raise CheckpointError(f"{path}: expected a checkpoint's configuration, got no 'kind'")
     if config.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: expected format {FORMAT}, found {config.get('format')!r}")
+        raise CheckpointError(f"{path}: expected format {FORMAT}, got {config.get('format')!r}")
     return config
 
 
@@ -181,7 +181,7 @@ def build_strict(
             network = make()
     except (RuntimeError, OverflowError) as error:
         raise CheckpointError(
-            f"{source}: expected possible sizes, found: {str(error).splitlines()[0]}"
+            f"{source}: expected possible sizes, got: {str(error).splitlines()[0]}"
         ) from error
     names = [] if counters else network.state_dict()
     missing = [name for name in names if name.endswith("num_batches_tracked")]
@@ -254,7 +254,7 @@ def check_strict(
         "missing": [key for key in expected if key not in tensors],
         "unexpected": [key for key in tensors if key not in expected],
         "of another shape": [
-            f"{key} (expected {tuple(expected[key].shape)}, found {tuple(tensors[key].shape)})"
+            f"{key} (expected {tuple(expected[key].shape)}, got {tuple(tensors[key].shape)})"
             for key in shared
             if expected[key].shape != tensors[key].shape
         ],
@@ -267,7 +267,7 @@ def check_strict(
     text = "; ".join(f"{name}: {listed(keys)}" for name, keys in faults.items() if keys)
     if text:
         raise CheckpointError(
-            f"{source}: expected the weights of {type(module).__name__}, found {text}"
+            f"{source}: expected the weights of {type(module).__name__}, got {text}"
         )
     _check_finite(tensors, source)
 
@@ -310,17 +310,17 @@ def _tensors_of(folder: Path, prefix: str, owner: Mapping[str, str]) -> dict[str
     """The weights that the checkpoint beside a folder keeps for it."""
     name = owner["folder"]
     if Path(name).name != name:
-        raise CheckpointError(f"{folder}: expected the name of a folder beside it, found {name!r}")
+        raise CheckpointError(f"{folder}: expected the name of a folder beside it, got {name!r}")
     path = folder.absolute().parent / name / WEIGHTS
     try:
         tensors = without_prefix(load_file(path), prefix)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"{folder}: expected its {prefix} in the folder {name} beside it, found: {error}"
+            f"{folder}: expected its {prefix} in the folder {name} beside it, got: {error}"
         ) from error
     if weights_hash(tensors) != owner["sha256"]:
         raise CheckpointError(
-            f"{folder}: expected its {prefix} in the folder {name} beside it, found another one"
+            f"{folder}: expected its {prefix} in the folder {name} beside it, got another one"
         )
     return with_prefix(tensors, prefix)
 
@@ -341,7 +341,7 @@ def _check_finite(tensors: Mapping[str, Tensor], source: str | os.PathLike[str])
     ]
     if bad:
         raise CheckpointError(
-            f"{source}: expected finite weights, found NaN or infinity in {listed(bad)}"
+            f"{source}: expected finite weights, got NaN or infinity in {listed(bad)}"
         )
 
 

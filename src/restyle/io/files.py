@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,31 +124,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def locked(path: str | Path, seconds: int) -> Iterator[None]:
-    """Hold a file's lock, which the system gives back however the process ends.
-
-    Args:
-        path: The file, made where missing.
-        seconds: How long to wait for another process to give it back.
-
-    Raises:
-        ValueError: Another process still holds it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no such locks on Windows
-        yield
-        return
-    with Path(path).open("a") as stream:
-        for _ in range(seconds):
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(1)
-        else:
-            raise ValueError(f"{Path(path).parent}: another process is working in this folder")
-        yield

@@ -59,7 +59,7 @@ class ImageError(ValueError):
 
     def __str__(self) -> str:
         """One line: file, expected, found."""
-        return f"{self.path}: expected {self.expected}, found {self.found}"
+        return f"{self.path}: expected {self.expected}, got {self.found}"
 
 
 class ImageFile(NamedTuple):

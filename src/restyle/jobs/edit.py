@@ -175,12 +175,12 @@ def make_plan(model: ReStyle, job: EditJob) -> Plan:
     if job.video:
         check_video(f"film.{job.video}")
         if len(strengths) < 2:
-            raise ValueError("a film needs two strengths or more, found one")
+            raise ValueError("a film needs two strengths or more, got one")
     also = {}
     for text in job.also:
         name, equals, strength = text.partition("=")
         if not equals:
-            raise ValueError(f"also: expected edits such as yaw=-1, found '{text}'")
+            raise ValueError(f"also: expected edits such as yaw=-1, got '{text}'")
         [also[find_direction(model, name)]] = parse_strengths(strength)[:1]
     direction = find_direction(model, job.direction)
     num_ws = len(model.start_ws)
@@ -308,7 +308,7 @@ def film_people(
     found = people(model, inputs, seeds, steps, align)
     stops = found[0].codes if len(found) == 1 else torch.cat([p.codes[-1:] for p in found])
     if len(stops) < 2:
-        raise ValueError("expected a photograph or several inputs, found one sample")
+        raise ValueError("expected a photograph or several inputs, got one sample")
     ws = between(list(stops), frames)
     save_video(tqdm(renders(model, ws), total=len(ws), unit="frame", disable=None), out)
 
@@ -346,5 +346,5 @@ def _check_inputs(
         wanted = f"{fewest}" if most == fewest else f"at least {fewest}"
         raise ValueError(
             f"expected {wanted} of images, latents files (.safetensors) and --seed numbers, "
-            f"found {count}"
+            f"got {count}"
         )

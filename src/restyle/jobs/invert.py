@@ -101,14 +101,14 @@ def _check_options(
     steps: Steps, preview: int | None, method: str | None, features: str | None
 ) -> None:
     if method is None and features is not None:
-        raise ValueError("expected --features together with --method, found it alone")
+        raise ValueError("expected --features together with --method, got it alone")
     if method is not None and steps is not None:
         raise ValueError(
-            f"expected --steps or --method, found both: write --method {method} alone, "
+            f"expected --steps or --method, got both: write --method {method} alone, "
             f"whose numbers are its steps, or --steps {steps} for the encoder"
         )
     if method is not None and preview is not None:
-        raise ValueError("expected --preview-resolution without --method, found both")
+        raise ValueError("expected --preview-resolution without --method, got both")
 
 
 def model_facts(model: ReStyle) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def render_folder(
     if start + count > len(people):
         raise ValueError(
             f"expected at most {len(people):,} portraits of split '{split}', "
-            f"found start + count = {start + count:,}"
+            f"got start + count = {start + count:,}"
         )
     people.images([start])  # where the renderer is missing, this says so before anything is written
     _same_kind(out, {"style": style, "split": split, "size": size})
@@ -58,7 +58,7 @@ def _same_kind(out: Path, kind: dict[str, Any]) -> None:
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
         if found != kind:
-            raise ValueError(f"{out}: expected portraits of {kind}, found some of {found}")
+            raise ValueError(f"{out}: expected portraits of {kind}, got some of {found}")
     else:
         write_json(path, kind)
 

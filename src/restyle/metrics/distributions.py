@@ -82,5 +82,5 @@ def _check(first: np.ndarray, second: np.ndarray, rows: int) -> None:
     if not fit or min(len(first), len(second)) < rows:
         raise ValueError(
             f"expected two sets (N, F) of at least {rows} feature vectors, "
-            f"found {first.shape} and {second.shape}"
+            f"got {first.shape} and {second.shape}"
         )

@@ -62,7 +62,7 @@ def _columns(*columns: np.ndarray) -> list[np.ndarray]:
     for array in arrays:
         usable = array.ndim == 1 and len(array) and array.shape == shape
         if not usable or not np.isfinite(array).all():
-            raise ValueError(f"expected finite values (N,), found shape {array.shape}")
+            raise ValueError(f"expected finite values (N,), got shape {array.shape}")
     return arrays
 
 

@@ -47,10 +47,10 @@ class Trunk(nn.Module):
         super().__init__()
         if len(widths) != len(units) + 1:
             raise ValueError(
-                f"expected {len(units) + 1} widths (the stem, {len(units)} stages), found {widths}"
+                f"expected {len(units) + 1} widths (the stem, {len(units)} stages), got {widths}"
             )
         if family not in _FAMILIES:
-            raise ValueError(f"expected a family of {sorted(_FAMILIES)}, found {family!r}")
+            raise ValueError(f"expected a family of {sorted(_FAMILIES)}, got {family!r}")
         stem, unit, first_stride = _FAMILIES[family]
         strides = [first_stride] + [2] * (len(units) - 1)
         self.widths = tuple(widths)

@@ -39,7 +39,7 @@ def surviving_identity(reader: Reader, first: Tensor, second: Tensor) -> dict[st
     """
     if len(first) != len(second) or len(first) < 2:
         raise ValueError(
-            f"expected two or more people in both styles, found {len(first)} and {len(second)}"
+            f"expected two or more people in both styles, got {len(first)} and {len(second)}"
         )
     with torch.no_grad():
         a, b = reader.attributes(first), reader.attributes(second)

@@ -205,7 +205,7 @@ class FeatureNetwork(nn.Module):
         if config["attributes"] != list(SCHEMA):
             differing = sorted(set(SCHEMA).symmetric_difference(config["attributes"]))
             raise ValueError(
-                f"expected a feature network for the attributes of this version, found another "
+                f"expected a feature network for the attributes of this version, got another "
                 f"list of them (first differences: {differing[:3]})"
             )
         network = cls(

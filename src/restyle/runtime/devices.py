@@ -21,9 +21,9 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     try:
         device = torch.device(device)
     except RuntimeError:
-        raise ValueError(f"expected a device (auto, cpu, cuda, mps), found {device!r}") from None
+        raise ValueError(f"expected a device (auto, cpu, cuda, mps), got {device!r}") from None
     if not there.get(device.type, True):
-        raise ValueError(f"expected a device of this machine, found '{device}', which it has not")
+        raise ValueError(f"expected a device of this machine, got '{device}', which it has not")
     return device
 
 
@@ -35,5 +35,5 @@ def resolve_dtype(dtype: str | torch.dtype) -> torch.dtype:
     """
     found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if found is None or found not in DTYPES.values():
-        raise ValueError(f"expected a dtype of {', '.join(DTYPES)}, found {dtype}")
+        raise ValueError(f"expected a dtype of {', '.join(DTYPES)}, got {dtype}")
     return found

@@ -52,19 +52,19 @@ class Supervision:
         """
         if config.data != "portraits" or not config.feature_network:
             raise ValueError(
-                "supervised_images: expected data portraits and a feature_network, found data "
+                "supervised_images: expected data portraits and a feature_network, got data "
                 f"{config.data!r} and feature_network {config.feature_network!r}"
             )
         if config.z_dim < WIDTH:
-            raise ValueError(f"z_dim: expected at least {WIDTH}, found {config.z_dim}")
+            raise ValueError(f"z_dim: expected at least {WIDTH}, got {config.z_dim}")
         if config.w_dim < ENTRIES:
-            raise ValueError(f"w_dim: expected at least {ENTRIES}, found {config.w_dim}")
+            raise ValueError(f"w_dim: expected at least {ENTRIES}, got {config.w_dim}")
         self._source = Portraits("train", config.size, config.style)
         self._width, self._device = config.z_dim, device
         network = load_maps(config.feature_network)
         if config.supervised_features and not isinstance(network, FeatureNetwork):
             raise ValueError(
-                "supervised_features: expected a feature_network for portraits, found "
+                "supervised_features: expected a feature_network for portraits, got "
                 f"{config.feature_network!r}"
             )
         self._network = network.to(device, memory_format=torch.channels_last)  # pyright: ignore

@@ -16,7 +16,7 @@ def as_record(config: Any) -> dict[str, Any]:
 def _check_least(config: Any, least: int, *names: str) -> None:
     for name in names:
         if (found := getattr(config, name)) < least:
-            raise ValueError(f"{name}: expected a number of {least} or more, found {found}")
+            raise ValueError(f"{name}: expected a number of {least} or more, got {found}")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class GeneratorTraining:
         if self.freeze_synthesis and (self.initial is None or self.train_mapping):
             raise ValueError(
                 "freeze_synthesis: trains the mapping network of an initial generator alone; "
-                f"expected initial and no train_mapping, found initial {self.initial} and "
+                f"expected initial and no train_mapping, got initial {self.initial} and "
                 f"train_mapping {self.train_mapping}"
             )
 
@@ -299,44 +299,43 @@ class EncoderTraining:
         """
         if not 0 <= self.continuation < 1:
             raise ValueError(
-                f"continuation: expected a share from 0 to below 1, found {self.continuation}"
+                f"continuation: expected a share from 0 to below 1, got {self.continuation}"
             )
         _check_least(self, 1, "steps", "batch", "accumulate")
         _check_least(self, 0, "images", "warmup_images", "skip")
         if self.lr < 0:
-            raise ValueError(f"lr: expected a rate of 0 or more, found {self.lr}")
+            raise ValueError(f"lr: expected a rate of 0 or more, got {self.lr}")
         negative = [name for name in LOSSES if getattr(self, name) < 0]
         if negative:
             found = getattr(self, negative[0])
-            raise ValueError(f"{negative[0]}: expected a weight of 0 or more, found {found}")
+            raise ValueError(f"{negative[0]}: expected a weight of 0 or more, got {found}")
         if self.identity and self.moco:
             raise ValueError(
                 "expected an identity loss (faces) or a MoCo loss (anything else), "
-                f"found both: identity {self.identity}, moco {self.moco}"
+                f"got both: identity {self.identity}, moco {self.moco}"
             )
         if self.rest and self.single_shot:
             raise ValueError(
-                f"rest: a single-shot encoder sees no current image; expected 0, found {self.rest}"
+                f"rest: a single-shot encoder sees no current image; expected 0, got {self.rest}"
             )
         if not (self.l2 or self.perceptual or self.identity or self.moco):
             raise ValueError(
-                "expected a positive weight for one of l2, perceptual, identity, moco; found none"
+                "expected a positive weight for one of l2, perceptual, identity, moco; got none"
             )
         parts = self.processes * self.accumulate
         if self.batch % parts:
             raise ValueError(
-                f"batch: expected a multiple of {parts} (processes x accumulate), "
-                f"found {self.batch}"
+                f"batch: expected a multiple of {parts} (processes x accumulate), got {self.batch}"
             )
         if self.domain == "toon" and self.style == "toon":
             raise ValueError(
                 "style: a toon encoder is trained on photos (style photo), which its generator "
-                "turns into toons; found toon"
+                "turns into toons; got toon"
             )
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(
-                    f"{name}: expected one of {', '.join(known)}, found {getattr(self, name)!r}"
+                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
 
     @property

@@ -79,9 +79,7 @@ class Pictures:
             except ImageError as error:
                 self.broken[error.path] = str(error)
                 warnings.warn(f"skipped: {error}", stacklevel=2)
-        raise ValueError(
-            f"expected at least one readable image, found {len(self.rows)} broken ones"
-        )
+        raise ValueError(f"expected at least one readable image, got {len(self.rows)} broken ones")
 
 
 def open_source(
@@ -114,12 +112,12 @@ def open_source(
         kept = [row for at, row in enumerate(rows) if at % HELD_OUT]
         return Pictures({"all": rows, "val": held_out, "train": kept or rows}[split], size)
     if targets:
-        raise ValueError(f"targets: expected files as data, found portraits to become {targets!r}")
+        raise ValueError(f"targets: expected files as data, got portraits to become {targets!r}")
     from restyle.portraits import Portraits
 
     height, width = (size, size) if isinstance(size, int) else size
     if height != width:
-        raise ValueError(f"size: portraits are square, found {height} x {width}")
+        raise ValueError(f"size: portraits are square, got {height} x {width}")
     return Portraits(split="train" if split == "all" else split, size=height, style=style)
 
 

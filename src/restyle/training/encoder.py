@@ -41,7 +41,7 @@ def build_trainer(config: EncoderTraining, device: torch.device) -> EncoderTrain
     for name, known in (("encoder", PRESETS), ("domain", DOMAINS)):
         if getattr(config, name) not in known:
             raise ValueError(
-                f"{name}: expected one of {', '.join(known)}, found {getattr(config, name)!r}"
+                f"{name}: expected one of {', '.join(known)}, got {getattr(config, name)!r}"
             )
     generator = load_generator(config.generator)
     shape = dataclasses.replace(
@@ -84,7 +84,7 @@ def train_encoder(config: EncoderTraining) -> None:
     parts = run.processes * config.accumulate
     if config.batch % parts:
         raise ValueError(
-            f"batch: expected a multiple of {parts} (processes x accumulate), found {config.batch}"
+            f"batch: expected a multiple of {parts} (processes x accumulate), got {config.batch}"
         )
     with run:
         trainer = build_trainer(config, run.device)

@@ -24,7 +24,7 @@ from restyle.encoders.heads import MapToStyle
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
-from restyle.refine import Estimate, average_estimate, refine
+from restyle.refine import Estimate, average_estimate, refine, step
 from restyle.training.config import EncoderTraining
 from restyle.training.latent_adversary import Adversary
 from restyle.training.loaders import LossNetworks
@@ -207,10 +207,10 @@ class EncoderTrainer:
         ws, image = start.ws.clone(), self.pooled(start.image[:1]).repeat(len(source), 1, 1, 1)
         learning = self.encoder.training
         self.encoder.eval()
-        for step in range(int(steps.max())):
-            rows = torch.nonzero(steps > step)[:, 0].to(self.device)
+        for number in range(int(steps.max())):
+            rows = torch.nonzero(steps > number)[:, 0].to(self.device)
             before = Estimate(ws[rows], image[rows])
-            reached = next(refine(self.encode, self.render, source[rows], before, steps=1))
+            reached = step(self.encode, self.render, source[rows], before)
             ws[rows], image[rows] = reached.ws, self.pooled(reached.image)
         if learning:
             self._learn()

@@ -289,7 +289,7 @@ def _overlay(network: nn.Module, tensors: dict[str, Tensor], source: str) -> Non
     wrong = [name for name, t in tensors.items() if name not in own or own[name].shape != t.shape]
     if wrong:
         raise CheckpointError(
-            f"{source}: expected the widths of the larger one, found others at {wrong[0]}"
+            f"{source}: expected the widths of the larger one, got others at {wrong[0]}"
         )
     network.load_state_dict(own | tensors)
 
@@ -319,7 +319,7 @@ def train_generator(config: GeneratorTraining) -> None:
     )
     if config.batch % run.processes:
         raise ValueError(
-            f"batch: expected a multiple of the {run.processes} processes, found {config.batch}"
+            f"batch: expected a multiple of the {run.processes} processes, got {config.batch}"
         )
     batch = config.batch // run.processes
     with run:

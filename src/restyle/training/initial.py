@@ -21,7 +21,7 @@ def load_run_state(folder: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)["state"]
     except (OSError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{path}: expected the checkpoint of a run, found {error}") from error
+        raise CheckpointError(f"{path}: expected the checkpoint of a run, got {error}") from error
 
 
 def load_initial(place: Path) -> dict[str, Any]:

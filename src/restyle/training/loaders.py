@@ -80,7 +80,7 @@ def load_faces(name: str) -> Embedding:
 
     found = importers.read(path)
     if not isinstance(found, ArcFace):
-        raise CheckpointError(f"{path}: expected an ArcFace network, found {type(found).__name__}")
+        raise CheckpointError(f"{path}: expected an ArcFace network, got {type(found).__name__}")
     return AlignedFaces(found)
 
 
@@ -109,15 +109,15 @@ def start_encoder(encoder: Encoder, name: str) -> None:
         config, tensors = load_folder(folder)
         own, shape = encoder.config, config.get("encoder")
         if shape is None:
-            raise CheckpointError(f"{folder}: expected an encoder, found a '{config['kind']}'")
+            raise CheckpointError(f"{folder}: expected an encoder, got a '{config['kind']}'")
         if (head := shape.get("head", own.head)) != own.head:
             # Their weights have equal shapes, and another meaning.
-            raise CheckpointError(f"{folder} (encoder): expected {own.head} heads, found {head}")
+            raise CheckpointError(f"{folder} (encoder): expected {own.head} heads, got {head}")
         expected, found = (own.num_ws, own.w_dim), (shape.get("num_ws"), shape.get("w_dim"))
         if found != expected:
             raise CheckpointError(
                 f"{folder} (encoder): expected one of {expected} codes, as the generator takes, "
-                f"found {found}; without --initial (--initial '') the weights are random"
+                f"got {found}; without --initial (--initial '') the weights are random"
             )
         tensors = dict(without_prefix(tensors, "encoder"))
         filters = tensors.get(STEM)
@@ -130,7 +130,7 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     found = importers.read(path)
     trunk = getattr(found, "trunk", found)
     if not isinstance(trunk, Trunk):
-        raise CheckpointError(f"{path}: expected a backbone, found a {type(found).__name__}")
+        raise CheckpointError(f"{path}: expected a backbone, got a {type(found).__name__}")
     encoder.start_from(trunk)
 
 

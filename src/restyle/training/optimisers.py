@@ -40,5 +40,5 @@ def make_optimiser(
         return Ranger(parameters, lr=lr, **RANGER | options)
     makers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if name not in makers:
-        raise ValueError(f"optimiser: expected ranger, {', '.join(makers)}; found {name!r}")
+        raise ValueError(f"optimiser: expected ranger, {', '.join(makers)}; got {name!r}")
     return makers[name](parameters, lr=lr, fused=True, **options)

@@ -35,7 +35,8 @@ import torch
 from torch import Tensor
 
 from restyle.io.checkpoints import CheckpointError
-from restyle.io.files import append_jsonl, atomic_write, locked, read_jsonl, write_json
+from restyle.io.claims import locked
+from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
 from restyle.training.config import as_record
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state
@@ -95,7 +96,7 @@ class Run:
         self.may_change = frozenset(may_change)
         accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
         if device == "cuda" and accelerator.device.type != "cuda":
-            raise ValueError(f"device: expected a CUDA device, found {accelerator.device.type}")
+            raise ValueError(f"device: expected a CUDA device, got {accelerator.device.type}")
         self.device: torch.device = accelerator.device
         self.rank: int = accelerator.process_index
         self.processes: int = accelerator.num_processes
@@ -327,7 +328,7 @@ class Run:
             randomness, state = content["random"], content["state"]
         except Exception as error:
             raise CheckpointError(
-                f"{path}: expected the checkpoint of a run, found a damaged file ({error})"
+                f"{path}: expected the checkpoint of a run, got a damaged file ({error})"
             ) from error
         if self.rank < len(randomness):
             set_random_state(randomness[self.rank], self.rng)

@@ -1,0 +1,85 @@
+"""Whose folder is this: what its results depend on, and who is working in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from restyle.io.files import write_json
+
+
+def claim(
+    path: str | Path, settings: Mapping[str, Any], what: str, may_change: Container[str] = ()
+) -> dict[str, Any]:
+    """Tie a folder to settings, so that results of others are never mixed with its own.
+
+    Args:
+        path: The JSON file in the folder that keeps the settings; written where missing, and again
+            where something changed that may change.
+        settings: What the folder's results depend on; paths count as text, tuples as lists.
+        what: What the folder holds, for the message, such as "a training run".
+        may_change: Names of settings that need not be the same.
+
+    Returns:
+        The settings that the file held before; empty if there was none.
+
+    Raises:
+        ValueError: The folder belongs to other settings; names each with both values.
+    """
+    path = Path(path)
+    wanted = json.loads(json.dumps(settings, default=str))
+    found = _read(path, what)
+    differing = [
+        f"{name} {wanted.get(name)!r} (found {found.get(name)!r})"
+        for name in (*wanted, *(name for name in found if name not in wanted))
+        if wanted.get(name) != found.get(name) and name not in may_change
+    ]
+    if found and differing:
+        raise ValueError(
+            f"{path.parent}: expected {what} with {', '.join(differing)}; choose another folder"
+        )
+    if found != wanted:
+        write_json(path, wanted)
+    return found
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected the settings of {what}, got: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: expected the settings of {what}, got {type(found).__name__}")
+    return found
+
+
+@contextmanager
+def locked(path: str | Path, seconds: float = 0.0) -> Iterator[None]:
+    """Hold a file's lock, which the system gives back however the process ends.
+
+    Args:
+        path: The file, made where missing; it stays.
+        seconds: How long to wait for another process to give the lock back.
+
+    Raises:
+        ValueError: Another process still holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"{Path(path).parent}: expected a folder that nobody works in, "
+            "got one in which another process is at work"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
