@@ -246,7 +246,7 @@ def test_weights_in_common_are_kept_once(pair):
 def test_weights_that_differ_are_not_shared(pair):
     save_folder(pair / "first", {"kind": "test"}, {"generator.weight": torch.zeros(50, 50)})
     before = (pair / "second/weights.safetensors").read_bytes()
-    with pytest.raises(CheckpointError, match="generator in the folder first .* found another one"):
+    with pytest.raises(CheckpointError, match="generator in the folder first .* got another one"):
         share(pair / "second", "generator", "first")
     assert (pair / "second/weights.safetensors").read_bytes() == before
 

@@ -318,7 +318,7 @@ def test_a_folder_without_images_is_refused(invert, tmp_path, files):
     (tmp_path / "in").mkdir()
     for name in files:
         (tmp_path / "in" / name).write_text("x")
-    refused(invert(tmp_path / "in"), str(tmp_path / "in"), "expected images", "found")
+    refused(invert(tmp_path / "in"), str(tmp_path / "in"), "expected images", "got")
 
 
 def test_an_unknown_model_is_refused(run, tmp_path):

@@ -177,7 +177,7 @@ def encoded(tmp_path, suffix):
         (lambda t: encoded(t, ".png")[:-2000], "an intact image", "damaged"),
         (lambda t: encoded(t, ".jpg")[:-2000], "an intact image", "damaged"),
         (lambda t: encoded(t, ".webp")[:-2000], "an intact image", "damaged"),
-        (lambda t: encoded(t, ".png")[:20], "image", "found"),
+        (lambda t: encoded(t, ".png")[:20], "image", "got"),
         (lambda _: png_header(50_000, 50_000), "at most 100,000,000 pixels", "2,500,000,000"),
         (lambda _: png_header(10_001, 10_000), "at most 100,000,000 pixels", "10001 x 10000"),
         (lambda _: png_header(100, 100), "an intact image", "damaged"),

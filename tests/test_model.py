@@ -137,7 +137,7 @@ def test_steps_are_five_unless_the_encoder_is_single_shot(targets):
     with torch.no_grad():
         expected = single.encoder(targets) + single.generator.w_avg
     assert torch.allclose(result.ws, expected, atol=1e-5)
-    with pytest.raises(ValueError, match="steps=1 .* found 5"):
+    with pytest.raises(ValueError, match="steps=1 .* got 5"):
         single.invert(targets, steps=5)
 
 

@@ -38,7 +38,7 @@ def test_a_folder_says_what_it_left_out(tmp_path):
     assert sorted(found) == ["a.png", "sub/a.png", "wide.png"]
     assert all(image.shape == (3, 16, 16) for image in found.values())
     assert targets.left_out["copy.png"] == "the same file as a.png"
-    assert "found" in targets.left_out["broken.png"] and len(targets.left_out) == 2
+    assert "got" in targets.left_out["broken.png"] and len(targets.left_out) == 2
 
 
 def test_what_cannot_be_had_is_refused(tmp_path):
