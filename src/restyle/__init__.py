@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "bootstrap",
     "importers",
+    "jobs",
     "load",
     "portraits",
 ]
@@ -29,10 +30,10 @@ _HOME = {  # public name -> the module that defines it
     "bootstrap": "restyle.inversion.bootstrapping",
     "load": "restyle.hub.registry",
 }
-_SUBPACKAGES = ("importers", "portraits")
+_SUBPACKAGES = ("importers", "jobs", "portraits")
 
 if TYPE_CHECKING:
-    from restyle import importers, portraits
+    from restyle import importers, jobs, portraits
     from restyle.hub.registry import load
     from restyle.inversion.bootstrapping import bootstrap
     from restyle.inversion.results import InversionResult
