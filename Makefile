@@ -30,7 +30,7 @@ types: $(STAMP)  ## check types
 	$(BIN)/pyright
 
 docs: $(STAMP)  ## build the documentation into site/, which needs no network to be read
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)  ## measure the speed of encoder, generator and a whole step
 	$(BIN)/python benchmarks/speed.py $(ARGS)
