@@ -460,7 +460,8 @@ def test_validation_counts_every_image_once(settings):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_mixed_precision_trains(settings, precision):
+def test_mixed_precision_trains(settings, precision, monkeypatch):
+    monkeypatch.setattr("restyle.runtime.devices.computes_bfloat16", lambda device: True)
     trainer = trainer_of(settings, precision=precision, lr=3e-3)
     assert trainer.scaler.is_enabled() == (precision == "fp16")
     images = pictures()

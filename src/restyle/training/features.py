@@ -22,12 +22,19 @@ from restyle.io.files import atomic_write, write_json
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
+from restyle.runtime.devices import training_dtype
 from restyle.training.config import FEATURES, FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
 from restyle.training.parallel import average_gradients, process_count, same_everywhere
 from restyle.training.run import Run
 
-FOLDERS = ("out", "export", "device", "checkpoint_minutes")  # not part of what is trained
+FOLDERS = (
+    "out",
+    "export",
+    "device",
+    "checkpoint_minutes",
+    "precision",
+)  # not part of what is trained
 TEST_PERSONS = 2048
 CLASSES = [len(names) for names in class_names.values()]
 
@@ -228,7 +235,8 @@ def _step(
     rate = config.lr * schedule(run.images / config.images)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    with torch.autocast(run.device.type, torch.bfloat16):
+    dtype = training_dtype(config.precision, run.device)
+    with torch.autocast(run.device.type, dtype, enabled=dtype != torch.float32):
         loss, parts = feature_loss(network, batch)
     optimiser.zero_grad()
     loss.backward()
