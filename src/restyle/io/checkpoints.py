@@ -100,9 +100,11 @@ def load_folder(
                 f"{weights}: expected the sha256 that {CONFIG} states, got another"
             )
         tensors = load_file(weights)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"{weights}: expected a safetensors file, got: {error}") from error
-    for prefix, owner in config.get("shared", {}).items():
+    for prefix, owner in _owners(config, folder).items():
         tensors |= _tensors_of(folder, prefix, owner)
     _check_finite(tensors, weights)
     return config, {
@@ -304,6 +306,19 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _owners(config: Mapping[str, Any], folder: Path) -> Mapping[str, Mapping[str, str]]:
+    """Which folders keep weights for a checkpoint, by the prefix of these."""
+    shared = config.get("shared", {})
+    for owner in shared.values() if isinstance(shared, dict) else [None]:
+        known = isinstance(owner, dict) and isinstance(owner.get("folder"), str)
+        if not known or not isinstance(owner.get("sha256"), str):
+            raise CheckpointError(
+                f"{folder / CONFIG}: expected 'shared' to name a folder and a sha256 for each "
+                "part, got something else"
+            )
+    return shared
 
 
 def _tensors_of(folder: Path, prefix: str, owner: Mapping[str, str]) -> dict[str, Tensor]:
