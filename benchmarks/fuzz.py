@@ -1,8 +1,8 @@
 """Mutated files of every kind that restyle reads: refused or read, in bounded time and memory.
 
 Small real files are made on the spot and mutated: bytes flipped, set, inserted, removed, repeated,
-lengths changed, for pickles also whole opcodes. Workers read them with a limit of memory and of time
-for each file. What hangs, crashes, or leaks an error that is not the reader's own is saved.
+lengths changed, for pickles also whole opcodes. Workers read them with a limit of memory and of
+time for each file. What hangs, crashes, or leaks an error that is not the reader's own is saved.
 
     python benchmarks/fuzz.py --seconds 60
 """
@@ -35,7 +35,7 @@ from safetensors.torch import save
 ROOT = Path(__file__).parents[1]
 MEMORY = 1 << 30  # bytes that one file may add to what a worker takes
 SECONDS = 10.0  # for one file
-PER_WORKER = 2_000  # files before a worker is replaced
+PER_WORKER = 5_000  # files before a worker is replaced
 LENGTHS = (0, 1, 2, 255, 256, 65_535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1)
 
 
@@ -254,8 +254,8 @@ def work(pipe: Connection, seed: int, folder: str) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    for _ in range(PER_WORKER):
-        kind = rng.choice(known)
+    weights = [1 if len(kind.content) > 100_000 else 10 for kind in known]  # large ones take long
+    for kind in rng.choices(known, weights, k=PER_WORKER):
         path.unlink(missing_ok=True)
         path.write_bytes(mutate(kind.content, kind.name, rng))
         pipe.send((kind.name, None))
