@@ -8,6 +8,7 @@ file has bytes.
 
 import pickletools
 from mmap import mmap
+from typing import IO, cast
 
 # What picklers have written since protocol 2, as far as networks need it.
 _ALLOWED = frozenset(
@@ -31,7 +32,9 @@ def check_pickle(pickled: mmap) -> None:
             number that no pickler writes, a length beyond the file, or anything after the pickle.
     """
     frame_end = position = 0
-    for count, (opcode, argument, position) in enumerate(pickletools.genops(pickled)):
+    opcodes = pickletools.genops(cast(IO[bytes], pickled))
+    for count, (opcode, argument, where) in enumerate(opcodes):
+        position = where or 0
         if opcode.name not in _ALLOWED:
             raise ValueError(f"the opcode {opcode.name}, which no network needs")
         if position > frame_end > 0:
