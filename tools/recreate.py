@@ -60,6 +60,7 @@ def trainings(name: str, out: Path) -> list[list[str]]:
     for number, training in enumerate(reversed(made), start=1):
         folder = out / f"{name}-{number}"
         again = {**training, "generator": _generator(training), "out": str(folder)}
+        again["precision"] = "auto"  # a matter of the processor
         if before is not None:
             # The best model was taken where the card says so, the last one elsewhere.
             kept = "best" if Path(training["initial"]).name == "best" else "model"

@@ -4,7 +4,7 @@ import torch
 from restyle.losses.extraction import look
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
-from restyle.losses.pixels import l2
+from restyle.losses.pixels import l2, pyramid
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 
 
@@ -89,3 +89,13 @@ def test_gradients_lead_to_the_target(loss):
     before = loss(image, target).sum()
     (gradient,) = torch.autograd.grad(before, image)
     assert loss(image - 0.01 * gradient, target).sum() < before
+
+
+def test_the_pyramid_is_zero_for_equal_images_and_counts_fine_detail_more():
+    flat = torch.zeros(2, 3, 16, 16)
+    coarse, fine = flat + 0.1, flat.clone()
+    fine[..., ::2, ::2] = fine[..., 1::2, 1::2] = 0.1
+    fine[..., ::2, 1::2] = fine[..., 1::2, ::2] = -0.1
+    assert pyramid(flat, flat).tolist() == [0, 0]
+    torch.testing.assert_close(pyramid(coarse, flat), torch.tensor([0.1, 0.1]))
+    torch.testing.assert_close(pyramid(fine, flat), torch.tensor([0.8, 0.8]))

@@ -336,7 +336,9 @@ def test_a_run_s_folder_is_a_model_and_has_a_generator(settings):
 def test_a_finished_run_tells_where_the_model_is_and_does_nothing_more(settings, capsys):
     config = EncoderTraining(**settings)
     train_encoder(config)
-    assert f"the model is in {settings['out'] / 'best'} " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{settings['out']}: training on cpu in float32" in said
+    assert f"the model is in {settings['out'] / 'best'} " in said
     before = (settings["out"] / "stats.jsonl").read_text()
     train_encoder(config)
     assert "nothing to do: 64 images were asked for, 64 are done" in capsys.readouterr().err
@@ -460,7 +462,8 @@ def test_validation_counts_every_image_once(settings):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_mixed_precision_trains(settings, precision):
+def test_mixed_precision_trains(settings, precision, monkeypatch):
+    monkeypatch.setattr("restyle.runtime.devices.computes_bfloat16", lambda device: True)
     trainer = trainer_of(settings, precision=precision, lr=3e-3)
     assert trainer.scaler.is_enabled() == (precision == "fp16")
     images = pictures()

@@ -19,6 +19,7 @@ from restyle.cli.evaluate import app as evaluate
 from restyle.cli.jobs import FAILED, add_jobs
 from restyle.cli.models import app as models
 from restyle.cli.training import app as train
+from restyle.runtime.threads import let_threads_sleep
 
 MISUSED, INTERRUPTED = 2, 130
 
@@ -47,9 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always, with the exit code.
     """
-    # Spinning threads slow each other down many times where something else is running. Read when
-    # torch is loaded, which is why it is set here.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()  # before any command loads torch
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn

@@ -55,7 +55,8 @@ def add_command(app: App, name: str, kind: type, run: Run, command: Command = PL
         flags = {key: given.pop(key, False) for key in command.flags}
         try:
             if presets:
-                chosen = given.pop("preset") if len(presets) > 1 else next(iter(presets))
+                default = next(iter(presets))
+                chosen = given.pop("preset", default) if len(presets) > 1 else default
                 given = {key: value for key, value in given.items() if value is not None}
                 config = _changed(presets[chosen], given)
             else:
@@ -113,7 +114,7 @@ def _leaves(kind: type) -> Iterator[tuple[str, Any, Any]]:
     own = [name for base in kind.__mro__ for name in vars(base).get("__annotations__", ())]
     for one in sorted(fields(kind), key=lambda one: own.index(one.name)):
         hint = hints[one.name]
-        if is_dataclass(hint):
+        if isinstance(hint, type) and is_dataclass(hint):
             yield from _leaves(hint)
         else:
             missing = one.default is MISSING
@@ -176,7 +177,7 @@ def _attributes(kind: type) -> Iterator[str]:
             text = inspect.cleandoc(base.__doc__ or "").partition("\nAttributes:\n")[2]
             yield text.partition("\n\n")[0]
     for hint in get_type_hints(kind).values():
-        if is_dataclass(hint):
+        if isinstance(hint, type) and is_dataclass(hint):
             yield from _attributes(hint)
 
 

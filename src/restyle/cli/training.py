@@ -1,11 +1,12 @@
 """`restyle train`: a command for each network, whose options change a preset."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from cyclopts import App
 
-from restyle.cli.derive import Command, Presets, Run, add_command, flat, function
+from restyle.cli.derive import Command, Run, add_command, flat, function
 from restyle.training.config import FEATURES
 from restyle.training.presets import ENCODERS, GENERATORS
 
@@ -24,7 +25,9 @@ def training(place: str, description: str = "") -> Run:
         if dry_run:
             print(function(description)(config))
             return None
-        code = function("restyle.training.parallel:launch")(flat(config)["processes"], sys.argv[1:])
+        from restyle.training.parallel import launch
+
+        code = launch(flat(config)["processes"], sys.argv[1:])
         if code is None:  # one process was asked for, or this is one of several
             function(place)(config)
         return code
@@ -33,38 +36,39 @@ def training(place: str, description: str = "") -> Run:
 
 
 def add_training(
-    name: str, about: str, presets: Presets, place: str, description: str = ""
+    name: str, about: str, presets: Mapping[str, Any], place: str, description: str = ""
 ) -> None:
     """Add a command that trains from a preset, changed by the options that are given.
 
     Args:
         name: Of the command.
         about: Its help.
-        presets: What it can start from.
+        presets: Configurations by name; the first one is the default.
         place: Of the trainer, as `module:function`.
         description: Of what describes a training; gives the option `--dry-run`.
     """
     flags = {"dry_run": "Describe the training, and do nothing."} if description else {}
     command = Command(presets=presets, flags=flags, help=about)
-    add_command(app, name, presets.kind, training(place, description), command)
+    kind = type(next(iter(presets.values())))
+    add_command(app, name, kind, training(place, description), command)
 
 
 add_training(
     "features",
     "Train a network that recognises people and attributes in portraits.",
-    Presets(FEATURES),
+    FEATURES,
     "restyle.training.features:train_features",
 )
 add_training(
     "generator",
     "Train a StyleGAN2 generator for portraits or for any folder of images.",
-    Presets(GENERATORS),
+    GENERATORS,
     "restyle.training.generator:train_generator",
 )
 add_training(
     "encoder",
     "Train an encoder to invert a generator, step by step.",
-    Presets(ENCODERS),
+    ENCODERS,
     "restyle.training.encoder:train_encoder",
     description="restyle.training.dry_run:describe_encoder",
 )

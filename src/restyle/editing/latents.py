@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -67,7 +67,9 @@ def read_latents(
                     f"{', '.join(sorted(names)[:3]) or 'nothing'}"
                 )
             ws = file.get_tensor("ws")
-    except (SafetensorError, OSError) as error:
+    except LatentsError:
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise LatentsError(f"{path}: expected a latents file, got: {error}") from error
     if facts.get("model_sha256") != model_sha256:
         found = facts.get("model_sha256", "no hash")[:12]
@@ -77,6 +79,6 @@ def read_latents(
         )
     if ws.ndim != 3 or not len(ws) or tuple(ws.shape[1:]) != (num_ws, w_dim):
         raise LatentsError(f"{path}: expected codes (N, {num_ws}, {w_dim}), got {tuple(ws.shape)}")
-    if not ws.is_floating_point() or not bool(ws.isfinite().all()):
+    if not ws.is_floating_point() or not bool(ws.float().isfinite().all()):
         raise LatentsError(f"{path}: expected finite codes, got NaN, infinity or {ws.dtype}")
     return ws.float()

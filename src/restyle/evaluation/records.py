@@ -45,7 +45,7 @@ class Records:
             for line in stream:
                 try:
                     row = json.loads(line)
-                except json.JSONDecodeError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(row, dict):
                     yield row

@@ -71,7 +71,8 @@ def load(
             or a checkpoint file of another project (`restyle.importers` knows which). No code in it
             is run.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device.
-        dtype: float32, bfloat16 or float16 (mixed precision).
+        dtype: float32, bfloat16 or float16 (mixed precision); `"auto"` is bfloat16 where the device
+            computes it, else float32.
 
     Returns:
         The model.
@@ -80,7 +81,8 @@ def load(
         ValueError: There is no such model, device or dtype.
         CheckpointError: The weights cannot be used.
     """
-    device, dtype = resolve_device(device), resolve_dtype(dtype)
+    device = resolve_device(device)
+    dtype = resolve_dtype(dtype, device)
     if str(name) not in bundled() and Path(name).is_file():
         model = _foreign(Path(name))
     else:

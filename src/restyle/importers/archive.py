@@ -1,10 +1,12 @@
 """Reading foreign PyTorch files without running anything that is in them."""
 
 import argparse
+import io
 import os
 import re
 import zipfile
 from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +62,10 @@ def read_archive(path: str | os.PathLike[str]) -> Any:
             than it has bytes.
     """
     size = Path(path).stat().st_size
-    with open(path, "rb") as file:
-        zipped = file.read(len(ZIP_START)) == ZIP_START
     try:
+        with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            zipped = content[: len(ZIP_START)] == ZIP_START
+            check_content(content, zipped)
         if zipped:
             _check_zip(path, size)
         with torch.serialization.safe_globals(ALLOWED):
@@ -79,6 +82,30 @@ def read_archive(path: str | os.PathLike[str]) -> Any:
             f"{path}: expected tensors of the file's {size} bytes, got {claimed} bytes of them"
         )
     return content
+
+
+def load_legacy(content: bytes) -> Any:
+    """Read what `torch.save` wrote to memory in the format before zip archives.
+
+    Raises:
+        Exception: Whatever PyTorch raises for a damaged file, or as `check_content` does.
+    """
+    check_content(content, zipped=False)
+    with torch.serialization.safe_globals(ALLOWED):
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def check_content(content: bytes | mmap, zipped: bool) -> None:
+    """Refuse what PyTorch would read, and what takes far more memory than it has bytes.
+
+    Raises:
+        ValueError: It calls for as many bytes as a number in it says, or, where it is not `zipped`,
+            it is not of the legacy format (but one that could be packed).
+    """
+    if content.find(b"\nbytearray\n") >= 0:
+        raise ValueError("builtins.bytearray, which is not run")
+    if not zipped and content[2 : 2 + len(LEGACY_MAGIC)] != LEGACY_MAGIC:
+        raise ValueError("another format than that of torch.save")
 
 
 def _check_zip(path: str | os.PathLike[str], size: int) -> None:

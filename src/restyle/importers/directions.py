@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from restyle.editing.directions import Direction, DirectionError, check_file
-from restyle.importers.archive import is_archive, read_archive
+from restyle.importers.archive import is_archive, read_archive, reason
 from restyle.io.checkpoints import CheckpointError
 
 
@@ -49,7 +49,7 @@ def _array(path: Path) -> Tensor:
         # Mapped, so that no header can claim more than the file has.
         values = np.load(path, mmap_mode="r", allow_pickle=False)
         return torch.from_numpy(np.array(values, dtype=np.float32))
-    except (OSError, EOFError, TypeError, ValueError) as error:
+    except Exception as error:  # a damaged header fails in as many ways as it can be damaged
         raise DirectionError(
-            f"{path}: expected a direction (.pt or .npy), got: {str(error).splitlines()[0]}"
+            f"{path}: expected a direction (.pt or .npy), got: {reason(error)}"
         ) from error

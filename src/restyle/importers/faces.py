@@ -4,7 +4,7 @@ import _codecs
 import io
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -153,15 +153,28 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
     try:
         with open(path, "rb") as file:
             _check_header(file)
-            packed = _as_archive(file.read())
+            pickled = file.read()
+        if b"\nbytearray\n" in pickled:
+            raise ValueError("builtins.bytearray, which is not run")
+        packed = _as_archive(pickled)
         with torch.serialization.safe_globals(_ALLOWED):
             table = torch.load(packed, weights_only=True)[()]
+        _check_arrays(table, os.path.getsize(path))
         tensors = {name: torch.from_numpy(np.array(a, np.float32)) for name, a in table.items()}
     except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
         raise CheckpointError(
             f"{source}: expected a table of arrays, got: {reason(error)}"
         ) from error
     return Weights(tensors, source)
+
+
+def _check_arrays(table: Mapping[str, np.ndarray], size: int) -> None:
+    """Arrays may claim more than the file has, or be one array many times."""
+    if not all(isinstance(array, np.ndarray) for array in table.values()):
+        raise ValueError("other things than arrays")
+    claimed = sum(array.nbytes for array in table.values())
+    if claimed > 2 * size:
+        raise ValueError(f"{claimed} bytes of arrays in {size} bytes")
 
 
 def _check_header(file: io.BufferedReader) -> None:

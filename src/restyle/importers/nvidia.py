@@ -6,25 +6,28 @@ by our own code from the recorded settings and tensors. Anything that the table 
 refused.
 """
 
-import io
 import os
 import pickle
-import pickletools
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from mmap import ACCESS_READ, mmap
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.importers.archive import load_legacy, reason
 from restyle.importers.keys import Weights, build
+from restyle.importers.pickles import check_pickle
 from restyle.importers.rosinality import FILTER
-from restyle.io.checkpoints import CheckpointError, with_prefix
+from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 
 MAX_MODULES = 1_000  # a generator of 1024 px has fewer than a hundred
+SLACK = 2**20  # bytes of tensors that small files may have beyond twice their own
+MAX_NAME = 10_000  # characters of a tensor's full name
 ANY = None
 
 # Constructor arguments: default, and the values that our generator can stand for. `int` stands for
@@ -172,44 +175,49 @@ def _checked(
         raise CheckpointError(f"{source}: expected settings, got {type(given).__name__}")
     unknown = sorted(set(map(str, given)) - set(known))
     if unknown:
-        raise CheckpointError(f"{source}: expected settings {sorted(known)}, got also {unknown}")
+        raise CheckpointError(
+            f"{source}: expected settings {sorted(known)}, got also [{listed(map(repr, unknown))}]"
+        )
     settings = {name: given.get(name, default) for name, (default, _) in known.items()}
     for name, (_, allowed) in known.items():
         value = settings[name]
         if allowed is int:
             if type(value) is not int or not 0 <= value < 2**20:
-                raise CheckpointError(f"{source}: expected {name} to be a count, got {value!r}")
+                raise CheckpointError(
+                    f"{source}: expected {name} to be a count, got {_shown(value)}"
+                )
         elif allowed is float:
             if not isinstance(value, int | float | None):
-                raise CheckpointError(f"{source}: expected {name} to be a number, got {value!r}")
+                raise CheckpointError(
+                    f"{source}: expected {name} to be a number, got {_shown(value)}"
+                )
         elif allowed is not ANY:
             values = [w_dim if choice == "w_dim" else choice for choice in allowed]
             if value not in values:
-                raise CheckpointError(f"{source}: expected {name} of {values}, got {value!r}")
+                raise CheckpointError(f"{source}: expected {name} of {values}, got {_shown(value)}")
     return settings
+
+
+def _shown(value: object) -> str:
+    """A setting in a message: containers may hold themselves, or be long beyond printing."""
+    simple = isinstance(value, str | int | float | None)
+    return listed([repr(value)]) if simple else f"a {type(value).__name__}"
 
 
 def _unpickle(path: str | os.PathLike[str]) -> Any:
     """The file's object, with records in the place of everything but plain containers."""
-    with open(path, "rb") as file:
-        try:
-            _check_memo(file)
-            file.seek(0)
-            return _Reader(file).load()
-        except CheckpointError as error:
-            raise CheckpointError(f"{os.fspath(path)}: {error}") from error
-        except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise CheckpointError(
-                f"{os.fspath(path)}: expected a network pickle, got: {reason[:200]}"
-            ) from error
-
-
-def _check_memo(file: BinaryIO) -> None:
-    """Refuse memo numbers that no pickler writes, whose table would fill the memory."""
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(str(argument)) > count:
-            raise CheckpointError(f"expected memo numbers in order, got {argument}")
+    source = os.fspath(path)
+    try:
+        # Mapped, so that no length can claim more than the file has.
+        with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as pickled:
+            check_pickle(pickled)
+            return _Reader(pickled).load()
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+    except Exception as error:  # a damaged pickle fails in as many ways as it can be damaged
+        raise CheckpointError(
+            f"{source}: expected a network pickle, got: {reason(error)}"
+        ) from error
 
 
 class _Reader(pickle.Unpickler):
@@ -218,8 +226,8 @@ class _Reader(pickle.Unpickler):
     The table is made anew for each file, so that nothing a file does to it outlives the reading.
     """
 
-    def __init__(self, file: BinaryIO):
-        super().__init__(file)
+    def __init__(self, pickled: mmap):
+        super().__init__(pickled)
         self._table = _make_table()
 
     def find_class(self, module: str, name: str) -> Any:
@@ -247,7 +255,7 @@ def _make_table() -> dict[tuple[str, str], Any]:
 
     class DType:
         def __init__(self, code: Any = "", *arguments: Any):
-            self.code = code
+            self.code = code if isinstance(code, str) else ""
 
         def __setstate__(self, state: Any):
             pass
@@ -268,7 +276,7 @@ def _make_table() -> dict[tuple[str, str], Any]:
         return SimpleNamespace(kind="storage", data=data)
 
     def scalar(dtype: Any, data: Any) -> Any:
-        return np.frombuffer(data, np.dtype(str(dtype.code)), count=1)[0].item()
+        return np.frombuffer(data, np.dtype(dtype.code), count=1)[0].item()
 
     table: dict[tuple[str, str], Any] = {
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): network,
@@ -293,29 +301,48 @@ def _make_table() -> dict[tuple[str, str], Any]:
 def _walk(network: Any, source: str) -> Iterator[tuple[str, Tensor]]:
     """All tensors of a network by name, as in its state dict, a child's after its parent's."""
     left = [("", network)]
-    visited = 0
+    visited, decoded, size = 0, 0, os.path.getsize(source)
     while left:
         prefix, module = left.pop()
         visited += 1
         if visited > MAX_MODULES:
             raise CheckpointError(f"{source}: expected at most {MAX_MODULES} modules, got more")
         state = _state(module, source)
-        passing = state.get("_non_persistent_buffers_set") or ()
+        passing = state.get("_non_persistent_buffers_set")
         for group in ("_parameters", "_buffers"):
             for name, record in _entries(state, group).items():
-                if record is not None and name not in passing:
-                    yield f"{prefix}{name}", _tensor(record, f"{source}: {prefix}{name}")
-        children = [(f"{prefix}{n}.", m) for n, m in _entries(state, "_modules").items() if m]
-        left += reversed(children)
+                if record is None or (isinstance(passing, set) and name in passing):
+                    continue
+                full = _full_name(prefix, name, source)
+                storage = _storage(record, f"{source}: {full}")
+                decoded += len(storage)
+                if decoded > 2 * size + SLACK:
+                    raise CheckpointError(
+                        f"{source}: expected tensors of the file's {size} bytes, got more"
+                    )
+                yield full, _tensor(record, storage, f"{source}: {full}")
+        children = _entries(state, "_modules").items()
+        left += reversed([(f"{_full_name(prefix, n, source)}.", m) for n, m in children if m])
 
 
-def _tensor(record: Any, source: str) -> Tensor:
-    """Decode a tensor; a view must lie within its storage and be no larger than it."""
+def _full_name(prefix: str, name: object, source: str) -> str:
+    full = f"{prefix}{name}" if isinstance(name, str) else ""
+    if not 0 < len(full) <= MAX_NAME:
+        raise CheckpointError(f"{source}: expected names of 1 to {MAX_NAME} characters, got others")
+    return full
+
+
+def _storage(record: Any, source: str) -> bytes:
     storage = getattr(getattr(record, "storage", None), "data", None)
     if getattr(record, "kind", None) != "tensor" or not isinstance(storage, bytes):
         raise CheckpointError(f"{source}: expected a tensor, got {type(record).__name__}")
+    return storage
+
+
+def _tensor(record: Any, storage: bytes, source: str) -> Tensor:
+    """Decode a tensor; a view must lie within its storage and be no larger than it."""
     try:
-        values = torch.load(io.BytesIO(storage), map_location="cpu", weights_only=True)
+        values = load_legacy(storage)
         flat = torch.empty(0, dtype=values.dtype).set_(values)
         size, stride = [int(n) for n in record.size], [int(n) for n in record.stride]
         if torch.Size(size).numel() > len(flat):

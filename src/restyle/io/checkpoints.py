@@ -95,14 +95,13 @@ def load_folder(
         )
     weights = folder / WEIGHTS
     try:
-        if sha256(weights) != config.get("weights_sha256"):
-            raise CheckpointError(
-                f"{weights}: expected the sha256 that {CONFIG} states, got another"
-            )
-        tensors = load_file(weights)
-    except (OSError, SafetensorError) as error:
+        fits = sha256(weights) == config.get("weights_sha256")
+        tensors = load_file(weights) if fits else {}
+    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise CheckpointError(f"{weights}: expected a safetensors file, got: {error}") from error
-    for prefix, owner in config.get("shared", {}).items():
+    if not fits:
+        raise CheckpointError(f"{weights}: expected the sha256 that {CONFIG} states, got another")
+    for prefix, owner in _owners(config, folder).items():
         tensors |= _tensors_of(folder, prefix, owner)
     _check_finite(tensors, weights)
     return config, {
@@ -304,6 +303,19 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _owners(config: Mapping[str, Any], folder: Path) -> Mapping[str, Mapping[str, str]]:
+    """Which folders keep weights for a checkpoint, by the prefix of these."""
+    shared = config.get("shared", {})
+    for owner in shared.values() if isinstance(shared, dict) else [None]:
+        facts = owner if isinstance(owner, dict) else {}
+        if not all(isinstance(facts.get(key), str) for key in ("folder", "sha256")):
+            raise CheckpointError(
+                f"{folder / CONFIG}: expected 'shared' to name a folder and a sha256 for each "
+                "part, got something else"
+            )
+    return shared
 
 
 def _tensors_of(folder: Path, prefix: str, owner: Mapping[str, str]) -> dict[str, Tensor]:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Dtype = Literal["float32", "bfloat16", "float16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def _normalise(job: Any) -> None:
+    """Make `out` a path, and refuse a text in the place of a list of inputs."""
+    object.__setattr__(job, "out", Path(job.out))
+    if isinstance(getattr(job, "inputs", ()), str | Path):
+        raise ValueError(f"inputs: expected a list of files and folders, got {job.inputs!r}")
 
 
 def _check_least(job: Any, least: int, *names: str) -> None:
@@ -104,6 +111,7 @@ class Invert(_Batches):
         Raises:
             ValueError: Two of them do, or a number is below 1.
         """
+        _normalise(self)
         _check_least(self, 1, "steps", "batch_size", "preview_resolution")
         if self.method is None and self.features is not None:
             raise ValueError("expected --features together with --method, got it alone")
@@ -143,6 +151,7 @@ class Bootstrap(_Batches):
 
     def __post_init__(self) -> None:
         """Check the counts."""
+        _normalise(self)
         _check_least(self, 1, "source_steps", "steps", "batch_size")
 
 
@@ -167,6 +176,7 @@ class Align(_Files):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        _normalise(self)
         _check_least(self, 1, "face")
         if not 16 <= self.size <= 4096:
             raise ValueError(f"size: expected 16 to 4096 pixels, got {self.size}")
@@ -190,20 +200,18 @@ class _People(_Precision):
     model: str = "portraits"
     steps: int | None = None
     align: bool = False
+    _people: ClassVar[int | None] = None  # how many there must be; None for any number
 
     def __post_init__(self) -> None:
         """Check the numbers, and that somebody is there."""
+        _normalise(self)
         _check_least(self, 1, "steps")
         _check_least(self, 0, "seed")
-        self._check_inputs(fewest=1)
-
-    def _check_inputs(self, fewest: int, most: int | None = None) -> None:
         count = len(self.inputs) + len(self.seed)
-        if count < fewest or (most is not None and count > most):
-            wanted = f"{fewest}" if most == fewest else f"at least {fewest}"
+        if count != self._people if self._people else count < 1:
             raise ValueError(
-                f"expected {wanted} of images, latents files (.safetensors) and --seed numbers, "
-                f"got {count}"
+                f"expected {self._people or 'at least 1'} of images, latents files (.safetensors) "
+                f"and --seed numbers, got {count}"
             )
 
 
@@ -252,11 +260,7 @@ class Mix(_People):
     """
 
     out: Path
-
-    def __post_init__(self) -> None:
-        """Check that there are two people."""
-        super().__post_init__()
-        self._check_inputs(fewest=2, most=2)
+    _people: ClassVar[int | None] = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +313,7 @@ class Render:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        _normalise(self)
         _check_least(self, 1, "count")
         _check_least(self, 16, "size")
         _check_least(self, 0, "start")

@@ -27,6 +27,7 @@ from tqdm import trange
 from restyle.generators.stylegan2 import Mapping, StyleGAN2Config
 from restyle.hub.registry import load_maps
 from restyle.losses.perceptual import perceptual
+from restyle.losses.pixels import pyramid
 from restyle.portraits import Portraits
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.features import FeatureNetwork
@@ -68,7 +69,7 @@ class Supervision:
                 f"{config.feature_network!r}"
             )
         self._network = network.to(device, memory_format=torch.channels_last)  # pyright: ignore
-        self._features = config.supervised_features
+        self._features, self._pyramid = config.supervised_features, config.supervised_pyramid
 
     def vectors(self, indices: Iterable[int]) -> Tensor:
         """The normal vectors (B, z_dim) of portraits, by their indices in the training split."""
@@ -86,6 +87,9 @@ class Supervision:
             "perceptual": perceptual(network, maps, wanted).mean(),
         }
         loss = numbers["l1"] + PERCEPTUAL * numbers["perceptual"]
+        if self._pyramid:
+            numbers["pyramid"] = pyramid(image, target).mean()
+            loss = loss + self._pyramid * numbers["pyramid"]
         if self._features:
             assert isinstance(network, FeatureNetwork)  # or it would not have been built
             missed = network.features(image, maps) - network.features(target, wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,8 @@ class GeneratorTraining:
         supervised_lr: Adam's learning rate at the beginning of that time; it falls evenly to `lr`.
         supervised_features: What the squared distance of the feature network's last layer, which it
             reads attributes from, counts in a drawing.
+        supervised_pyramid: What the distance on the levels of a Laplacian pyramid counts in a
+            drawing, which sees fine detail that a squared or absolute error hardly does.
         batch: Images in a step, over all processes.
         channels: Feature maps at 4, 8, 16, ... pixels, of both networks; empty: the official ones.
         z_dim: Width of the mapping network's input.
@@ -64,7 +66,7 @@ class GeneratorTraining:
         keep_coarse: With `initial`: export the initial generator's layers up to so many pixels with
             the trained ones behind them (Toonify's layer swapping); 0: the trained ones alone.
         fade_images: Images over which a grown network's new resolution is faded in.
-        precision: bf16 (autocast) or float32.
+        precision: bf16 (autocast), float32, or auto: bf16 where the processor computes it.
         snapshot_images: Images from one kept half-precision snapshot of the generator to the next.
         processes: Processes on this machine, data parallel.
         device: auto, cpu or cuda.
@@ -81,6 +83,7 @@ class GeneratorTraining:
     supervised_weight: float = 0.0
     supervised_lr: float = 4e-3
     supervised_features: float = 0.0
+    supervised_pyramid: float = 0.0
     batch: int = 16
     channels: tuple[int, ...] = (192, 192, 160, 112, 64)
     z_dim: int = 128
@@ -106,7 +109,7 @@ class GeneratorTraining:
     feature_weight: float = 1.0
     keep_coarse: int = 0
     fade_images: int = 20_000
-    precision: str = "bf16"
+    precision: str = "auto"
     snapshot_images: int = 18_000
     processes: int = 1
     device: str = "auto"
@@ -145,6 +148,7 @@ class FeatureTraining:
         hidden: Width of the layer behind the convolutions.
         embedding: Length of the identity embedding.
         lr: AdamW's largest learning rate.
+        precision: bf16 (autocast), float32, or auto: bf16 where the processor computes it.
         processes: Processes on this machine, data parallel.
         device: auto, cpu or cuda.
         seed: Seed of everything random.
@@ -162,6 +166,7 @@ class FeatureTraining:
     hidden: int = 192
     embedding: int = 96
     lr: float = 2e-3
+    precision: str = "auto"
     processes: int = 1
     device: str = "auto"
     seed: int = 1
@@ -180,6 +185,21 @@ FEATURES = {
     ),
 }
 """The two networks that ship: one to train with, and one that judges what was trained with it."""
+
+FEATURES |= {
+    "train-128": replace(
+        FEATURES["train"],
+        out=Path("runs/features-128"),
+        export=Path("runs/features-128/network"),
+        size=128,
+    ),
+    "judge-128": replace(
+        FEATURES["judge"],
+        out=Path("runs/judge-128"),
+        export=Path("runs/judge-128/network"),
+        size=128,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -233,7 +253,8 @@ class EncoderTraining:
         flip: Mirror half of the images.
         validation_steps: Refinement steps that it is validated with; 0: `steps`.
         validation_images: Images that the encoder is validated on; 0: all that are held out.
-        precision: float32, bf16 or fp16 (mixed, with a gradient scaler).
+        precision: float32, bf16, fp16 (mixed, with a gradient scaler), or auto: bf16 where the
+            processor computes it, else float32.
         compile: Compile encoder and generator with torch.compile.
         processes: Processes on this machine, data parallel.
         device: auto, cpu or cuda.
@@ -282,7 +303,7 @@ class EncoderTraining:
     flip: bool = False
     validation_steps: int = 0
     validation_images: int = 512
-    precision: str = "bf16"
+    precision: str = "auto"
     compile: bool = False
     processes: int = 1
     device: str = "auto"
@@ -349,7 +370,7 @@ LOSSES = ("l2", "perceptual", "identity", "moco", "w_norm", "delta_norm", "rest"
 
 CHOICES = {
     "optimiser": ("ranger", "adam", "adamw"),
-    "precision": ("float32", "bf16", "fp16"),
+    "precision": ("auto", "float32", "bf16", "fp16"),
     "head": ("psp", "e4e"),
 }
 """What some of its fields may be."""

@@ -88,6 +88,7 @@ def train_encoder(config: EncoderTraining) -> None:
         )
     with run:
         trainer = build_trainer(config, run.device)
+        run.say_precision(trainer.dtype)
         size = trainer.encoder.config.input_size
         train, held_out = (
             open_source(config.data, size, config.style, split, config.targets)

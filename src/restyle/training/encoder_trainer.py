@@ -25,14 +25,13 @@ from restyle.generators.stylegan2 import StyleGAN2
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
 from restyle.refine import Estimate, average_estimate, refine, step
+from restyle.runtime.devices import training_dtype
 from restyle.training.config import EncoderTraining
 from restyle.training.latent_adversary import Adversary
 from restyle.training.loaders import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count
-
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversion takes
 
@@ -78,7 +77,8 @@ class EncoderTrainer:
         self.objective = Objective(config.losses, networks.to(device), self.start_ws, adversary)
         self.optimiser = make_optimiser(config.optimiser, self.encoder.parameters(), config.lr)
         self._kind = "cuda" if device.type == "cuda" else "cpu"
-        self.scaler = torch.amp.GradScaler(self._kind, enabled=config.precision == "fp16")
+        self.dtype = training_dtype(config.precision, device)
+        self.scaler = torch.amp.GradScaler(self._kind, enabled=self.dtype == torch.float16)
         self.steps = 1 if config.single_shot else config.steps
         """Refinement steps between two updates."""
         self.shown_steps = 1 if config.single_shot else config.validation_steps or config.steps
@@ -337,7 +337,7 @@ class EncoderTrainer:
             head.out_bias.data[off] = 0
             first += head.count
         model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
-        return model.to(self.device, PRECISIONS[self.config.precision])
+        return model.to(self.device, self.dtype)
 
     def pooled(self, image: Tensor) -> Tensor:
         """A render at the encoder's input size."""
@@ -345,8 +345,7 @@ class EncoderTrainer:
 
     def autocast(self) -> torch.autocast:
         """The precision of the networks."""
-        dtype = PRECISIONS[self.config.precision]
-        return torch.autocast(self._kind, dtype=dtype, enabled=dtype != torch.float32)
+        return torch.autocast(self._kind, dtype=self.dtype, enabled=self.dtype != torch.float32)
 
     def _learn(self) -> None:
         self.encoder.train()

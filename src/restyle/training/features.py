@@ -22,12 +22,19 @@ from restyle.io.files import atomic_write, write_json
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
+from restyle.runtime.devices import training_dtype
 from restyle.training.config import FEATURES, FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
 from restyle.training.parallel import average_gradients, process_count, same_everywhere
 from restyle.training.run import Run
 
-FOLDERS = ("out", "export", "device", "checkpoint_minutes")  # not part of what is trained
+FOLDERS = (
+    "out",
+    "export",
+    "device",
+    "checkpoint_minutes",
+    "precision",
+)  # not part of what is trained
 TEST_PERSONS = 2048
 CLASSES = [len(names) for names in class_names.values()]
 
@@ -180,6 +187,8 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
         checkpoint_minutes=config.checkpoint_minutes,
         may_change=("images", "checkpoint_minutes", "device", "processes", "out", "export"),
     ) as run:
+        dtype = training_dtype(config.precision, run.device)
+        run.say_precision(dtype)
         network = FeatureNetwork(feature_config(config))
         network.to(run.device, memory_format=torch.channels_last)  # pyright: ignore
         optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-4)
@@ -200,7 +209,7 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
 
         network.train()
         while run.unfinished:
-            numbers = _step(run, config, network, optimiser, pool)
+            numbers = _step(run, config, network, optimiser, pool, dtype)
             run.step(config.batch // run.processes, numbers)
             run.checkpoint(current)
         run.save(current())
@@ -221,6 +230,7 @@ def _step(
     network: FeatureNetwork,
     optimiser: torch.optim.Optimizer,
     pool: Pool,
+    dtype: torch.dtype,
 ) -> Mapping[str, Tensor | float]:
     persons = config.batch // run.processes // 2
     batch = pool.batch(persons, round(config.fresh * persons), run.rng).to(run.device)
@@ -228,7 +238,7 @@ def _step(
     rate = config.lr * schedule(run.images / config.images)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    with torch.autocast(run.device.type, torch.bfloat16):
+    with torch.autocast(run.device.type, dtype, enabled=dtype != torch.float32):
         loss, parts = feature_loss(network, batch)
     optimiser.zero_grad()
     loss.backward()

@@ -24,6 +24,7 @@ from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError, load_strict, save_folder
 from restyle.io.images import grid, save_image
+from restyle.runtime.devices import training_dtype
 from restyle.training.attribute_pretraining import Supervision, teach_mapping
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
@@ -46,6 +47,7 @@ class GeneratorTrainer:
         """Build freshly initialised networks on a device."""
         self.config = config
         self.device = device
+        self.dtype = training_dtype(config.precision, device)
         shape = StyleGAN2Config(
             config.size, config.z_dim, config.w_dim, config.channels, config.mapping_layers
         )
@@ -273,7 +275,7 @@ class GeneratorTrainer:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16"
+            self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
         )
 
     @torch.no_grad()
@@ -308,6 +310,7 @@ def train_generator(config: GeneratorTraining) -> None:
     changeable = ("images", "processes", "device", "checkpoint_minutes", "snapshot_images")
     changeable += ("lr", "discriminator_lr", "r1_gamma", "ema_images")
     changeable += ("supervised_images", "supervised_weight", "supervised_lr", "head_start")
+    changeable += ("supervised_pyramid", "precision")
     run = Run(
         config.out,
         config,
@@ -324,6 +327,7 @@ def train_generator(config: GeneratorTraining) -> None:
     batch = config.batch // run.processes
     with run:
         trainer = GeneratorTrainer(config, run.device)
+        run.say_precision(trainer.dtype)
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
         else:

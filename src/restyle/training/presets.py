@@ -27,6 +27,27 @@ _PORTRAITS_GENERATOR = GeneratorTraining(
     detail=16.0,
     feature_network="portraits-features",
 )
+_PORTRAITS_64 = replace(
+    _PORTRAITS_GENERATOR,
+    out=Path("runs/generator-64"),
+    channels=(192, 192, 160, 128, 80),
+    images=400_000,
+    supervised_images=400_000,
+    supervised_pyramid=1.0,
+)
+_PORTRAITS_128 = replace(
+    _PORTRAITS_64,
+    out=Path("runs/generator-128"),
+    size=128,
+    channels=(192, 192, 160, 128, 80, 40),
+    discriminator_channels=(192, 160, 128, 96, 56, 32),
+    grow_from=Path("runs/generator-64"),
+    # What is in the pictures has been learned at 64 px: here the finest octave, then sharpness.
+    images=500_000,
+    supervised_images=200_000,
+    supervised_lr=2e-3,
+    feature_network="runs/features-128/network",
+)
 GENERATORS = {
     # The official widths, at any size.
     "stylegan2": GeneratorTraining(channels=(), z_dim=512, w_dim=512, mapping_layers=8, noise=True),
@@ -41,6 +62,8 @@ GENERATORS = {
         supervised_lr=0.3,
         supervised_features=1.0,
     ),
+    "portraits-64": _PORTRAITS_64,
+    "portraits-128": _PORTRAITS_128,
     "portraits-toon": replace(
         _PORTRAITS_GENERATOR,
         out=Path("runs/generator-portraits-toon"),
