@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restyle.evaluation.compare import Comparison
+from restyle.evaluation.compare import remarks, report_on
+from restyle.evaluation.comparison import run_comparison
 from restyle.evaluation.runner import log_steps
 from restyle.evaluation.settings import Comparison
 from restyle.io.files import read_jsonl

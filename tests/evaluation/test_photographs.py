@@ -10,7 +10,8 @@ from PIL import Image
 from torch import nn
 
 from restyle.cli import main
-from restyle.evaluation.compare import Comparison
+from restyle.evaluation.compare import report_on
+from restyle.evaluation.comparison import run_comparison
 from restyle.evaluation.measures import Judge, PhotoNetworks
 from restyle.evaluation.photographs import photo_networks
 from restyle.evaluation.settings import Comparison
