@@ -59,8 +59,10 @@ def bootstrap_ratio(
 
 
 def _interval(statistic: Any, confidence: float, seed: int, *columns: np.ndarray) -> Interval:
-    from scipy.stats import bootstrap
-
+    try:
+        from scipy.stats import bootstrap
+    except ImportError as error:
+        raise ImportError("intervals need scipy: pip install 'restyle[evaluate]'") from error
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     for array in arrays:
         usable = array.ndim == 1 and len(array) and array.shape == arrays[0].shape
