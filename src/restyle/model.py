@@ -314,13 +314,8 @@ class ReStyle:
         Raises:
             ValueError: `n` is below 1.
         """
-        if n < 1:
-            raise ValueError(f"expected n of at least 1, got {n}")
-        rng = torch.Generator().manual_seed(seed)
-        z = torch.randn(n, self.generator.config.z_dim, generator=rng).to(self.device)
+        ws = self.generator.sample_ws(n, seed, truncation)
         with torch.no_grad():
-            w = self.generator.truncate(self.generator.mapping(z), truncation)
-            ws = self.generator.broadcast(w)
             return Estimate(ws, self.generate(ws))
 
     @cached_property

@@ -191,7 +191,4 @@ def _noise(networks: Networks) -> NoiseMaps:
 @torch.no_grad()
 def _w_std(generator: Any, samples: int = 1000) -> float:
     """Root mean square distance of random codes to the average one."""
-    random = torch.Generator().manual_seed(0)
-    z = torch.randn(samples, generator.config.z_dim, generator=random)
-    w = generator.mapping(z.to(generator.w_avg))
-    return (w - generator.w_avg).square().sum(dim=1).mean().sqrt().item()
+    return (generator.sample_w(samples) - generator.w_avg).square().sum(dim=1).mean().sqrt().item()
