@@ -310,14 +310,14 @@ def test_load_finds_folders(tmp_path, model):
 
 
 def test_load_finds_bundled_names(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("restyle.io.bundled.WEIGHTS", tmp_path)
     model.save_pretrained(tmp_path / "tiny")
     assert registry.bundled() == ["tiny"]
     assert restyle.load("tiny", device="cpu", dtype="bfloat16").dtype == torch.bfloat16
 
 
 def test_an_unknown_name_lists_what_there_is(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("restyle.io.bundled.WEIGHTS", tmp_path)
     model.save_pretrained(tmp_path / "tiny")
     with pytest.raises(ValueError, match="unknown model 'nope'.*tiny"):
         restyle.load("nope", device="cpu")

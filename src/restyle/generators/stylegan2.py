@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restyle.io.pretrained import PretrainedPart
 from restyle.nn.layers import GAIN, SLOPE, EqualLinear, blur, leaky_relu, pixel_norm, upsample
 
 Noise = Literal["fixed", "fresh", "none"]
@@ -228,7 +229,7 @@ class Synthesis(nn.Module):
         return rgb.contiguous()
 
 
-class StyleGAN2(nn.Module):
+class StyleGAN2(nn.Module, PretrainedPart):
     """A StyleGAN2 generator.
 
     Attributes:
@@ -238,6 +239,9 @@ class StyleGAN2(nn.Module):
         w_avg: (w_dim,) average latent code.
     """
 
+    kind = "generator"
+    config_class = StyleGAN2Config
+    config: StyleGAN2Config
     w_avg: Tensor
 
     def __init__(self, config: StyleGAN2Config):
@@ -305,8 +309,20 @@ class StyleGAN2(nn.Module):
         return torch.cat([self.mapping(*chunk) for chunk in zip(z, labels, strict=True)])
 
     def sample_ws(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
-        """Return what `sample_w` does, truncated and broadcast to (n, num_ws, w_dim)."""
-        return self.broadcast(self.truncate(self.sample_w(n, seed), truncation))
+        """Return the codes (n, num_ws, w_dim) of numbered pictures.
+
+        Args:
+            n: How many.
+            seed: Of the first one; each further one has the next seed, whatever `n` is.
+            truncation: 1 for the generator's full variety, 0 for the average code.
+
+        Raises:
+            ValueError: `n` is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"expected n of at least 1, got {n}")
+        w = torch.cat([self.sample_w(1, seed + k) for k in range(n)])
+        return self.broadcast(self.truncate(w, truncation))
 
     def estimate_w_avg(self, samples: int = 10_000, seed: int = 0) -> Tensor:
         """Return the mean of `sample_w`: (w_dim,)."""
