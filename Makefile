@@ -17,9 +17,10 @@ demo: $(STAMP)  ## invert the bundled test portraits into demo/
 test: $(STAMP)  ## run the default tests (make test ARGS='-m slow' for others)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
 
-lint: $(STAMP)  ## check style and formatting
+lint: $(STAMP)  ## check style, formatting and the order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(STAMP)  ## check types
 	$(BIN)/pyright

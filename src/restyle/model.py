@@ -111,7 +111,7 @@ class ReStyle(Pretrained):
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """The device of the networks."""
         return self.generator.w_avg.device
 
     @property
@@ -218,20 +218,11 @@ class ReStyle(Pretrained):
         batch_size: int = 8,
         preview: int | None = None,
     ) -> Iterator[InversionResult]:
-        """Invert any number of images, holding one batch of them in memory.
-
-        Args:
-            images: As in `invert`, as are the others; read as they are needed.
-            steps: How often the estimate is refined.
-            batch_size: How many images are held at once.
-            preview: Height and width of earlier steps.
+        """Invert any number of images as `invert` does, holding one batch of them in memory.
 
         Yields:
-            The result for each image, a batch of one, in order.
-
-        Raises:
-            ValueError: As `invert` does, when the first result is asked for.
-            ImageError: A file is not a readable image.
+            The result for each image, a batch of one, in order. Images are read as they are needed,
+            and what is wrong is raised when the first result is asked for.
         """
         for result in self.batches(images, steps, batch_size, preview):
             yield from result.split()
@@ -243,7 +234,7 @@ class ReStyle(Pretrained):
         batch_size: int = 8,
         preview: int | None = None,
     ) -> Iterator[InversionResult]:
-        """As `invert_iter`, but yield the results of whole batches."""
+        """Yield what `invert_iter` does, in whole batches."""
         steps = self.checked_steps(steps)
         self.checked_preview(preview, steps)
         rough = partial(self.generate, resolution=preview) if preview else self.generate
@@ -285,8 +276,7 @@ class ReStyle(Pretrained):
         """Refuse a resolution that the steps before the last one cannot be rendered at.
 
         Raises:
-            ValueError: No power of two from the encoder's input to the generator's size, or
-                steps of "auto".
+            ValueError: No power of two from the encoder's input to the generator's size, or "auto".
         """
         if resolution is None:
             return

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -186,22 +186,22 @@ def _restyle(networks: Networks, steps: int) -> Method:
     return refined
 
 
-def _w(networks: Networks, **options: float) -> Method:
+def _w(networks: Networks, **options: Any) -> Method:
     generator = networks.generator
     w = generator.sample_w(1000)
     w_std = (w - generator.w_avg).square().sum(dim=1).mean().sqrt().item()
     return partial(optimise_w, networks.render, networks.objective, w_std=w_std, **options)
 
 
-def _projector(networks: Networks, **options: float) -> Method:
-    return partial(_w(networks, **options), noise=_noise(networks))
+def _projector(networks: Networks, **options: Any) -> Method:
+    return _w(networks, noise=_noise(networks), **options)
 
 
-def _ws(networks: Networks, **options: float) -> Method:
+def _ws(networks: Networks, **options: Any) -> Method:
     return partial(optimise_ws, networks.render, networks.objective, **options)
 
 
-def _pti(networks: Networks, **options: float) -> Method:
+def _pti(networks: Networks, **options: Any) -> Method:
     return PivotalTuning(networks.generator, networks.objective, crop=networks.crop, **options)
 
 

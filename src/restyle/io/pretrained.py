@@ -111,7 +111,9 @@ class PretrainedPart(Pretrained):
     ) -> Self:
         """Build the network of a checkpoint of its own, or of a whole model."""
         if not isinstance(config.get(cls.kind), Mapping):
-            raise CheckpointError(f"{source}: expected a {cls.kind}, got a '{config.get('kind')}'")
+            raise CheckpointError(
+                f"{source}: expected the {cls.kind} of a checkpoint, got a '{config.get('kind')}'"
+            )
         shape = cls.config_class(**config[cls.kind])
         weights = without_prefix(tensors, cls.kind)
         network = build_strict(lambda: cls(shape), weights, f"{source} ({cls.kind})")  # type: ignore
