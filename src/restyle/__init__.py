@@ -21,6 +21,7 @@ __all__ = [
     "importers",
     "load",
     "portraits",
+    "save_image",
 ]
 
 _HOME = {  # public name -> the module that defines it
@@ -28,6 +29,7 @@ _HOME = {  # public name -> the module that defines it
     "ReStyle": "restyle.model",
     "bootstrap": "restyle.inversion.bootstrapping",
     "load": "restyle.hub.registry",
+    "save_image": "restyle.io.images",
 }
 _SUBPACKAGES = ("importers", "portraits")
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from restyle.hub.registry import load
     from restyle.inversion.bootstrapping import bootstrap
     from restyle.inversion.results import InversionResult
+    from restyle.io.images import save_image
     from restyle.model import ReStyle
 
 

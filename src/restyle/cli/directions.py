@@ -12,7 +12,7 @@ from restyle.editing.directions import (
     find_direction,
     save_direction,
 )
-from restyle.editing.editor import sample_w
+from restyle.editing.editor import SAMPLES
 from restyle.editing.search import closed_form, principal_components, style_weights
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import weights_hash
@@ -64,7 +64,7 @@ def import_file(file: Path, generator: str, name: str | None, licence: str, out:
     model = load_generator(generator)
     found = importers.read_direction(file, name, licence)
     found.check_codes(model.num_ws, model.config.w_dim)
-    scaled = found.calibrated(sample_w(model))
+    scaled = found.calibrated(model.sample_w(SAMPLES))
     own = Direction(
         found.name,
         found.vector,
@@ -84,7 +84,7 @@ def components(generator: str, method: str, count: int, out: Path) -> list[Direc
         ValueError: There is no such generator, or it has not so many.
     """
     model = load_generator(generator)
-    w = sample_w(model)
+    w = model.sample_w(SAMPLES)
     if method == "ganspace":
         rows, _ = principal_components(w, count)
         about = f"GANSpace: principal component of {len(w):,} codes"

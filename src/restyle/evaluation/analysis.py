@@ -15,9 +15,10 @@ from restyle.evaluation.loop_analysis import disturbed, starts, stopped_at, stop
 from restyle.evaluation.records import claim, kept_arrays
 from restyle.hub.registry import load
 from restyle.inversion.adaptive import MOST_STEPS
+from restyle.inversion.methods import DEFAULT_STEPS
 from restyle.io.files import write_json
 from restyle.metrics.intervals import bootstrap_mean
-from restyle.model import DEFAULT_STEPS, ReStyle
+from restyle.model import ReStyle
 
 TOLERANCES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Those that stopping early is tried with, beside its own."""

@@ -39,7 +39,7 @@ class Comparison:
 
     Attributes:
         models: What `restyle.load` takes, each.
-        methods: As `restyle.inversion.names.build` takes them. Those without an encoder depend on
+        methods: As `restyle.inversion.methods.build` takes them. Those without an encoder depend on
             the generator alone, and are run once for models that share it.
         data: "portraits", "toon" or a folder of images.
         images: The first so many of them; 512 portraits or all of a folder if None.

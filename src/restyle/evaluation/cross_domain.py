@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from restyle.editing.editor import sample_w
 from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.records import claim, markdown
 from restyle.generators.stylegan2 import StyleGAN2
@@ -66,7 +65,7 @@ def evaluate_crossing(config: CrossingEvaluation, out: Path) -> dict[str, dict[s
             f"expected two generators of the same codes, got (num_ws, w_dim) {shapes[0]} for "
             f"{config.source} and {shapes[1]} for {config.target}"
         )
-    ws = source.broadcast(sample_w(source, config.samples, config.seed))
+    ws = source.broadcast(source.sample_w(config.samples, config.seed))
     people = [_render(generator, ws) for generator in (source, target)]
     save_image(grid(torch.cat([p[:SHOWN] for p in people]), SHOWN), out / "crossing.png")
     size = (source.config.size, source.config.size)

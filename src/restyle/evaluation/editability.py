@@ -49,7 +49,7 @@ class EditingEvaluation:
 
     Attributes:
         models: What `restyle.load` takes, each.
-        methods: Of inversion, as `restyle.inversion.names.build` takes them.
+        methods: Of inversion, as `restyle.inversion.methods.build` takes them.
         attributes: Those that are edited; all that there are directions for if empty.
         directions: A folder of directions; those that come with the package if None.
         images: Test portraits.

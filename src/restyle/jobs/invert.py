@@ -61,7 +61,7 @@ def invert_files(
         align: Find the largest face of each input and invert its crop.
         preview: Height and width up to which steps before the last one are rendered; all if None.
         compiled: Use `torch.compile`.
-        method: As `restyle.inversion.names.build` takes it, instead of steps and previews.
+        method: As `restyle.inversion.methods.build` takes it, instead of steps and previews.
         features: The network whose distances a method minimises beside the squared error, or
             "none"; the one for the model's images if None.
 
