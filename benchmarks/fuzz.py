@@ -162,7 +162,7 @@ def _cut(content: bytes, rng: random.Random) -> bytes:
 def _opcode(content: bytes, rng: random.Random) -> bytes:
     """Remove, repeat, swap or invent an opcode of a pickle, or change its argument."""
     try:
-        starts = [position for _, _, position in pickletools.genops(content[:100_000])]
+        starts = [at for _, _, at in pickletools.genops(content[:100_000]) if at is not None]
     except Exception:  # no longer a pickle, or cut off
         starts = _starts(content)
     if len(starts) < 3:

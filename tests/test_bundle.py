@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from restyle.hub import registry
+from restyle.io import bundled
 from restyle.io.checkpoints import CheckpointError, load_config, save_folder
 from restyle.training.config import as_record
 from restyle.training.loaders import made_of
@@ -25,7 +26,7 @@ def tool(tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "bundle", module)
     spec.loader.exec_module(module)
-    for place in (module, registry):
+    for place in (module, bundled):
         monkeypatch.setattr(place, "WEIGHTS", tmp_path / "weights")
     return module
 

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 import restyle
 from restyle.domains import Domain
+from restyle.encoders import Encoder
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.hub import registry
 from restyle.inversion.bootstrapping import bootstrap
 from restyle.io.checkpoints import CheckpointError
@@ -217,7 +220,7 @@ def test_counts_below_one_are_refused(model, targets, wrong):
 
 def test_networks_that_do_not_fit_are_refused():
     domain = Domain("tiny", (SIZE, SIZE))
-    wide = restyle.model.StyleGAN2(restyle.model.StyleGAN2Config(SIZE, 8, 4, (8, 8, 8), 1))
+    wide = StyleGAN2(StyleGAN2Config(SIZE, 8, 4, (8, 8, 8), 1))
     with pytest.raises(ValueError, match=r"\(6, 4\) codes, got one of \(6, 8\)"):
         ReStyle(wide, tiny_encoder(), domain, "x")
     with pytest.raises(ValueError, match=r"\(32, 32\), got one for \(16, 16\)"):
@@ -310,14 +313,14 @@ def test_load_finds_folders(tmp_path, model):
 
 
 def test_load_finds_bundled_names(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("restyle.io.bundled.WEIGHTS", tmp_path)
     model.save_pretrained(tmp_path / "tiny")
     assert registry.bundled() == ["tiny"]
     assert restyle.load("tiny", device="cpu", dtype="bfloat16").dtype == torch.bfloat16
 
 
 def test_an_unknown_name_lists_what_there_is(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("restyle.io.bundled.WEIGHTS", tmp_path)
     model.save_pretrained(tmp_path / "tiny")
     with pytest.raises(ValueError, match="unknown model 'nope'.*tiny"):
         restyle.load("nope", device="cpu")
@@ -330,7 +333,7 @@ def test_an_unknown_name_lists_what_there_is(tmp_path, model, monkeypatch):
     ("options", "message"),
     [
         ({"device": "quantum"}, "got 'quantum'"),
-        ({"device": "cpu", "dtype": "int8"}, "float32, bfloat16, float16, got int8"),
+        ({"device": "cpu", "dtype": "int8"}, "float32, bfloat16, .*float16, .*got int8"),
     ],
 )
 def test_unknown_devices_and_types_are_refused(tmp_path, model, options, message):
@@ -365,3 +368,57 @@ def test_bootstrapping_goes_on_with_the_target_from_codes_and_image(targets):
         residual = target.encode(torch.cat([targets, first.image], dim=1))
     assert torch.allclose(result.ws, first.ws + residual, atol=1e-5)
     assert torch.allclose(result.image, target.generate(result.ws), atol=1e-5)
+
+
+# The public face
+
+
+def test_picture_k_is_the_one_of_its_own_seed(model):
+    three = model.sample(3, seed=4)
+    for k in range(3):
+        assert torch.equal(three.ws[k], model.sample(1, seed=4 + k).ws[0])
+
+
+def test_every_method_from_python(model, targets):
+    result = model.invert(targets, method="restyle:2+ws:3", features="none")
+    assert len(result.steps) == 1 + 2 + 1 and result.image.shape == targets.shape
+    assert torch.equal(result.steps[2].ws, model.invert(targets, steps=2).ws)
+    with pytest.raises(ValueError, match="expected a method alone"):
+        model.invert(targets, steps=2, method="ws:3")
+    with pytest.raises(ValueError, match="expected features together with a method"):
+        model.invert(targets, features="none")
+
+
+def test_arrays_are_pictures(model):
+    array = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    found = model.invert(array, steps=1)
+    assert torch.equal(found.ws, model.invert(Image.fromarray(array), steps=1).ws)
+    assert len(model.invert(np.stack([array, array]), steps=1).ws) == 2
+    with pytest.raises(ValueError, match=r"expected an array \(H, W, 3\) of uint8, got .* float64"):
+        model.invert(array / 255)
+
+
+def test_a_result_is_one_line_and_can_be_saved(model, targets, tmp_path):
+    result = model.invert(targets, steps=2)
+    assert repr(result).startswith(f"InversionResult({len(targets)} of (3, {SIZE}, {SIZE})")
+    assert "\n" not in repr(result)
+    result.save(tmp_path)
+    codes = load_file(tmp_path / "latents" / "0.safetensors")["ws"]
+    assert torch.equal(codes[-1], result.ws[0]) and len(codes) == 3
+    assert (tmp_path / "reconstructions" / "0.png").is_file()
+
+
+def test_networks_are_kept_alone_and_found_in_a_models_folder(model, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    for network in (model.generator, model.encoder):
+        network.save_pretrained(tmp_path / network.kind)
+        for folder in ("model", network.kind):
+            again = type(network).from_pretrained(tmp_path / folder).state_dict()
+            assert all(torch.equal(again[k], v) for k, v in network.state_dict().items())
+    alone = restyle.load(tmp_path / "generator", device="cpu")
+    assert not alone.has_encoder and torch.equal(alone.sample(2).ws, model.sample(2).ws)
+    assert torch.equal(alone.sample(2).image, model.sample(2).image)
+    alone.save_pretrained(tmp_path / "again")
+    assert ReStyle.from_pretrained(tmp_path / "again").weights_hash() == alone.weights_hash()
+    with pytest.raises(CheckpointError, match="expected the encoder of a checkpoint"):
+        Encoder.from_pretrained(tmp_path / "generator")

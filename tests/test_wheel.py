@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from restyle.hub.registry import WEIGHTS
+from restyle.io.bundled import WEIGHTS
 
 ROOT = Path(__file__).parent.parent
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]

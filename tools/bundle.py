@@ -19,7 +19,8 @@ from typing import Any
 
 from cyclopts import App
 
-from restyle.hub.registry import WEIGHTS, bundled, load_generator
+from restyle.hub.registry import bundled, load_generator
+from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import load_config, share, weights_hash
 from restyle.io.files import atomic_write
 from restyle.model import ReStyle

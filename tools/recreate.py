@@ -17,7 +17,8 @@ from typing import Any
 from bundle import options, told
 from cyclopts import App
 
-from restyle.hub.registry import WEIGHTS, bundled
+from restyle.hub.registry import bundled
+from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import load_config
 from restyle.training.presets import ENCODERS
 

@@ -22,6 +22,7 @@ __all__ = [
     "jobs",
     "load",
     "portraits",
+    "save_image",
 ]
 
 _HOME = {  # public name -> the module that defines it
@@ -29,6 +30,7 @@ _HOME = {  # public name -> the module that defines it
     "ReStyle": "restyle.model",
     "bootstrap": "restyle.inversion.bootstrapping",
     "load": "restyle.hub.registry",
+    "save_image": "restyle.io.images",
 }
 _SUBPACKAGES = ("importers", "jobs", "portraits")
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from restyle.hub.registry import load
     from restyle.inversion.bootstrapping import bootstrap
     from restyle.inversion.results import InversionResult
+    from restyle.io.images import save_image
     from restyle.model import ReStyle
 
 

@@ -1,11 +1,11 @@
 """ReStyle: a generator, the encoder that inverts it, and the domain that they were made for."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property, partial
 from itertools import islice
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -13,51 +13,43 @@ from torch import Tensor
 from restyle.domains import Domain
 from restyle.editing.editor import Editor
 from restyle.editing.edits import Layers
-from restyle.encoders import Encoder, EncoderConfig
-from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.encoders import Encoder
+from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.adaptive import refine_until
+from restyle.inversion.methods import DEFAULT_STEPS, invert_by_method
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.targets import Picture, as_pictures, to_target
-from restyle.io.checkpoints import (
-    CheckpointError,
-    Network,
-    build_strict,
-    load_folder,
-    save_folder,
-    weights_hash,
-    with_prefix,
-    without_prefix,
-)
+from restyle.io.checkpoints import CheckpointError, weights_hash
+from restyle.io.pretrained import Pretrained
 from restyle.refine import Estimate, average_estimate, refine
 from restyle.runtime.devices import resolve_device, resolve_dtype
 from restyle.runtime.engine import Inference
 
-KIND = "restyle"
-DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
-
 Steps = int | Literal["auto"] | None
 
 
-class ReStyle:
+class ReStyle(Pretrained):
     """Inverts images into a generator's W+ space, a residual at a time.
 
     Source: Alaluf, Patashnik, Cohen-Or, "ReStyle: A Residual-Based StyleGAN Encoder via Iterative
     Refinement", ICCV 2021. An encoder with three input channels sees the target alone and takes one
-    step, as the single-shot encoders before ReStyle do.
+    step, as the single-shot encoders before ReStyle do. Without an encoder the model renders,
+    samples and edits, and says so where it is to invert.
 
     Attributes:
         generator: Frozen, in evaluation mode.
-        encoder: Frozen, in evaluation mode.
         domain: What the images show, and how they are cropped and sized.
         name: What the model is called.
         card: Facts about the weights (training data, images seen, licence), saved with them.
         start_ws: The codes (num_ws, D) that every inversion starts from.
     """
 
+    kind = "restyle"
+
     def __init__(
         self,
         generator: StyleGAN2,
-        encoder: Encoder,
+        encoder: Encoder | None,
         domain: Domain,
         name: str,
         card: Mapping[str, Any] | None = None,
@@ -72,20 +64,22 @@ class ReStyle:
                 look at images of the domain's size.
         """
         codes = (generator.num_ws, generator.config.w_dim)
-        predicted = (encoder.config.num_ws, encoder.config.w_dim)
-        if predicted != codes:
-            raise ValueError(f"expected an encoder of {codes} codes, got one of {predicted}")
-        if encoder.config.input_size != domain.input_size:
-            raise ValueError(
-                f"expected an encoder for the domain's (height, width) {domain.input_size}, "
-                f"got one for {encoder.config.input_size}"
-            )
+        if encoder is not None:
+            predicted = (encoder.config.num_ws, encoder.config.w_dim)
+            if predicted != codes:
+                raise ValueError(f"expected an encoder of {codes} codes, got one of {predicted}")
+            if encoder.config.input_size != domain.input_size:
+                raise ValueError(
+                    f"expected an encoder for the domain's (height, width) {domain.input_size}, "
+                    f"got one for {encoder.config.input_size}"
+                )
+            encoder.eval().requires_grad_(False)
         self.generator = generator.eval().requires_grad_(False)
-        self.encoder = encoder.eval().requires_grad_(False)
+        self._encoder = encoder
         self.domain = domain
         self.name = name
         self.card = dict(card or {})
-        self._inference = Inference(self.generator, self.encoder)
+        self._inference = Inference(self.generator, encoder)
         if start_ws is None:
             start_ws = generator.broadcast(generator.w_avg[None])[0]
         if tuple(start_ws.shape) != codes:
@@ -93,9 +87,31 @@ class ReStyle:
         self.start_ws = start_ws.detach().clone()
         self._average: Estimate | None = None
 
+    @classmethod
+    def of_generator(cls, generator: StyleGAN2, name: str) -> Self:
+        """Make a model of a generator alone, which renders, samples and edits."""
+        size = generator.config.size
+        return cls(generator, None, Domain(name, (size, size)), name)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, frozen, in evaluation mode.
+
+        Raises:
+            ValueError: The model is a generator alone.
+        """
+        if self._encoder is None:
+            raise ValueError(f"expected a model with an encoder, got the generator '{self.name}'")
+        return self._encoder
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the model can invert by itself."""
+        return self._encoder is not None
+
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """The device of the networks."""
         return self.generator.w_avg.device
 
     @property
@@ -140,7 +156,8 @@ class ReStyle:
         if device is not None:
             device = resolve_device(device)
             self.generator.to(device)
-            self.encoder.to(device)
+            if self._encoder is not None:
+                self._encoder.to(device)
             self.start_ws = self.start_ws.to(device)
         if dtype is not None:
             self._inference.dtype = resolve_dtype(dtype)
@@ -155,18 +172,25 @@ class ReStyle:
         steps: Steps = None,
         batch_size: int = 8,
         preview: int | None = None,
+        method: str | None = None,
+        features: str | None = None,
     ) -> InversionResult:
         """Find latent codes whose renders look like the images.
 
         Args:
-            images: A path, a PIL image, several of them, or a tensor (3, H, W) or (B, 3, H, W),
-                RGB in [-1, 1]. Each is resized to the encoder's input size, whatever its aspect.
+            images: A path, a PIL image, an array (H, W, 3) uint8, several of them, or a tensor
+                (3, H, W) or (B, 3, H, W), RGB in [-1, 1]. Each is resized to the encoder's input
+                size, whatever its aspect.
             steps: How often the estimate is refined; 5 if None, and 1 for a single-shot encoder;
                 "auto" until an image's steps change little (`restyle.inversion.adaptive`), at most
                 10 times.
             batch_size: How many images go through the networks at once.
             preview: Render all steps but the last only up to this height and width, a power of two
                 from the encoder's input size on; faster, and slightly different. Not with "auto".
+            method: Instead of steps and previews another way to invert, such as "restyle:2+ws:100"
+                (`restyle.inversion.methods`).
+            features: The network whose distances a method minimises beside the squared error: a
+                bundled name, a folder, or "none"; the one for the model's images if None.
 
         Returns:
             The result for the whole batch, in the order of the images. It carries no gradients, and
@@ -174,10 +198,18 @@ class ReStyle:
 
         Raises:
             ValueError: `steps` or `batch_size` below 1, more than one single-shot step,
-                no images, another preview resolution, or a tensor of another shape or range.
+                no images, another preview resolution, a tensor of another shape or range, an
+                unknown method, or one together with steps or a preview.
             ImageError: A file is not a readable image.
         """
-        return joined(list(self.batches(as_pictures(images), steps, batch_size, preview)))
+        pictures = as_pictures(images)
+        if method is None:
+            if features is not None:
+                raise ValueError("expected features together with a method, got them alone")
+            return joined(list(self.batches(pictures, steps, batch_size, preview)))
+        if steps is not None or preview is not None:
+            raise ValueError("expected a method alone, whose numbers are its steps, got both")
+        return joined(list(invert_by_method(self, method, pictures, batch_size, features)))
 
     def invert_iter(
         self,
@@ -186,20 +218,11 @@ class ReStyle:
         batch_size: int = 8,
         preview: int | None = None,
     ) -> Iterator[InversionResult]:
-        """Invert any number of images, holding one batch of them in memory.
-
-        Args:
-            images: Paths, PIL images or (3, H, W) tensors; read as they are needed.
-            steps: As in `invert`.
-            batch_size: As in `invert`.
-            preview: As in `invert`.
+        """Invert any number of images as `invert` does, holding one batch of them in memory.
 
         Yields:
-            The result for each image, a batch of one, in order.
-
-        Raises:
-            ValueError: As `invert` does, when the first result is asked for.
-            ImageError: A file is not a readable image.
+            The result for each image, a batch of one, in order. Images are read as they are needed,
+            and what is wrong is raised when the first result is asked for.
         """
         for result in self.batches(images, steps, batch_size, preview):
             yield from result.split()
@@ -211,7 +234,7 @@ class ReStyle:
         batch_size: int = 8,
         preview: int | None = None,
     ) -> Iterator[InversionResult]:
-        """As `invert_iter`, but yield the results of whole batches."""
+        """Yield what `invert_iter` does, in whole batches."""
         steps = self.checked_steps(steps)
         self.checked_preview(preview, steps)
         rough = partial(self.generate, resolution=preview) if preview else self.generate
@@ -234,7 +257,7 @@ class ReStyle:
             yield result
 
     def checked_steps(self, steps: Steps = None) -> int | Literal["auto"]:
-        """The number of steps to take: the given one, or 5, or 1 for a single-shot encoder.
+        """Return the number of steps to take: the given one, or 5, or 1 if single-shot.
 
         Raises:
             ValueError: Below 1, or more than one step of a single-shot encoder.
@@ -250,11 +273,10 @@ class ReStyle:
         return steps
 
     def checked_preview(self, resolution: int | None, steps: Steps) -> None:
-        """Check that the steps before the last one can be rendered at a resolution.
+        """Refuse a resolution that the steps before the last one cannot be rendered at.
 
         Raises:
-            ValueError: It is no power of two between the encoder's input and the generator's size,
-                or there is no telling which step is the last.
+            ValueError: No power of two from the encoder's input to the generator's size, or "auto".
         """
         if resolution is None:
             return
@@ -280,7 +302,7 @@ class ReStyle:
         return torch.stack(targets).to(self.device)
 
     def start(self, batch: int) -> Estimate:
-        """Where the inversion of a batch starts: the average, without copies."""
+        """Return where the inversion of a batch starts: the average, without copies."""
         ws, image = self.average.ws, self.average.image
         return Estimate(ws.expand(batch, -1, -1), image.expand(batch, -1, -1, -1))
 
@@ -301,11 +323,11 @@ class ReStyle:
         return self.domain.crop_render(self._inference.render(ws, resolution))
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> Estimate:
-        """Draw random images; a seed gives the same latent codes on every device.
+        """Sample random images; a seed gives the same latent codes on every device.
 
         Args:
             n: How many.
-            seed: Of the draw.
+            seed: Of the first one; each further one has the next seed, whatever `n` is.
             truncation: 1 for the generator's full variety, 0 for the average image only.
 
         Returns:
@@ -314,13 +336,8 @@ class ReStyle:
         Raises:
             ValueError: `n` is below 1.
         """
-        if n < 1:
-            raise ValueError(f"expected n of at least 1, got {n}")
-        rng = torch.Generator().manual_seed(seed)
-        z = torch.randn(n, self.generator.config.z_dim, generator=rng).to(self.device)
+        ws = self.generator.sample_ws(n, seed, truncation)
         with torch.no_grad():
-            w = self.generator.truncate(self.generator.mapping(z), truncation)
-            ws = self.generator.broadcast(w)
             return Estimate(ws, self.generate(ws))
 
     @cached_property
@@ -347,54 +364,37 @@ class ReStyle:
 
     def weights_hash(self) -> str:
         """SHA-256 (hex) over the weights of both networks."""
-        return weights_hash(self._tensors())
+        return weights_hash(self.checkpoint_tensors())
 
-    def save_pretrained(self, folder: str | os.PathLike[str], half: bool = False) -> None:
-        """Write the model as a native checkpoint.
+    def checkpoint_config(self) -> dict[str, Any]:
+        """Return what `from_checkpoint` needs beside the weights; JSON-able."""
+        networks = [self.generator] + ([] if self._encoder is None else [self._encoder])
+        config: dict[str, Any] = {"name": self.name, "domain": asdict(self.domain)}
+        for network in networks:
+            config |= network.checkpoint_config()
+        return config | {"card": self.card}
 
-        Args:
-            folder: Made where missing.
-            half: Store most weights as float16, which halves the size.
-
-        Raises:
-            CheckpointError: A weight is not finite, or does not fit half precision.
-        """
-        config = {
-            "kind": KIND,
-            "name": self.name,
-            "domain": asdict(self.domain),
-            "generator": asdict(self.generator.config),
-            "encoder": asdict(self.encoder.config),
-            "card": self.card,
-        }
-        save_folder(folder, config, self._tensors(), half)
+    def checkpoint_tensors(self) -> dict[str, Tensor]:
+        """Return the start and the weights of both networks, under their names."""
+        tensors = {"start_ws": self.start_ws} | self.generator.checkpoint_tensors()
+        return tensors | ({} if self._encoder is None else self._encoder.checkpoint_tensors())
 
     @classmethod
-    def from_pretrained(cls, folder: str | os.PathLike[str]) -> "ReStyle":
-        """Read what `save_pretrained` wrote, on the CPU.
-
-        Raises:
-            CheckpointError: The folder holds no such checkpoint, or one that is damaged.
-        """
-        config, tensors = load_folder(folder, KIND)
-
-        def part(name: str, make: Callable[[], Network]) -> Network:
-            return build_strict(make, without_prefix(tensors, name), f"{folder} ({name})")
-
-        try:
-            domain = Domain(**config["domain"])
-            generator = part("generator", lambda: StyleGAN2(StyleGAN2Config(**config["generator"])))
-            encoder = part("encoder", lambda: Encoder(EncoderConfig(**config["encoder"])))
-            return cls(
-                generator, encoder, domain, config["name"], config.get("card"), tensors["start_ws"]
+    def from_checkpoint(
+        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: object
+    ) -> Self:
+        """Build a model from what `save_pretrained` wrote, or from a generator's checkpoint."""
+        if config["kind"] not in (cls.kind, StyleGAN2.kind):
+            raise CheckpointError(
+                f"{source}: expected a checkpoint of kind '{cls.kind}', got '{config['kind']}'"
             )
-        except CheckpointError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            message = f"{folder}: expected a model's configuration, got: {error}"
-            raise CheckpointError(message) from error
-
-    def _tensors(self) -> dict[str, Tensor]:
-        generator = with_prefix(self.generator.state_dict(), "generator")
-        encoder = with_prefix(self.encoder.state_dict(), "encoder")
-        return {"start_ws": self.start_ws} | generator | encoder
+        generator = StyleGAN2.from_checkpoint(config, tensors, source)
+        if config["kind"] == StyleGAN2.kind:
+            model = cls.of_generator(generator, str(config.get("name") or Path(str(source)).name))
+            model.card = dict(config.get("card") or {})
+            return model
+        encoder = Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
+        domain = Domain(**config["domain"])
+        return cls(
+            generator, encoder, domain, config["name"], config.get("card"), tensors["start_ws"]
+        )

@@ -19,7 +19,6 @@ import restyle
 from restyle.cli import main
 from restyle.cli.training import add_training
 from restyle.cli.training import app as train_app
-from restyle.hub import registry
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.training.config import FEATURES
@@ -391,7 +390,7 @@ def test_tracebacks_are_shown_when_asked_for(monkeypatch, tmp_path):
 
 
 def test_models_are_listed_and_described(run, model_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("restyle.io.bundled.WEIGHTS", tmp_path)
     tiny_model().save_pretrained(tmp_path / "tiny")
     listed = run("models", "list")
     assert listed.code == 0

@@ -21,7 +21,7 @@ from restyle.editing.directions import (
     read_direction,
     save_direction,
 )
-from restyle.editing.editor import Editor, sample_w
+from restyle.editing.editor import SAMPLES, Editor
 from tests.tiny import CODES, tiny_generator
 
 NUM_WS, W_DIM = CODES
@@ -242,6 +242,6 @@ def test_layers_that_the_generator_has_not_are_refused(editor):
 
 def test_a_direction_without_scale_is_measured(editor):
     ready = editor.direction(direction())
-    w = sample_w(editor.generator)
+    w = editor.generator.sample_w(SAMPLES)
     assert w.shape == (10_000, W_DIM)
     assert ready.scale == pytest.approx(projection_scale(direction().vector, w))

@@ -13,7 +13,7 @@ def judge_folder(tmp_path_factory):
     network = FeatureNetwork(FeatureConfig(16, (4, 8, 8, 8, 8), hidden=12, embedding=8))
     folder = tmp_path_factory.mktemp("judge")
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_folder(folder, network.checkpoint_config(), tensors)
+    save_folder(folder, {"kind": network.kind, **network.checkpoint_config()}, tensors)
     return str(folder)
 
 

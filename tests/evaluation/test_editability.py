@@ -10,7 +10,7 @@ import torch
 import restyle
 from restyle.cli import main
 from restyle.editing.directions import Direction, save_direction
-from restyle.editing.editor import sample_w
+from restyle.editing.editor import SAMPLES
 from restyle.evaluation import bootstrapping, editability, edited_portraits
 from restyle.evaluation.attributes import NAMES, Reader, changed
 from restyle.evaluation.edit_sweep import Sweep, flips
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
     for seed, name in enumerate(("smile", "glasses")):
         vector = torch.randn(CODES[1], generator=torch.Generator().manual_seed(seed))
         found = Direction(name, vector, generator_sha256=model.editor.generator_sha256)
-        ready = found.calibrated(sample_w(model.generator))
+        ready = found.calibrated(model.generator.sample_w(SAMPLES))
         save_direction(ready, folder / f"directions/{name}.safetensors")
     return folder
 

@@ -11,8 +11,7 @@ from safetensors import safe_open
 
 import restyle
 from restyle.cli import main
-from restyle.inversion.methods import networks_of, tuned_model
-from restyle.inversion.names import Chain, build
+from restyle.inversion.methods import Chain, build, networks_of, tuned_model
 from restyle.io.files import read_jsonl
 from restyle.io.images import to_uint8
 from restyle.jobs.inverters import spread, strip_steps

@@ -60,6 +60,7 @@ def check_similarity(case: Case, network) -> None:
     case.check("feats_y", seen["y"])
     case.check("feats_y_hat", seen["y_hat"])
     case.check("grad_y_hat", y_hat.grad)
+    case.finish()
 
 
 @cases("loss_id")
@@ -94,6 +95,7 @@ def test_lpips(path, tmp_path):
     case.check("per_sample", perceptual(network, y_hat, y))
     case.check("per_layer", distances_by_map(network, y_hat, y))
     case.check("grad_y_hat", y_hat.grad)
+    case.finish()
 
 
 def read_discriminator(table: dict[str, torch.Tensor]) -> CodeDiscriminator:
@@ -127,6 +129,7 @@ def test_e4e_losses(path):
     penalty = gradient_penalty(discriminator, real)
     case.check("r1", penalty)
     case.check("r1_scaled", penalty * case.params["r1"] / 2 * case.params["d_reg_every"])
+    case.finish()
 
 
 THEIRS = {"N_sma_threshhold": "n_sma_threshold"}  # the one option that the library calls otherwise
@@ -149,6 +152,7 @@ def test_ranger(path):
             trajectory.append(parameter.detach().clone())
     for i, trajectory in zip(numbers, trajectories, strict=True):
         case.check(f"trajectory_{i}", torch.stack(trajectory))
+    case.finish()
 
 
 def norms_by_name(case: Case, encoder, path) -> torch.Tensor:
@@ -219,3 +223,4 @@ def test_training_step(path, tmp_path):
         for _, losses in steps
     ]
     case.check("losses", torch.tensor(rows))
+    case.finish()

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from restyle.io.checkpoints import load_folder
 from restyle.portraits.attributes import Attributes, class_names, continuous_names, sample
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
@@ -176,7 +175,7 @@ def test_training_learns_exports_and_repeats(tmp_path, monkeypatch, capsys):
     assert records[1]["identity"] < 0.9 * records[0]["identity"]
     assert json.loads((out / "evaluation.json").read_text()) == result
 
-    network = FeatureNetwork.from_checkpoint(*load_folder(export, "features"))
+    network = FeatureNetwork.from_pretrained(export)
     again = evaluate_features(network, Portraits("test", size=32), count=32)
     assert again["mean_r2"] == pytest.approx(result["mean_r2"], abs=0.01)  # half precision
     card = (export / "card.md").read_text()
@@ -206,9 +205,9 @@ def test_weights_of_another_schema_are_refused():
     config = network.checkpoint_config()
     config["attributes"] = [*config["attributes"][1:], "number_of_noses"]
     with pytest.raises(ValueError, match="number_of_noses"):
-        FeatureNetwork.from_checkpoint(config, network.state_dict())
+        FeatureNetwork.from_checkpoint(config, network.state_dict(), "here")
     with pytest.raises(ValueError, match="expected the weights of a feature network"):
-        FeatureNetwork.from_checkpoint(network.checkpoint_config(), {})
+        FeatureNetwork.from_checkpoint(network.checkpoint_config(), {}, "here")
 
 
 @pytest.mark.parametrize("size", [32, 48, 64, 128])

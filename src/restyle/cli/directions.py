@@ -90,7 +90,7 @@ def import_direction(
 
     from restyle import importers
     from restyle.editing.directions import save_direction
-    from restyle.editing.editor import sample_w
+    from restyle.editing.editor import SAMPLES
     from restyle.hub.registry import load_generator
     from restyle.io.checkpoints import weights_hash
 
@@ -99,7 +99,7 @@ def import_direction(
     found.check_codes(model.num_ws, model.config.w_dim)
     found = replace(
         found,
-        scale=found.calibrated(sample_w(model)).scale,
+        scale=found.calibrated(model.sample_w(SAMPLES)).scale,
         generator_sha256=weights_hash(model.state_dict()),
         licence=licence,
     )
@@ -125,13 +125,13 @@ def components(
         out: The folder that METHOD-NUMBER.safetensors are written to.
     """
     from restyle.editing.directions import Direction, save_direction
-    from restyle.editing.editor import sample_w
+    from restyle.editing.editor import SAMPLES
     from restyle.editing.search import closed_form, principal_components, style_weights
     from restyle.hub.registry import load_generator
     from restyle.io.checkpoints import weights_hash
 
     model = load_generator(generator)
-    w = sample_w(model)
+    w = model.sample_w(SAMPLES)
     if method == "ganspace":
         rows, _ = principal_components(w, count)
         about = f"GANSpace: principal component of {len(w):,} codes"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from restyle.editing.directions import (
@@ -18,33 +17,13 @@ from restyle.editing.directions import (
     find_direction,
 )
 from restyle.editing.edits import Layers, shift
+from restyle.generators.stylegan2 import StyleGAN2
 
 SAMPLES = 10_000
 """Codes that a direction's scale is measured over."""
 
 Which = str | os.PathLike[str] | Direction
 """A direction: its name, its file, or itself."""
-
-
-class Generator(Protocol):
-    """What is needed of a generator."""
-
-    config: Any
-    w_avg: Tensor
-    mapping: Callable[[Tensor], Tensor]
-
-    @property
-    def num_ws(self) -> int:
-        """Rows of its codes in W+."""
-        ...
-
-
-@torch.no_grad()
-def sample_w(generator: Generator, count: int = SAMPLES, seed: int = 0) -> Tensor:
-    """Random codes (count, D) of a generator, the same on every device."""
-    rng = torch.Generator().manual_seed(seed)
-    z = torch.randn(count, generator.config.z_dim, generator=rng).to(generator.w_avg.device)
-    return torch.cat([generator.mapping(chunk) for chunk in z.split(1024)])
 
 
 class Editor:
@@ -55,7 +34,7 @@ class Editor:
         generator_sha256: Hash of its weights.
     """
 
-    def __init__(self, generator: Generator, generator_sha256: str):
+    def __init__(self, generator: StyleGAN2, generator_sha256: str):
         """Take a generator and the hash of its weights."""
         self.generator = generator
         self.generator_sha256 = generator_sha256
@@ -130,4 +109,6 @@ class Editor:
                 "what it changes, and how much, may differ",
                 stacklevel=4,
             )
-        return direction if direction.scale else direction.calibrated(sample_w(self.generator))
+        return (
+            direction if direction.scale else direction.calibrated(self.generator.sample_w(SAMPLES))
+        )

@@ -6,12 +6,13 @@ from torch.nn import functional
 
 from restyle.encoders.config import EncoderConfig
 from restyle.encoders.heads import MapToStyle
+from restyle.io.pretrained import PretrainedPart
 from restyle.nn.backbones import Trunk
 
 COARSE, MIDDLE = 3, 7  # in a pyramid: the first code that reads the middle map, and the finest one
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, PretrainedPart):
     """Predicts latent codes in W+ (single-shot), or what to add to the current ones (ReStyle).
 
     Attributes:
@@ -20,6 +21,10 @@ class Encoder(nn.Module):
             Training switches them on one by one (Tov et al., section 4.2); all are on by default.
             It is no part of a checkpoint.
     """
+
+    kind = "encoder"
+    config_class = EncoderConfig
+    config: EncoderConfig
 
     def __init__(self, config: EncoderConfig):
         """Build an encoder with random weights."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from restyle.editing.editor import sample_w
 from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.records import MEASUREMENT, SETTINGS
 from restyle.evaluation.report import Report, Section
@@ -43,7 +42,7 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
             f"expected two generators of the same codes, got (num_ws, w_dim) {shapes[0]} for "
             f"{config.source} and {shapes[1]} for {config.target}"
         )
-    ws = source.broadcast(sample_w(source, config.samples, SEED))
+    ws = source.broadcast(source.sample_w(config.samples, SEED))
     people = [_render(generator, ws) for generator in (source, target)]
     picture = config.out / "crossing.png"
     save_image(grid(torch.cat([p[:PICTURED] for p in people]), PICTURED), picture)

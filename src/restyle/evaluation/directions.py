@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.editing.directions import SUFFIX, Direction, save_direction
-from restyle.editing.editor import sample_w
+from restyle.editing.editor import SAMPLES
 from restyle.editing.edits import GROUPS
 from restyle.editing.search import Whitening, boundary, conditional, disentangled
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
@@ -164,7 +164,7 @@ def labelled_samples(
     generator: StyleGAN2, render: Render, labeller: Reader, config: DirectionSearch, work: Records
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random codes (N, D), and the labels (N, A) of their pictures, NaN where nothing is shown."""
-    w = sample_w(generator, config.samples, config.seed)
+    w = generator.sample_w(config.samples, config.seed)
     progress = tqdm(total=config.samples, unit="image", desc="labels", disable=None)
 
     def part(indices: range) -> dict[str, np.ndarray]:
@@ -211,11 +211,11 @@ class Search:
         self.normals = find_boundaries(self.white(w), labels, SHARE)
         self.effects = linear_model(self.white(w), labels)
         self.about = f"linear SVM on {len(w):,} samples labelled by {config.labeller}"
-        self._spread = sample_w(generator)
+        self._spread = generator.sample_w(SAMPLES)
 
     def codes(self, count: int, stream: int) -> Tensor:
         """Codes (count, num_ws, D) that were not labelled."""
-        w = sample_w(self.generator, count, self.config.seed + stream)
+        w = self.generator.sample_w(count, self.config.seed + stream)
         return self.generator.broadcast(w)
 
     def best(self, name: str, bench: Bench) -> Direction:

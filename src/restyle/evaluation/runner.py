@@ -16,8 +16,7 @@ from restyle.evaluation.data import Targets
 from restyle.evaluation.measures import Judge
 from restyle.evaluation.records import Records
 from restyle.evaluation.timing import Stopwatch, peak_memory, reset_peak_memory
-from restyle.inversion.methods import networks_of
-from restyle.inversion.names import Chain, Method, build
+from restyle.inversion.methods import Chain, Method, build, networks_of
 from restyle.inversion.optimisation import Objective
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.io.checkpoints import weights_hash
@@ -99,7 +98,7 @@ def log_steps(last: int) -> list[int]:
 
 
 def entry(label: str, model: ReStyle, method: str, objective: Objective) -> Entry:
-    """Let a model invert with a method, named as `restyle.inversion.names.build` takes it.
+    """Let a model invert with a method, named as `restyle.inversion.methods.build` takes it.
 
     Raises:
         ValueError: There is no such method.

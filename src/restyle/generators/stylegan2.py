@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restyle.io.pretrained import PretrainedPart
 from restyle.nn.layers import GAIN, SLOPE, EqualLinear, blur, leaky_relu, pixel_norm, upsample
 
 Noise = Literal["fixed", "fresh", "none"]
@@ -228,7 +229,7 @@ class Synthesis(nn.Module):
         return rgb.contiguous()
 
 
-class StyleGAN2(nn.Module):
+class StyleGAN2(nn.Module, PretrainedPart):
     """A StyleGAN2 generator.
 
     Attributes:
@@ -238,6 +239,9 @@ class StyleGAN2(nn.Module):
         w_avg: (w_dim,) average latent code.
     """
 
+    kind = "generator"
+    config_class = StyleGAN2Config
+    config: StyleGAN2Config
     w_avg: Tensor
 
     def __init__(self, config: StyleGAN2Config):
@@ -257,18 +261,17 @@ class StyleGAN2(nn.Module):
         return w.unsqueeze(1).expand(-1, self.num_ws, -1)
 
     def truncate(self, ws: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
-        """Draw codes towards the average.
+        """Pull codes towards the average.
 
         Args:
             ws: (B, w_dim) or (B, num_ws, w_dim) codes.
             psi: 1 leaves them alone, 0 gives the average.
-            cutoff: Only the first so many rows of (B, num_ws, w_dim) codes; all of them if not
-                given.
+            cutoff: Only the first N rows of (B, num_ws, w_dim) codes; all of them if None.
         """
-        drawn = self.w_avg.lerp(ws, psi)
+        pulled = self.w_avg.lerp(ws, psi)
         if cutoff is None or ws.ndim == 2:
-            return drawn
-        return torch.cat([drawn[:, :cutoff], ws[:, cutoff:]], dim=1)
+            return pulled
+        return torch.cat([pulled[:, :cutoff], ws[:, cutoff:]], dim=1)
 
     def forward(
         self,
@@ -282,17 +285,45 @@ class StyleGAN2(nn.Module):
         return self.synthesis(self.broadcast(w), noise)
 
     @torch.no_grad()
-    def estimate_w_avg(self, samples: int = 10_000, seed: int = 0) -> Tensor:
-        """The mean of the mapping network over seeded normal (and class) draws: (w_dim,)."""
+    def sample_w(self, n: int, seed: int = 0) -> Tensor:
+        """Map seeded normal vectors (and classes) to codes, the same ones on every device.
+
+        Args:
+            n: How many.
+            seed: Of the random numbers.
+
+        Returns:
+            (n, w_dim).
+
+        Raises:
+            ValueError: `n` is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"expected n of at least 1, got {n}")
         random = torch.Generator().manual_seed(seed)
-        z = torch.randn(samples, self.config.z_dim, generator=random)
-        labels = None
-        if self.config.label_dim:
-            classes = torch.randint(self.config.label_dim, (samples,), generator=random)
-            labels = F.one_hot(classes, self.config.label_dim).to(self.w_avg)
-        chunks = z.to(self.w_avg).split(1024)
-        label_chunks = labels.split(1024) if labels is not None else [None] * len(chunks)
-        total = torch.zeros_like(self.w_avg)
-        for chunk, label in zip(chunks, label_chunks, strict=True):
-            total += self.mapping(chunk, label).sum(dim=0)
-        return total / samples
+        z = torch.randn(n, self.config.z_dim, generator=random).to(self.w_avg).split(1024)
+        if not self.config.label_dim:
+            return torch.cat([self.mapping(chunk) for chunk in z])
+        classes = torch.randint(self.config.label_dim, (n,), generator=random)
+        labels = F.one_hot(classes, self.config.label_dim).to(self.w_avg).split(1024)
+        return torch.cat([self.mapping(*chunk) for chunk in zip(z, labels, strict=True)])
+
+    def sample_ws(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
+        """Return the codes (n, num_ws, w_dim) of numbered pictures.
+
+        Args:
+            n: How many.
+            seed: Of the first one; each further one has the next seed, whatever `n` is.
+            truncation: 1 for the generator's full variety, 0 for the average code.
+
+        Raises:
+            ValueError: `n` is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"expected n of at least 1, got {n}")
+        w = torch.cat([self.sample_w(1, seed + k) for k in range(n)])
+        return self.broadcast(self.truncate(w, truncation))
+
+    def estimate_w_avg(self, samples: int = 10_000, seed: int = 0) -> Tensor:
+        """Return the mean of `sample_w`: (w_dim,)."""
+        return self.sample_w(samples, seed).mean(dim=0)

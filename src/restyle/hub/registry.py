@@ -5,34 +5,23 @@ from pathlib import Path
 
 import torch
 
-from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.catalogue import PUBLIC
 from restyle.hub.downloads import pulled
-from restyle.io.checkpoints import (
-    CONFIG,
-    CheckpointError,
-    build_strict,
-    load_config,
-    load_folder,
-    without_prefix,
-)
+from restyle.io.bundled import bundled_names, bundled_or_path
+from restyle.io.checkpoints import CONFIG, CheckpointError
 from restyle.losses.perceptual import FeatureMaps
-from restyle.model import KIND, ReStyle
-from restyle.portraits.features import KIND as FEATURES
+from restyle.model import ReStyle
 from restyle.portraits.features import FeatureNetwork
 from restyle.runtime.devices import resolve_device, resolve_dtype
-
-WEIGHTS = Path(__file__).parents[1] / "weights"
-"""Where the bundled checkpoints are, a folder each."""
 
 LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
 """The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""
 
 
 def bundled() -> list[str]:
-    """The names of the models that come with the package."""
-    folders = sorted(config.parent for config in WEIGHTS.glob("*/config.json"))
-    return [folder.name for folder in folders if load_config(folder)["kind"] == KIND]
+    """Return the names of the models that come with the package."""
+    return bundled_names(ReStyle.kind)
 
 
 def folder_of(name: str | os.PathLike[str]) -> Path:
@@ -43,7 +32,7 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: There is no such model.
     """
-    path = WEIGHTS / name if str(name) in bundled() else Path(name)
+    path = bundled_or_path(name)
     path = path if path.is_dir() else pulled(str(name)) or path
     if (path / "checkpoint.pt").exists():
         made = [path / part for part in ("generator", "best", "model")]
@@ -64,10 +53,10 @@ def load(
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "float32",
 ) -> ReStyle:
-    """Load a model, ready to invert.
+    """Load a model; a generator alone gives one that renders, samples and edits.
 
     Args:
-        name: The name of a bundled or pulled model, a folder that `ReStyle.save_pretrained` wrote,
+        name: The name of a bundled or pulled model, a folder that `save_pretrained` wrote,
             or a checkpoint file of another project (`restyle.importers` knows which). No code in it
             is run.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device.
@@ -93,50 +82,25 @@ def load(
 def _foreign(path: Path) -> ReStyle:
     from restyle import importers  # its readers are needed for nothing else
 
-    model = importers.read(path)
-    if not isinstance(model, ReStyle):
-        found = importers.describe(model)
-        raise CheckpointError(f"{path}: expected a generator with an encoder, got {found}")
-    return model
+    found = importers.read(path)
+    if isinstance(found, StyleGAN2):
+        return ReStyle.of_generator(found, path.stem)
+    if not isinstance(found, ReStyle):
+        what = importers.describe(found)
+        raise CheckpointError(f"{path}: expected a model or a generator, got {what}")
+    return found
 
 
 def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
-    """Load a generator alone, frozen, on the CPU.
-
-    Args:
-        name: The folder of a generator or of a model, the name of a bundled model, or a checkpoint
-            file of another project.
+    """Load a generator alone, frozen, on the CPU; `name` is what `load` takes.
 
     Raises:
         ValueError: There is no such model.
         CheckpointError: The weights cannot be used.
     """
     if str(name) not in bundled() and Path(name).is_file():
-        from restyle import importers
-
-        found = importers.read(Path(name))
-        generator = getattr(found, "generator", found)
-        if not isinstance(generator, StyleGAN2):
-            what = importers.describe(found)
-            raise CheckpointError(f"{name}: expected a generator, got {what}")
-        return generator.eval().requires_grad_(False)
-    folder = folder_of(name)
-    config, tensors = load_folder(folder)
-    if "generator" not in config:
-        raise CheckpointError(f"{folder}: expected a generator, got a '{config['kind']}'")
-    try:
-        generator = build_strict(
-            lambda: StyleGAN2(StyleGAN2Config(**config["generator"])),
-            without_prefix(tensors, "generator"),
-            f"{folder} (generator)",
-        )
-    except CheckpointError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{folder}: expected a generator's configuration, got: {error}"
-        ) from error
-    return generator.eval().requires_grad_(False)
+        return _foreign(Path(name)).generator
+    return StyleGAN2.from_pretrained(folder_of(name))
 
 
 def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
@@ -148,13 +112,12 @@ def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
     Raises:
         CheckpointError: It is not there, or cannot be used.
     """
-    folder = WEIGHTS / name if (WEIGHTS / name).is_dir() else Path(name)
-    if folder.is_file():
+    if Path(name).is_file():
         from restyle import importers
 
-        found = importers.describe(importers.read(folder))
+        found = importers.describe(importers.read(Path(name)))
         raise CheckpointError(f"{name}: expected a feature network's folder, got {found}")
-    return FeatureNetwork.from_checkpoint(*load_folder(folder, FEATURES))
+    return FeatureNetwork.from_pretrained(name)
 
 
 def load_maps(name: str) -> FeatureMaps:

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.files import read
 from restyle.importers.kinds import describe
-from restyle.io.checkpoints import CheckpointError, save_folder, with_prefix
+from restyle.io.checkpoints import CheckpointError
 from restyle.model import ReStyle
 
 
@@ -38,8 +37,7 @@ def convert(
         found.card |= card or {}
         found.save_pretrained(folder)
     elif isinstance(found, StyleGAN2):
-        config = {"kind": "generator", "generator": asdict(found.config), "card": dict(card or {})}
-        save_folder(folder, config, with_prefix(found.state_dict(), "generator"))
+        found.save_pretrained(folder, facts={"card": dict(card or {})})
     else:
         raise CheckpointError(
             f"{path}: expected a model or a generator, got {describe(found)}, "

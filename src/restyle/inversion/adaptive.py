@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from restyle.losses.pixels import l2
 from restyle.refine import Encoder, Estimate, Render, pool_to, step
 
 MOST_STEPS = 10
@@ -28,14 +29,14 @@ def refine_until(
 
     An image stops when a step takes less than `tolerance` off its squared error, or when the
     residual is shorter than `tolerance` times its first one. Images that have stopped are no longer
-    shown to the networks.
+    given to the networks.
 
     Args:
         encoder: As in `refine`.
         render: As in `refine`.
         target: (B, 3, h, w), RGB in [-1, 1]; errors are measured at this size.
         start: Where to start.
-        most_steps: After so many steps every image stops.
+        most_steps: After this number of steps every image stops.
         tolerance: A share from 0 to below 1; 0 goes on as long as the error falls.
 
     Yields:
@@ -48,7 +49,7 @@ def refine_until(
     for _ in range(most_steps):
         before = best[running]
         reached = step(encoder, render, target[running], before).detach()
-        error = _squared_error(reached.image, target[running])
+        error = l2(pool_to(reached.image, target), target[running])
         length = (reached.ws - before.ws).flatten(1).norm(dim=1)
         first = length if first is None else first
         goes_on = still_helps(error, lowest[running], length, first, tolerance)
@@ -68,7 +69,7 @@ def refine_until(
 
 
 def still_helps(error: Any, lowest: Any, length: Any, first: Any, tolerance: float) -> Any:
-    """Whether images go on after a step.
+    """Say which images go on after a step.
 
     Args:
         error: The squared error that the step has reached, of each image; a tensor or an array.
@@ -78,7 +79,3 @@ def still_helps(error: Any, lowest: Any, length: Any, first: Any, tolerance: flo
         tolerance: As in `refine_until`.
     """
     return (error < lowest * (1 - tolerance)) & (length > tolerance * first)
-
-
-def _squared_error(image: Tensor, target: Tensor) -> Tensor:
-    return (pool_to(image, target) - target).square().flatten(1).mean(dim=1)

@@ -1,13 +1,18 @@
 """Encoder bootstrapping: from one domain into a related one by two models, one after the other."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.targets import Picture, as_pictures, resized
-from restyle.model import ReStyle
 from restyle.refine import Estimate, refine
+
+if TYPE_CHECKING:
+    from restyle.model import ReStyle
 
 
 def bootstrap(

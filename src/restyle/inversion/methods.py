@@ -1,48 +1,261 @@
-"""Methods of inversion for whole models: what they are made of, minimise and leave behind.
+"""Methods by name: `restyle`, `w`, `projector`, `ws`, `pti`, with a number of steps, in a row.
 
-networks = networks_of(model, objective_for(["ws:300"], usual_features(model), model.device))
-method = restyle.inversion.names.build("ws:300", networks)
-for estimate in method(target, model.start(len(target))):
-    ...
+`ws:300` is 300 iterations of W+ optimisation; `restyle:5+ws:100` five steps of the encoder, then
+100 iterations from where it came to; `w+pti` one code for all layers, then pivotal tuning around
+it. `projector` is `w` with the generator's noise inputs optimised as well, as StyleGAN2's projector
+does: its images are then no longer functions of the codes alone. After @ a learning rate may
+follow: `ws:1500@0.05`.
 """
 
+from __future__ import annotations
+
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from restyle.domains import PORTRAITS, TOON
 from restyle.editing.editor import Editor
-from restyle.hub.registry import load_features
-from restyle.inversion.names import Networks
-from restyle.inversion.optimisation import Objective
+from restyle.generators.stylegan2 import StyleGAN2
+from restyle.inversion.optimisation import NoiseMaps, Objective, optimise_w, optimise_ws
 from restyle.inversion.pivotal import PivotalTuning, tuned_generator
+from restyle.inversion.results import InversionResult
+from restyle.inversion.targets import Picture
 from restyle.io.checkpoints import CheckpointError, weights_hash
 from restyle.losses.weighted import WeightedLosses
-from restyle.model import DEFAULT_STEPS, ReStyle
+from restyle.portraits.features import FeatureNetwork
+from restyle.refine import Encoder, Estimate, Render, refine
+
+if TYPE_CHECKING:
+    from restyle.model import ReStyle
+
+Method = Callable[[Tensor, Estimate], Iterator[Estimate]]
+
+DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
 
 NONE = "none"
 """In the place of a feature network's name: the squared error alone."""
 
 _GENERATOR = "generator_sha256"
+_Model = TypeVar("_Model", bound="ReStyle")
+
+
+class Part(NamedTuple):
+    """One of the methods in a text, as it was asked for.
+
+    Attributes:
+        name: One of `METHODS`.
+        steps: How many.
+        lr: Adam's learning rate, the method's own if None.
+    """
+
+    name: str
+    steps: int
+    lr: float | None = None
+
+    def __str__(self) -> str:
+        """The text of this part, in full."""
+        return f"{self.name}:{self.steps}" + ("" if self.lr is None else f"@{self.lr:g}")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What the methods are made of.
+
+    Attributes:
+        encode: (B, 6, h, w) to residuals (B, num_ws, D).
+        render: (B, num_ws, D) to images (B, 3, H, W) in [-1, 1].
+        generator: What `render` renders with.
+        crop: What `render` does with the images of `generator.synthesis`.
+        objective: What optimisation and tuning minimise.
+        encoder_steps: Steps of the encoder if no number is given.
+        most_steps: The most that the encoder can take; None for any number.
+    """
+
+    encode: Encoder
+    render: Render
+    generator: StyleGAN2
+    crop: Callable[[Tensor], Tensor]
+    objective: Objective
+    encoder_steps: int = DEFAULT_STEPS
+    most_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Methods of which each starts from the last estimate of the one before.
+
+    Attributes:
+        name: As it was asked for, with all numbers of steps.
+        stages: The methods.
+        steps: Their numbers of steps.
+    """
+
+    name: str
+    stages: tuple[Method, ...]
+    steps: tuple[int, ...]
+
+    def __call__(self, target: Tensor, start: Estimate) -> Iterator[Estimate]:
+        """Invert targets (B, 3, h, w) in [-1, 1]; yields the estimate after each step."""
+        estimate = start
+        for method in self.stages:
+            for estimate in method(target, estimate):
+                yield estimate
+
+    @property
+    def tuning(self) -> PivotalTuning | None:
+        """The pivotal tuning among the stages, whose `generator` belongs to the last estimate."""
+        return next((stage for stage in self.stages if isinstance(stage, PivotalTuning)), None)
+
+
+def build(text: str, networks: Networks) -> Chain:
+    """Make a method from its name.
+
+    Args:
+        text: Names of methods with or without `:steps` and `@rate`, joined by `+`.
+        networks: What they are made of.
+
+    Raises:
+        ValueError: An unknown name, no positive number of steps or learning rate, more steps than
+            the encoder can take, or a method after pivotal tuning, which would render with the
+            untuned generator.
+    """
+    parts = [_parsed(part, networks) for part in text.split("+")]
+    if "pti" in [part.name for part in parts[:-1]]:
+        raise ValueError(f"expected pti as the last of the methods, got {text!r}")
+    return Chain(
+        "+".join(map(str, parts)),
+        tuple(_stage(part, networks) for part in parts),
+        tuple(part.steps for part in parts),
+    )
+
+
+def _parsed(text: str, networks: Networks) -> Part:
+    method, at, rate = text.partition("@")
+    name, _, number = method.partition(":")
+    if name not in METHODS:
+        raise ValueError(f"expected a method of {', '.join(METHODS)}, got {name!r}")
+    try:
+        steps = int(number or METHODS[name].steps or networks.encoder_steps)
+    except ValueError:
+        steps = 0
+    if steps < 1:
+        raise ValueError(f"expected {name}:STEPS with a positive number, got {text!r}")
+    most = networks.most_steps
+    if name == "restyle" and most is not None and steps > most:
+        raise ValueError(f"expected at most {most} steps of a single-shot encoder, got {text!r}")
+    return Part(name, steps, _rate(text, name, rate) if at else None)
+
+
+def _rate(text: str, name: str, rate: str) -> float:
+    if not METHODS[name].has_rate:
+        raise ValueError(f"expected no learning rate of an encoder, got {text!r}")
+    try:
+        lr = float(rate)
+    except ValueError:
+        lr = math.nan
+    if not 0 < lr < math.inf:
+        raise ValueError(
+            f"expected {name}:STEPS@RATE with a positive learning rate, such as {name}@0.05, "
+            f"got {text!r}"
+        )
+    return lr
+
+
+def _stage(part: Part, networks: Networks) -> Method:
+    rate = {} if part.lr is None else {"lr": part.lr}
+    return METHODS[part.name].make(networks, steps=part.steps, **rate)
+
+
+def _restyle(networks: Networks, steps: int) -> Method:
+    def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
+        estimates = refine(networks.encode, networks.render, target, start, steps)
+        for _ in range(steps):
+            with torch.no_grad():
+                estimate = next(estimates)
+            yield estimate
+
+    return refined
+
+
+def _w(networks: Networks, **options: Any) -> Method:
+    generator = networks.generator
+    w = generator.sample_w(1000)
+    w_std = (w - generator.w_avg).square().sum(dim=1).mean().sqrt().item()
+    return partial(optimise_w, networks.render, networks.objective, w_std=w_std, **options)
+
+
+def _projector(networks: Networks, **options: Any) -> Method:
+    return _w(networks, noise=_noise(networks), **options)
+
+
+def _ws(networks: Networks, **options: Any) -> Method:
+    return partial(optimise_ws, networks.render, networks.objective, **options)
+
+
+def _pti(networks: Networks, **options: Any) -> Method:
+    return PivotalTuning(networks.generator, networks.objective, crop=networks.crop, **options)
+
+
+class Entry(NamedTuple):
+    """One method by name.
+
+    Attributes:
+        make: Makes it from networks, `steps` and, where it takes one, a learning rate `lr`.
+        steps: How many if no number is given; None for as many as the encoder usually takes.
+        has_rate: Whether it takes a learning rate.
+    """
+
+    make: Callable[..., Method]
+    steps: int | None
+    has_rate: bool = True
+
+
+METHODS = {
+    "restyle": Entry(_restyle, None, has_rate=False),
+    "w": Entry(_w, 1000),
+    "projector": Entry(_projector, 1000),
+    "ws": Entry(_ws, 1000),
+    "pti": Entry(_pti, 350),
+}
+"""Every method by its name; a new one is an entry here."""
+
+
+def _noise(networks: Networks) -> NoiseMaps:
+    """The generator's own noise maps, and how it renders with others."""
+    synthesis = networks.generator.synthesis
+    own = {name: map_ for name, map_ in synthesis.named_buffers() if name.endswith(".noise")}
+
+    def render(ws: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        given = dict(zip(own, maps, strict=True))
+        return networks.crop(torch.func.functional_call(synthesis, given, (ws,)))
+
+    return NoiseMaps(list(own.values()), render)
 
 
 def networks_of(model: ReStyle, objective: Objective) -> Networks:
-    """A model's parts, for `restyle.inversion.names.build`."""
+    """Return a model's parts, for `build`."""
+    single = model.has_encoder and model.single_shot
     return Networks(
         encode=model.encode,
         render=model.generate,
         generator=model.generator,
         crop=model.domain.crop_render,
         objective=objective,
-        encoder_steps=1 if model.single_shot else DEFAULT_STEPS,
-        most_steps=1 if model.single_shot else None,
+        encoder_steps=1 if single else DEFAULT_STEPS,
+        most_steps=1 if single else None,
     )
 
 
 def usual_features(model: ReStyle) -> str:
-    """The feature network that suits a model's images: the portraits' own, or "none" for others."""
+    """Return the feature network for a model's images: the portraits' own, else "none"."""
     drawn = model.domain.name in (PORTRAITS.name, TOON.name)
     return (
         "portraits-features" if drawn and model.domain.input_size == PORTRAITS.input_size else NONE
@@ -58,7 +271,7 @@ def objective_for(
     """What methods minimise: squared error, and a network's perceptual and identity distance.
 
     Args:
-        methods: As `restyle.inversion.names.build` takes them. Where all of them are the encoder
+        methods: As `build` takes them. Where all of them are the encoder
             alone nothing is minimised, and the network is not loaded.
         features: A bundled feature network's name, a folder, or "none".
         device: Where to compute.
@@ -69,8 +282,50 @@ def objective_for(
     """
     parts = {part.partition(":")[0] for method in methods for part in method.split("+")}
     wanted = features != NONE and parts != {"restyle"}
-    network = load_features(features).to(device) if wanted else None
+    network = FeatureNetwork.from_pretrained(features).to(device) if wanted else None
     return WeightedLosses(network, dtype=dtype)
+
+
+def invert_by_method(
+    model: ReStyle,
+    text: str,
+    images: Iterable[Picture],
+    batch_size: int = 8,
+    features: str | None = None,
+) -> Iterator[InversionResult]:
+    """Invert images by a method's name, in batches.
+
+    Args:
+        model: Whose networks are used.
+        text: As `build` takes it.
+        images: As `ReStyle.invert` takes them. Pivotal tuning takes one at a time.
+        batch_size: How many go through the networks at once.
+        features: The objective's network, or "none"; the one for the model's images if None.
+
+    Yields:
+        The result of each batch, with the start, all steps of encoders, and the last one of every
+        other part of the method.
+
+    Raises:
+        ValueError: There is no such method, or `batch_size` is below 1.
+        CheckpointError: The feature network is not there, or cannot be used.
+    """
+    if batch_size < 1:
+        raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
+    objective = objective_for([text], features or usual_features(model), model.device, model.dtype)
+    chain = build(text, networks_of(model, objective))
+    images = iter(images)
+    while batch := list(islice(images, 1 if chain.tuning else batch_size)):
+        target = model.prepare(batch)
+        kept = [model.start(len(target))]
+        for part, method in zip(chain.name.split("+"), chain.stages, strict=True):
+            before = kept[-1]
+            for estimate in method(target, before):
+                if part.startswith("restyle") or kept[-1] is before:
+                    kept.append(estimate)
+                else:
+                    kept[-1] = estimate
+        yield InversionResult(target, tuple(kept))
 
 
 def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[str]) -> int:
@@ -87,8 +342,8 @@ def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[s
     return tuning.save(os.fspath(path), {_GENERATOR: weights_hash(model.generator.state_dict())})
 
 
-def tuned_model(model: ReStyle, path: str | os.PathLike[str]) -> ReStyle:
-    """A model with the generator that pivotal tuning has made for one image.
+def tuned_model(model: _Model, path: str | os.PathLike[str]) -> _Model:
+    """Return a model with the generator that pivotal tuning has made for one image.
 
     Its codes are edited along the directions of the generator as it was.
 
@@ -111,6 +366,8 @@ def tuned_model(model: ReStyle, path: str | os.PathLike[str]) -> ReStyle:
             f"got those of {found[:12]}"
         )
     generator = tuned_generator(model.generator, os.fspath(path))
-    tuned = ReStyle(generator, model.encoder, model.domain, model.name, model.card, model.start_ws)
+    encoder = model.encoder if model.has_encoder else None
+    facts = (model.domain, model.name, model.card, model.start_ws)
+    tuned = type(model)(generator, encoder, *facts)
     tuned.editor = Editor(generator, expected)
     return tuned

@@ -8,18 +8,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
+from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.optimisation import Objective
 from restyle.io.files import atomic_write
 from restyle.refine import Estimate, pool_to
-
-Generator = TypeVar("Generator", bound=nn.Module)
 
 
 class PivotalTuning:
@@ -35,7 +33,7 @@ class PivotalTuning:
 
     def __init__(
         self,
-        generator: Any,
+        generator: StyleGAN2,
         objective: Objective,
         steps: int = 350,
         lr: float = 3e-4,
@@ -44,8 +42,7 @@ class PivotalTuning:
         """Take what is to be tuned.
 
         Args:
-            generator: A module with `synthesis`, (B, num_ws, D) codes to (B, 3, H, W); it is not
-                changed.
+            generator: It is not changed.
             objective: What is minimised.
             steps: How many steps to take.
             lr: Adam's learning rate.
@@ -67,10 +64,10 @@ class PivotalTuning:
         parameters = list(synthesis.parameters())
         optimiser = torch.optim.Adam(parameters, lr=self.lr)
         pivots = start.ws.detach().clone()
-        for step in range(self.steps):
+        with torch.enable_grad():
+            image = self._crop(synthesis(pivots))
+        for _ in range(self.steps):
             with torch.enable_grad():
-                if step == 0:
-                    image = self._crop(synthesis(pivots))
                 distance = self._objective(pool_to(image, target), target).sum()
                 gradients = torch.autograd.grad(distance, parameters, allow_unused=True)
                 for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -81,7 +78,7 @@ class PivotalTuning:
         synthesis.requires_grad_(False)
 
     def changes(self) -> dict[str, Tensor]:
-        """What was added to each tensor that changed, in half precision.
+        """Return what was added to each tensor that changed, in half precision.
 
         Differences are small, so half precision loses next to nothing of the weights.
         """
@@ -108,8 +105,8 @@ class PivotalTuning:
         return Path(path).stat().st_size
 
 
-def tuned_generator(generator: Generator, path: str | Path) -> Generator:
-    """A copy of a generator with the changes that `PivotalTuning.save` wrote.
+def tuned_generator(generator: StyleGAN2, path: str | Path) -> StyleGAN2:
+    """Return a copy of a generator with the changes that `PivotalTuning.save` wrote.
 
     Args:
         generator: The one that was tuned.

@@ -1,16 +1,20 @@
-"""What an inversion found."""
+"""Results of an inversion."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from restyle.editing.latents import save_latents
+from restyle.io.images import save_image
 from restyle.refine import Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InversionResult:
-    """What an inversion found for a batch of B images.
+    """Codes and pictures that an inversion found for a batch of B images.
 
     Attributes:
         target: What was inverted, (B, 3, h, w), RGB in [-1, 1], at the encoder's input size.
@@ -29,6 +33,13 @@ class InversionResult:
             used = torch.full((len(self.target),), len(self.steps) - 1, device=self.target.device)
             object.__setattr__(self, "steps_used", used)
 
+    def __repr__(self) -> str:
+        """Return one line: how many images, of what shapes, after how many steps."""
+        return (
+            f"InversionResult({len(self.target)} of {tuple(self.image.shape[1:])}, "
+            f"ws {tuple(self.ws.shape[1:])}, steps {self.steps_used.tolist()})"
+        )
+
     @property
     def ws(self) -> Tensor:
         """The last step's latent codes in W+, (B, num_ws, D)."""
@@ -40,13 +51,30 @@ class InversionResult:
         return self.steps[-1].image
 
     def split(self) -> list["InversionResult"]:
-        """The same results, one for each image of the batch, with the steps that it took."""
+        """Return a result for each image of the batch, with the steps that it took."""
         return [
             InversionResult(
                 self.target[i : i + 1], tuple(e[i : i + 1] for e in self.steps[: n + 1])
             )
             for i, n in enumerate(self.steps_used.tolist())
         ]
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write `reconstructions/N.png` and `latents/N.safetensors` for each image N, from 0 on.
+
+        Args:
+            folder: Made where missing. Files of these names in it are replaced.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        for number, one in enumerate(self.split()):
+            paths = [Path(folder, part) for part in ("reconstructions", "latents")]
+            for path in paths:
+                path.mkdir(parents=True, exist_ok=True)
+            save_image(one.image[0], paths[0] / f"{number}.png")
+            ws = torch.cat([step.ws for step in one.steps])
+            save_latents(ws, {}, paths[1] / f"{number}.safetensors")
 
 
 def joined(results: list[InversionResult]) -> InversionResult:

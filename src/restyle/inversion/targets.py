@@ -1,17 +1,18 @@
-"""What may be inverted: paths, PIL images and tensors, made one kind of tensor."""
+"""Targets of an inversion: paths, PIL images, arrays and tensors, made one kind of tensor."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from restyle.io.images import read_image, to_tensor
 
-Picture = str | os.PathLike[str] | Image.Image | Tensor
-"""One image: a path, a PIL image, or a (3, H, W) tensor, RGB in [-1, 1]."""
+Picture = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
+"""One image: a path, a PIL image, an array (H, W, 3) uint8, or a tensor (3, H, W) in [-1, 1]."""
 
 
 def as_pictures(images: Picture | Iterable[Picture]) -> Iterable[Picture]:
@@ -26,6 +27,8 @@ def as_pictures(images: Picture | Iterable[Picture]) -> Iterable[Picture]:
         if images.ndim not in (3, 4):
             raise ValueError(f"expected a tensor (B, 3, H, W), got {tuple(images.shape)}")
         return images[None] if images.ndim == 3 else images
+    if isinstance(images, np.ndarray):
+        return [images] if images.ndim == 3 else list(images)
     return images
 
 
@@ -33,7 +36,7 @@ def to_target(image: Picture, size: tuple[int, int]) -> Tensor:
     """Make one picture the target of an inversion.
 
     Args:
-        image: A path, a PIL image or a tensor.
+        image: A path, a PIL image, an array or a tensor.
         size: The encoder's input height and width; the aspect is not kept.
 
     Returns:
@@ -41,8 +44,14 @@ def to_target(image: Picture, size: tuple[int, int]) -> Tensor:
 
     Raises:
         ImageError: A file is not a readable image.
-        ValueError: A tensor of another shape, type or range.
+        ValueError: A tensor or an array of another shape, type or range.
     """
+    if isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f"expected an array (H, W, 3) of uint8, got {tuple(image.shape)} {image.dtype}"
+            )
+        image = Image.fromarray(image)
     if isinstance(image, Tensor):
         return resized(_checked_tensor(image)[None], size)[0]
     if not isinstance(image, Image.Image):

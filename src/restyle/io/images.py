@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from restyle.io.files import atomic_write
@@ -29,16 +29,6 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _SAVED_AS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {  # EXIF orientation -> what turns the stored picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _READABLE_SIDE = 128  # smaller pictures are enlarged in grids and strips
 _GAP = 4
 
@@ -152,7 +142,7 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
             with Image.open(stream, formats=_FORMATS) as image:
                 _require_single(path, image, max_pixels)
                 image.load()
-                return _to_rgb(_upright(image))
+                return _to_rgb(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -357,11 +347,6 @@ def _first_bytes(stream: BinaryIO) -> str:
     stream.seek(0)
     start = stream.read(12)
     return f"a file that begins with {start!r}" if start else "an empty file"
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
-    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -11,12 +11,13 @@ from tqdm import tqdm
 
 from restyle.inversion.methods import (
     NONE,
+    Chain,
+    build,
     networks_of,
     objective_for,
     save_tuning,
     usual_features,
 )
-from restyle.inversion.names import Chain, build
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.inversion.results import InversionResult
 from restyle.jobs.manifest import Item
@@ -81,7 +82,7 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Inverter:
 
     Args:
         model: The model.
-        text: As `restyle.inversion.names.build` takes it.
+        text: As `restyle.inversion.methods.build` takes it.
         features: The network of the objective, or "none"; the one for the model's images if None.
 
     Raises:

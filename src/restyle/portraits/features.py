@@ -14,12 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restyle.io.checkpoints import CheckpointError, load_strict
+from restyle.io.pretrained import Pretrained
 from restyle.portraits.attributes import SCHEMA, class_names, continuous_names, sample
 from restyle.portraits.keypoints import COUNT, EYES, MOUTH, NOSE
-
-KIND = "features"
-"""The kind of checkpoint that holds such a network."""
-
 
 POINTS = COUNT + 7  # the last seven find their own use
 LOOK = 8  # values that are read at every point
@@ -49,13 +47,13 @@ class Residual(nn.Module):
     """A residual unit of two 3x3 convolutions at one resolution."""
 
     def __init__(self, width: int):
-        """Takes the number of channels."""
+        """Take the number of channels."""
         super().__init__()
         self.first = _conv(width, width)
         self.second = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, h, w) to the same shape."""
+        """Map (B, C, h, w) to the same shape."""
         return F.relu(x + self.second(F.relu(self.first(x))))
 
 
@@ -70,7 +68,7 @@ class Pointer(nn.Module):
     grid: Tensor
 
     def __init__(self, config: FeatureConfig):
-        """Takes the size of the network."""
+        """Take the size of the network."""
         super().__init__()
         width = config.widths[1]
         self.laterals = nn.ModuleList([nn.Conv2d(w, width, 1) for w in config.widths[1:4]])
@@ -148,12 +146,13 @@ def upright_patches(images: Tensor, middle: Tensor, across: Tensor) -> Tensor:
     return F.grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False)
 
 
-class FeatureNetwork(nn.Module):
+class FeatureNetwork(nn.Module, Pretrained):
     """A small convolutional network on images in [-1, 1], RGB, of any size.
 
     Images are area-pooled, or enlarged bilinearly, to the trunk's own size.
     """
 
+    kind = "features"
     mean: Tensor
     scale: Tensor
 
@@ -168,7 +167,7 @@ class FeatureNetwork(nn.Module):
         """
         super().__init__()
         if config.size < 16 or config.size % 16:
-            raise ValueError(f"size: expected a multiple of 16, received {config.size}")
+            raise ValueError(f"size: expected a multiple of 16, got {config.size}")
         self.config = config
         self.levels = nn.ModuleList([_conv(3, config.widths[0])])
         for narrow, wide in zip(config.widths, config.widths[1:], strict=False):
@@ -192,34 +191,32 @@ class FeatureNetwork(nn.Module):
         self._standardise()
 
     @classmethod
-    def from_checkpoint(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+    def from_checkpoint(
+        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: object
+    ) -> Self:
         """Build a trained network, frozen and in evaluation mode.
 
-        Args:
-            config: What `checkpoint_config` gave.
-            tensors: Its weights.
-
         Raises:
-            ValueError: It was trained on other attributes, or the weights do not fit.
+            CheckpointError: It was trained on other attributes, or the weights do not fit.
         """
         if config["attributes"] != list(SCHEMA):
             differing = sorted(set(SCHEMA).symmetric_difference(config["attributes"]))
-            raise ValueError(
-                f"expected a feature network for the attributes of this version, got another "
-                f"list of them (first differences: {differing[:3]})"
+            raise CheckpointError(
+                f"{source}: expected a feature network for the attributes of this version, got "
+                f"another list of them (first differences: {differing[:3]})"
             )
-        network = cls(
-            FeatureConfig(**{**config["network"], "widths": tuple(config["network"]["widths"])})
-        )
-        try:
-            network.load_state_dict(dict(tensors))
-        except RuntimeError as error:
-            raise ValueError(f"expected the weights of a feature network: {error}") from error
+        shape = {**config["network"], "widths": tuple(config["network"]["widths"])}
+        network = cls(FeatureConfig(**shape))
+        load_strict(network, tensors, str(source))
         return network.eval().requires_grad_(False)
 
     def checkpoint_config(self) -> dict[str, Any]:
-        """What `from_checkpoint` needs beside the weights; JSON-able."""
-        return {"kind": KIND, "network": asdict(self.config), "attributes": list(SCHEMA)}
+        """Return the network's shape and the attributes that it measures."""
+        return {"network": asdict(self.config), "attributes": list(SCHEMA)}
+
+    def checkpoint_tensors(self) -> dict[str, Tensor]:
+        """Return the weights."""
+        return self.state_dict()
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Compute the feature maps.

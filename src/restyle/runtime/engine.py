@@ -30,27 +30,30 @@ class Inference:
         compiled: Whether `torch.compile` is used instead of the folded form.
     """
 
-    def __init__(self, generator: StyleGAN2, encoder: Encoder):
+    def __init__(self, generator: StyleGAN2, encoder: Encoder | None):
         """Take two frozen networks, in evaluation mode; their weights are laid out channels last.
 
         Args:
             generator: On the same device as the encoder.
-            encoder: It predicts codes that the generator takes.
+            encoder: It predicts codes that the generator takes; None to render only.
         """
         self.generator = _channels_last(generator)
-        self.encoder = _channels_last(encoder)
+        self.encoder = None if encoder is None else _channels_last(encoder)
         self.dtype = torch.float32
         self.compiled = False
         self._made: dict[type, tuple[Hashable, object]] = {}
 
     def encode(self, x: Tensor) -> Tensor:
         """Predict (B, num_ws, D) codes or residuals, float32, from the encoder's input."""
-        if self._folds(x) and isinstance(self.encoder, Encoder):
-            fast = self._kept(self.encoder, lambda: folded(self.encoder, self.dtype))
+        encoder = self.encoder
+        if encoder is None:
+            raise ValueError("expected a model with an encoder, got a generator alone")
+        if self._folds(x) and isinstance(encoder, Encoder):
+            fast = self._kept(encoder, lambda: folded(encoder, self.dtype))
             with torch.no_grad():
                 return fast(x.to(self.dtype))
         with self._precision():
-            return self._plain(self.encoder)(x).float()
+            return self._plain(encoder)(x).float()
 
     def render(self, ws: Tensor, resolution: int | None = None) -> Tensor:
         """Render (B, num_ws, D) codes with fixed noise, at a lower resolution if one is given.

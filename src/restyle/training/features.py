@@ -300,7 +300,7 @@ def export_features(
     assert config.export is not None
     folder = Path(config.export)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_folder(folder, network.checkpoint_config(), tensors, half=True)
+    save_folder(folder, {"kind": network.kind, **network.checkpoint_config()}, tensors, half=True)
     parameters = sum(p.numel() for p in network.parameters())
     settings = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k not in FOLDERS)
     card = f"""# {folder.name}

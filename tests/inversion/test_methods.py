@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from restyle.inversion.names import Networks, build
+from restyle.inversion.methods import Networks, build
 from restyle.losses.pixels import l2
 from tests.tiny import SIZE, tiny_model
 

@@ -6,13 +6,13 @@ import torch
 from restyle.domains import Domain
 from restyle.editing.directions import Direction
 from restyle.inversion.methods import (
+    build,
     networks_of,
     objective_for,
     save_tuning,
     tuned_model,
     usual_features,
 )
-from restyle.inversion.names import build
 from restyle.io.checkpoints import CheckpointError
 from tests.tiny import SIZE, tiny_model
 

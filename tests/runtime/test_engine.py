@@ -12,8 +12,7 @@ from restyle.runtime import folded_synthesis as folded_generator
 from restyle.runtime.engine import Inference
 from restyle.runtime.folded_encoder import _InChunks, folded
 from restyle.runtime.folded_synthesis import FoldedSynthesis
-
-from .tiny import SIZE, tiny_encoder, tiny_generator, tiny_model
+from tests.tiny import SIZE, tiny_encoder, tiny_generator, tiny_model
 
 CLOSE = {"atol": 2e-5, "rtol": 1e-5}
 
