@@ -41,7 +41,7 @@ def test_one_photograph_loads_no_renderer_trainer_or_report(tmp_path):
         f"job = restyle.jobs.Invert(inputs=[{str(tmp_path / 'me.png')!r}], steps=1, device='cpu',\n"
         f"    model={str(tmp_path / 'model')!r}, out={str(tmp_path / 'out')!r})\n"
         "assert restyle.jobs.invert(job) == restyle.jobs.Summary(done=1)\n"
-        "unwanted = ('skia', 'restyle.portraits.drawing',\n"
+        "unwanted = ('skia', 'restyle.portraits.drawing.renderer',\n"
         "    'restyle.training', 'restyle.evaluation')\n"
         "found = [name for name in sys.modules if name.startswith(unwanted)]\n"
         "assert not found, found"

@@ -33,8 +33,12 @@ class Comparison:
 
     Attributes:
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
-        methods: Methods of inversion, as `restyle.inversion.methods.build` takes them. Those without
-            an encoder depend on the generator alone, and are run once for models that share it.
+        methods: Methods of inversion: restyle (the encoder), w and ws (optimisation of one code, or
+            of one for each layer), projector (one code and the generator's noise), and pti (pivotal
+            tuning), each with a number of steps, joined by + where one starts from what the other
+            found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350. After @ a learning rate
+            may follow: ws:1500@0.05. Those without an encoder depend on the generator alone, and
+            are run once for models that share it.
         data: portraits or toon (test split), or a folder of images.
         images: The first N of them. [default: 512 portraits, or all of a folder]
         optimised: Optimisation and pivotal tuning, which take minutes an image, invert the first N
