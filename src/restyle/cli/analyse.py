@@ -37,14 +37,8 @@ def analyse(
         batch_size: Images at once.
         device: Where to compute.
     """
-    import shlex
-    import sys
-
-    from restyle.evaluation.analysis import Analysis
     from restyle.evaluation.analysis import analyse as run
-    from restyle.evaluation.analysis_report import write_report
+    from restyle.evaluation.settings import LoopAnalysis
 
-    config = Analysis(model, other, data, images, steps)
-    results = run(config, out, device, batch_size)
-    print(write_report(results, out, shlex.join(["restyle", *sys.argv[1:]])))
+    print(run(LoopAnalysis(model, other, data, images, steps, out, batch_size, device)).text())
     print(f"\nThe report is {out / 'report.html'}")

@@ -162,10 +162,11 @@ def find(
         dtype: Precision of the pictures that the labeller sees; the judge's are float32.
         overwrite: Replace the directions that another search has left in OUT.
     """
-    from restyle.evaluation.directions import NAMES, DirectionSearch, find_directions
-    from restyle.evaluation.directions_report import describe
+    from restyle.evaluation.directions import find_directions
+    from restyle.evaluation.settings import DirectionSearch
 
     config = DirectionSearch(
+        out=out,
         generator=generator,
         labeller=labeller,
         judge=judge,
@@ -175,9 +176,11 @@ def find(
         seed=seed,
         dtype=dtype,
         licence=licence,
-        attributes=tuple(attributes) or NAMES,
+        attributes=tuple(attributes),
+        device=device,
+        overwrite=overwrite,
     )
-    print(describe(find_directions(config, out, device, overwrite)))
+    print(find_directions(config).text())
 
 
 @directions.command

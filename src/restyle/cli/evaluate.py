@@ -72,24 +72,27 @@ def compare(
         device: Where to compute.
         dtype: The precision of inverting; what judges has float32.
     """
-    from restyle.cli.photographs import photo_networks
-    from restyle.evaluation.compare import Comparison, default_measures, optimised_by
     from restyle.evaluation.compare import compare as run
-    from restyle.evaluation.comparison_report import write_report
+    from restyle.evaluation.settings import Comparison
 
     config = Comparison(
-        models=tuple(model or ["portraits"]),
+        model=tuple(model or ["portraits"]),
         methods=tuple(methods or ["restyle:10"]),
         data=data,
         images=images,
         optimised=optimised,
+        measures=tuple(measures or ()),
         judge=judge,
-        features=optimised_by(data) if features is None else features,
-        measures=tuple(measures or default_measures(data)),
+        features=features,
+        lpips=lpips,
+        identity_network=identity_network,
+        mtcnn=tuple(mtcnn or ()),
+        out=out,
+        batch_size=batch_size,
+        device=device,
         dtype=dtype,
     )
-    photo = photo_networks(lpips, identity_network, mtcnn or [])
-    print(write_report(run(config, out, device, batch_size, photo), out, _command()))
+    print(run(config).text())
     print(f"\nThe report is {out / 'report.html'}")
 
 
@@ -123,10 +126,11 @@ def generator(
         data: portraits or toon.
         judge: The feature network that judges, a bundled name or a folder.
     """
-    from restyle.evaluation.generator import GeneratorEvaluation, describe, evaluate_generators
+    from restyle.evaluation.generator import evaluate_generators
+    from restyle.evaluation.settings import GeneratorEvaluation
 
-    config = GeneratorEvaluation(samples, images, iterations, lr, data, judge)
-    print(describe(evaluate_generators(list(folders), out, config)))
+    config = GeneratorEvaluation(folders, out, samples, images, iterations, lr, data, judge)
+    print(evaluate_generators(config).text())
 
 
 @app.command
@@ -140,12 +144,10 @@ def features(name: str = "portraits-judge", *, persons: Count = 2048) -> None:
         name: A bundled name or a folder.
         persons: How many.
     """
-    from restyle.hub.registry import load_features
-    from restyle.portraits import Portraits
-    from restyle.training.features import describe, evaluate_features
+    from restyle.evaluation.features import evaluate_features
+    from restyle.evaluation.settings import FeatureEvaluation
 
-    network = load_features(name)
-    print(describe(evaluate_features(network, Portraits("test", network.config.size), persons)))
+    print(evaluate_features(FeatureEvaluation(name, persons)).text())
 
 
 @app.command
@@ -162,9 +164,8 @@ def encoder(
 ) -> None:
     """Measure an encoder step by step.
 
-    For each step squared error, perceptual and identity distance with 95 % bootstrap intervals over
-    the images, the share of images that the step improved, and the time. Prints a table; writes
-    OUT/results.json and a line for each image and step to OUT/rows.jsonl.
+    The same as `restyle evaluate --methods restyle:STEPS` with squared error, perceptual and
+    identity distance.
 
     Args:
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
@@ -176,10 +177,17 @@ def encoder(
         batch_size: Images at once.
         device: Where to compute.
     """
-    from restyle.evaluation.encoder import EncoderEvaluation, describe, evaluate_encoder
-
-    config = EncoderEvaluation(model, data, images, steps, judge)
-    print(describe(evaluate_encoder(config, out, device, batch_size)))
+    compare(
+        model=[model],
+        methods=[f"restyle:{steps}"],
+        data=data,
+        images=images,
+        measures=["mse", "perceptual", "identity"],
+        judge=judge,
+        out=out,
+        batch_size=batch_size,
+        device=device,
+    )
 
 
 @app.command
@@ -216,19 +224,22 @@ def editing(
         batch_size: Images at once.
         device: Where to compute.
     """
-    from restyle.evaluation.editability import EditingEvaluation, evaluate_editing
-    from restyle.evaluation.editability_report import write_report
+    from restyle.evaluation.editability import evaluate_editing
+    from restyle.evaluation.settings import EditingEvaluation
 
     config = EditingEvaluation(
-        models=tuple(model or ["portraits"]),
+        model=tuple(model or ["portraits"]),
         methods=tuple(methods or ["restyle"]),
         attributes=tuple(attributes or ()),
         directions=directions,
         images=images,
         judge=judge,
         features=features,
+        out=out,
+        batch_size=batch_size,
+        device=device,
     )
-    print(write_report(evaluate_editing(config, out, device, batch_size), out, _command()))
+    print(evaluate_editing(config).text())
     print(f"\nThe report is {out / 'report.html'}")
 
 
@@ -261,15 +272,21 @@ def bootstrapping(
         batch_size: Images at once.
         device: Where to compute.
     """
-    from restyle.evaluation.bootstrapping import (
-        BootstrappingEvaluation,
-        evaluate_bootstrapping,
-        write_report,
-    )
+    from restyle.evaluation.bootstrapping import evaluate_bootstrapping
+    from restyle.evaluation.settings import BootstrappingEvaluation
 
-    config = BootstrappingEvaluation(source, target, source_steps, steps, images, judge)
-    arrays = evaluate_bootstrapping(config, out, device, batch_size)
-    print(write_report(arrays, config, out, _command()))
+    config = BootstrappingEvaluation(
+        source=source,
+        target=target,
+        source_steps=source_steps,
+        steps=steps,
+        images=images,
+        judge=judge,
+        out=out,
+        batch_size=batch_size,
+        device=device,
+    )
+    print(evaluate_bootstrapping(config).text())
     print(f"\nThe report is {out / 'report.html'}")
 
 
@@ -295,15 +312,7 @@ def crossing(
         judge: The feature network that judges, a bundled name or a folder.
         out: The folder of the results.
     """
-    from restyle.evaluation.cross_domain import CrossingEvaluation, describe, evaluate_crossing
+    from restyle.evaluation.cross_domain import evaluate_cross_domain
+    from restyle.evaluation.settings import CrossDomainEvaluation
 
-    config = CrossingEvaluation(source, target, samples, judge)
-    print(describe(evaluate_crossing(config, out)))
-
-
-def _command() -> str:
-    """What prints the figures again."""
-    import shlex
-    import sys
-
-    return shlex.join(["restyle", *sys.argv[1:]])
+    print(evaluate_cross_domain(CrossDomainEvaluation(source, target, samples, judge, out)).text())
