@@ -10,6 +10,7 @@ import torch
 import restyle
 from restyle.cli import main
 from restyle.editing.directions import Direction, save_direction
+from restyle.editing.editor import SAMPLES
 from restyle.evaluation import bootstrapping, editability, edited_portraits
 from restyle.evaluation.attributes import NAMES, Reader, changed
 from restyle.evaluation.edit_sweep import Sweep, flips

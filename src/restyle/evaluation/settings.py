@@ -33,8 +33,9 @@ class Comparison:
 
     Attributes:
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
-        methods: Methods of inversion, as `restyle.inversion.methods.build` takes them. Those without
-            an encoder depend on the generator alone, and are run once for models that share it.
+        methods: Methods of inversion, as `restyle.inversion.methods.build` takes them. Those
+            without an encoder depend on the generator alone, and are run once for models that share
+            it.
         data: portraits or toon (test split), or a folder of images.
         images: The first N of them. [default: 512 portraits, or all of a folder]
         optimised: Optimisation and pivotal tuning, which take minutes an image, invert the first N
