@@ -11,7 +11,7 @@ import torch
 
 from restyle.hub import registry
 from restyle.io.checkpoints import CheckpointError, load_config, save_folder
-from restyle.training.config import as_record
+from restyle.training.config import as_record, with_options
 from restyle.training.loaders import made_of
 from restyle.training.presets import ENCODERS, GENERATORS
 from tests.tiny import tiny_model
@@ -36,7 +36,7 @@ def trained(folder: Path, preset: str, seed: int, **changes) -> Path:
     torch.manual_seed(seed)
     for parameter in model.encoder.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    training = as_record(replace(ENCODERS[preset], warmup_images=100, **changes))
+    training = as_record(with_options(ENCODERS[preset], warmup_images=100, **changes))
     model.card = {"images_seen": 300, "validation": {"val_mse_5": 0.01}, "training": training}
     if began := made_of(changes.get("initial", "")):
         model.card["initial"] = began

@@ -15,7 +15,7 @@ from restyle.losses.identity import AlignedFaces, identity
 from restyle.losses.perceptual import distances_by_map, perceptual
 from restyle.model import ReStyle
 from restyle.nn.backbones import ArcFace
-from restyle.training.config import EncoderTraining
+from restyle.training.config import EncoderTraining, with_options
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.latent_adversary import (
     CodeDiscriminator,
@@ -186,7 +186,8 @@ def test_training_step(path, tmp_path):
     arcface = importers.read(tmp_path / "ir_se50.pth")
     lpips = take_lpips(Weights(files["alexnet"], "alexnet"), Weights(files["alex_lin"], "lin"))
     weights = {name.removesuffix("_lambda"): w for name, w in case.params["lambdas"].items()}
-    config = EncoderTraining(
+    config = with_options(
+        EncoderTraining(),
         steps=case.params["n_iters_per_batch"],
         l2=weights.get("l2", 0.0),
         perceptual=weights.get("lpips", 0.0),

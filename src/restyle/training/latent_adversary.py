@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restyle.training.config import Adversary
 from restyle.training.parallel import average_gradients, same_everywhere
 
 
@@ -95,7 +96,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
     return gradient.square().sum(dim=1).mean()
 
 
-class Adversary:
+class LatentAdversary:
     """The discriminator with what trains it: an optimiser, a pool, and lazy regularisation.
 
     Attributes:
@@ -108,17 +109,16 @@ class Adversary:
         self,
         w_dim: int,
         device: torch.device,
-        lr: float = 2e-5,
-        r1: float = 10.0,
-        r1_interval: int = 16,
-        pool: int = 50,
+        options: Adversary = Adversary(),  # noqa: B008
     ):
         """Build an untrained discriminator."""
         self.discriminator = CodeDiscriminator(w_dim).to(device).requires_grad_(False)
         same_everywhere(self.discriminator)
-        self.optimiser = torch.optim.Adam(self.discriminator.parameters(), lr=lr)
-        self.pool = CodePool(pool, w_dim, device)
-        self.r1, self.r1_interval = r1, r1_interval
+        self.optimiser = torch.optim.Adam(
+            self.discriminator.parameters(), lr=options.adversarial_lr
+        )
+        self.pool = CodePool(options.pool, w_dim, device)
+        self.r1, self.r1_interval = options.r1, options.r1_interval
         self.steps = 0
         self.penalty = torch.zeros((), device=device)  # the last one that was computed
 

@@ -62,9 +62,9 @@ def load_networks(config: EncoderTraining) -> LossNetworks:
         return loaded[name]
 
     return LossNetworks(
-        once(config.perceptual_network, load_maps) if config.perceptual else None,
-        once(config.identity_network, load_faces) if config.identity else None,
-        once(config.moco_network, load_moco) if config.moco else None,
+        once(config.losses.perceptual_network, load_maps) if config.losses.perceptual else None,
+        once(config.losses.identity_network, load_faces) if config.losses.identity else None,
+        once(config.losses.moco_network, load_moco) if config.losses.moco else None,
     )
 
 

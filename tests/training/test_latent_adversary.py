@@ -4,7 +4,13 @@ import copy
 
 import torch
 
-from restyle.training.latent_adversary import Adversary, CodePool, adversarial, gradient_penalty
+from restyle.training.config import Adversary
+from restyle.training.latent_adversary import (
+    CodePool,
+    LatentAdversary,
+    adversarial,
+    gradient_penalty,
+)
 
 CPU = torch.device("cpu")
 
@@ -38,7 +44,7 @@ def test_a_pool_of_nothing_gives_back():
 
 
 def test_it_learns_to_tell_codes_apart_and_is_fooled_by_real_ones():
-    adversary = Adversary(4, CPU, lr=1e-2, r1=0.0)
+    adversary = LatentAdversary(4, CPU, Adversary(adversarial_lr=1e-2, r1=0.0))
     fake = torch.randn(64, 3, 4) - 2
     for _ in range(100):
         numbers = adversary.step(torch.randn(64, 4) + 2, fake)
@@ -49,7 +55,7 @@ def test_it_learns_to_tell_codes_apart_and_is_fooled_by_real_ones():
 
 
 def test_rows_behind_the_stage_do_not_count():
-    discriminator = Adversary(4, CPU).discriminator
+    discriminator = LatentAdversary(4, CPU).discriminator
     ws = torch.randn(2, 5, 4)
     changed = ws.clone()
     changed[:, 3:] += 1
@@ -66,7 +72,10 @@ def test_the_penalty_is_the_squared_gradient():
 
 
 def test_what_it_remembers_survives():
-    first, second = Adversary(4, CPU, pool=5), Adversary(4, CPU, pool=5)
+    first, second = (
+        LatentAdversary(4, CPU, Adversary(pool=5)),
+        LatentAdversary(4, CPU, Adversary(pool=5)),
+    )
     ws = torch.randn(8, 3, 4)
     first.step(torch.randn(8, 4), ws)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
