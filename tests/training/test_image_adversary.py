@@ -12,7 +12,7 @@ from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.training.config import GeneratorTraining
 from restyle.training.generator import GeneratorTrainer, train_generator
 from restyle.training.image_adversary import ImageAdversary, coarse_maps, r1_penalty
-from restyle.training.initial import load_run_state
+from restyle.training.loaders import load_run_state
 
 CPU = torch.device("cpu")
 TINY = {"size": 16, "channels": (8, 8, 8), "z_dim": 8, "w_dim": 8, "mapping_layers": 2}

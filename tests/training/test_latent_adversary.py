@@ -1,15 +1,16 @@
 """The discriminator of codes: pool, losses, and that it learns."""
 
 import copy
+from contextlib import nullcontext
 
 import torch
 
 from restyle.training.config import Adversary
+from restyle.training.image_adversary import r1_penalty
 from restyle.training.latent_adversary import (
     CodePool,
     LatentAdversary,
     adversarial,
-    gradient_penalty,
 )
 
 CPU = torch.device("cpu")
@@ -67,7 +68,7 @@ def test_rows_behind_the_stage_do_not_count():
 
 def test_the_penalty_is_the_squared_gradient():
     linear = torch.nn.Linear(3, 1)
-    penalty = gradient_penalty(lambda codes: linear(codes).squeeze(-1), torch.randn(5, 3))
+    penalty = r1_penalty(lambda codes: linear(codes).squeeze(-1), torch.randn(5, 3), nullcontext)
     torch.testing.assert_close(penalty, linear.weight.square().sum())
 
 

@@ -11,7 +11,7 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError
 from restyle.training.config import GeneratorTraining
 from restyle.training.generator import GeneratorTrainer, train_generator
-from restyle.training.initial import load_run_state
+from restyle.training.loaders import load_run_state
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from restyle.training.config import GeneratorTraining, check_shares
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.image_adversary import ImageAdversary, r1_penalty
-from restyle.training.initial import load_initial, load_run_state
+from restyle.training.loaders import load_initial, load_run_state
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
 

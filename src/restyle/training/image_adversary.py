@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import torch
@@ -18,7 +19,7 @@ from restyle.training.config import GeneratorTraining
 
 Maps = Callable[[Tensor], list[Tensor]]
 HEADS_RATE = 0.5
-Autocast = Callable[[], torch.autocast]
+Autocast = Callable[[], AbstractContextManager[object]]
 
 
 class ImageAdversary(nn.Module):
@@ -119,11 +120,11 @@ def r1_penalty(discriminator: nn.Module, real: Tensor, autocast: Autocast) -> Te
 
     Args:
         discriminator: Maps images to scores (B,).
-        real: (B, 3, H, W) images of the data.
+        real: (B, ...) images or codes of the data.
         autocast: Makes the context in which scores are computed.
     """
     real = real.detach().requires_grad_(True)
     with autocast():
         scores = discriminator(real)
     (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
-    return gradient.float().square().sum(dim=(1, 2, 3)).mean()
+    return gradient.float().square().flatten(1).sum(dim=1).mean()
