@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from restyle.training.config import EncoderTraining
+from restyle.training.config import EncoderTraining, with_options
 from restyle.training.data import HELD_OUT, open_source
 from restyle.training.encoder import build_trainer
 from restyle.training.encoder_trainer import EncoderTrainer
@@ -25,7 +24,7 @@ def dry_run(config: EncoderTraining) -> str:
         CheckpointError: A network cannot be used.
     """
     # Tensors without numbers cannot go through compiled networks.
-    trainer = build_trainer(replace(config, compile=False), torch.device("cpu"))
+    trainer = build_trainer(with_options(config, compile=False), torch.device("cpu"))
     shape, generator = trainer.encoder.config, trainer.generator
     data, loop, run = config.data, config.loop, config.run
     steps = (data.warmup_images + data.images) // loop.batch
