@@ -535,7 +535,7 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
     [
         ({"identity": 0.1, "moco": 0.5}, "got both: identity 0.1, moco 0.5"),
         ({"l2": 0.0}, "positive weight for one of l2"),
-        ({"w_norm": -1.0}, "w_norm: expected a weight of 0 or more, got -1.0"),
+        ({"w_norm": -1.0}, "w_norm: expected a number of 0 or more, got -1.0"),
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
         (
@@ -544,8 +544,10 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
         ),
         ({"steps": 0}, "steps: expected a number of 1 or more, got 0"),
         ({"batch": 0}, "batch: expected a number of 1 or more, got 0"),
-        ({"lr": -1.0}, "lr: expected a rate of 0 or more, got -1.0"),
-        ({"images": -5}, "images: expected a number of 0 or more, got -5"),
+        ({"lr": -1.0}, "lr: expected a number of 0 or more, got -1.0"),
+        ({"images": -5}, "images: expected a number of 1 or more, got -5"),
+        ({"l2": float("nan")}, "l2: expected a number of 0 or more, got nan"),
+        ({"precision": "fp8"}, "precision: expected one of auto, float32, bf16, fp16, got 'fp8'"),
         ({"skip": -1}, "skip: expected a number of 0 or more, got -1"),
         ({"rollout": 1.0}, "rollout: expected a number of 0 to 0.99, got 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, got 'sgd'"),
