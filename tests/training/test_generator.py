@@ -165,7 +165,7 @@ def test_a_generator_learns_to_draw_portraits_from_their_vectors(tmp_path):
     trainer = GeneratorTrainer(config, torch.device("cpu"))
     real = draw(open_source("portraits", 16), range(8))
     z = trainer.pretraining.vectors(range(8))
-    numbers = [trainer.draw(real, z, 0, 8) for _ in range(40)]
+    numbers = [trainer.pretrain(real, z, 0, 8) for _ in range(40)]
     for name in ("l1", "perceptual"):
         assert numbers[-1][name] < 0.7 * numbers[0][name]
     discriminator = GeneratorTrainer(config, torch.device("cpu")).adversary.state_dict()

@@ -42,7 +42,7 @@ def add_command(
             return None
         from restyle.training.parallel import launch
 
-        code = launch(config.processes, sys.argv[1:])
+        code = launch(presets_of.flat(config)["processes"], sys.argv[1:])
         if code is None:  # one process was asked for, or this is one of several
             _function(trainer)(config)
         return code
