@@ -105,10 +105,10 @@ def test_a_card_says_what_an_older_training_did_not_know(tool, tmp_path):
     folder = trained(tmp_path / "a", "portraits", 1)
     path = folder / "model" / "config.json"
     config = json.loads(path.read_text())
-    del config["card"]["training"]["rest"]
+    del config["card"]["training"]["fixed_point"]
     path.write_text(json.dumps(config))
     tool.bundle("first", folder)
-    assert "--rest 0.0" in (tmp_path / "weights/first/card.md").read_text()
+    assert "--fixed-point 0.0" in (tmp_path / "weights/first/card.md").read_text()
 
 
 def test_another_generator_is_not_left_out(tool, tmp_path):

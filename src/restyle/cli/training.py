@@ -79,7 +79,7 @@ def _flat_hints(kind: type) -> tuple[dict[str, Any], str]:
     hints, about = {}, kind.__doc__ or ""
     for field in fields(kind):
         hint = get_type_hints(kind)[field.name]
-        if is_dataclass(hint):
+        if isinstance(hint, type) and is_dataclass(hint):
             inner, more = _flat_hints(hint)
             hints |= inner
             about += more.partition("Attributes:\n")[2]
