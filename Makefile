@@ -3,7 +3,7 @@
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test coverage lint types docs bench clean
 
 help:  ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' $(MAKEFILE_LIST)
@@ -17,18 +17,26 @@ demo: $(STAMP)  ## invert the bundled test portraits into demo/
 test: $(STAMP)  ## run the default tests (make test ARGS='-m slow' for others)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 $(ARGS)
 
-lint: $(STAMP)  ## check style and formatting
+coverage: $(STAMP)  ## run the default and the slow tests, and print what they reach
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 \
+	    -m 'not soak and not gpu and not network and not browser' --cov --cov-report term $(ARGS)
+
+lint: $(STAMP)  ## check style, formatting and the order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(STAMP)  ## check types
 	$(BIN)/pyright
+
+docs: $(STAMP)  ## build the documentation into site/, which needs no network to be read
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)  ## measure the speed of encoder, generator and a whole step
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 clean:  ## remove the environment, demo results and caches
-	rm -rf .venv demo build dist .pytest_cache .ruff_cache
+	rm -rf .venv demo site build dist .coverage .import_linter_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment without our stamp is not trusted to hold what is pinned: it is brought up to date.

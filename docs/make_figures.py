@@ -1,12 +1,14 @@
 """Draw the pictures of the documentation with the bundled models: `python docs/make_figures.py`.
 
-Those of docs/editing.md that show measured edits are put together from the results of
-`restyle evaluate editing --out results/editing`, if they are there.
+Those that show measured edits are put together from the results of `restyle evaluate editing --out
+results/editing`, if they are there.
 """
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 import restyle
@@ -15,33 +17,62 @@ from restyle.io.images import grid, save_image, strip
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EDITING = ROOT / "results" / "editing"
-SHOWN = (3, 5, 6, 9)  # of examples/portraits
+PORTRAITS = (3, 5, 6, 9)  # of examples/portraits
 STEPS = 5
 STRENGTHS = range(-3, 4)
 
 
 def example(index: int) -> Path:
-    """A portrait of the demo."""
+    """Return the path of a portrait of the demo."""
     return ROOT / "examples" / "portraits" / f"{index:08}.png"
 
 
 def teaser(model: restyle.ReStyle) -> None:
-    """Targets, the average image and every step: docs/teaser.png."""
+    """Show targets, the average image and every step: docs/teaser.png."""
     labels = ["target", "average", *(f"step {step + 1}" for step in range(STEPS))]
     strips = [
         strip([result.target[0], *(estimate.image[0] for estimate in result.steps)], labels)
-        for result in model.invert_iter([example(index) for index in SHOWN], steps=STEPS)
+        for result in model.invert_iter([example(index) for index in PORTRAITS], steps=STEPS)
     ]
     save_image(grid(strips, columns=1), DOCS / "teaser.png")
 
 
+def loop(model: restyle.ReStyle) -> None:
+    """Show each estimate, what its step changed and what is still wrong: docs/method_loop.png."""
+    result = model.invert(example(9), steps=4)
+    target, images = result.target[0], [estimate.image[0] for estimate in result.steps]
+    nothing = torch.zeros_like(target)
+    changes = [nothing, *(8 * (after - before) for before, after in pairwise(images))]
+    numbers = range(1, len(images))
+    rows = [
+        (images, ["target", "average", *(f"step {n}" for n in numbers)]),
+        (changes, ["", "", *(f"change {n}, x8" for n in numbers)]),
+        ([2 * (target - image) for image in images], ["", *["error, x2"] * len(images)]),
+    ]
+    strips = [strip([target, *row], labels) for row, labels in rows]
+    save_image(grid(strips, columns=1), DOCS / "method_loop.png")
+
+
+def toons(model: restyle.ReStyle, toon: restyle.ReStyle) -> None:
+    """Show bootstrapping beside the toon model alone: docs/method_toons.png."""
+    strips = []
+    for index in PORTRAITS[:3]:
+        result = restyle.bootstrap(example(index), model, toon, source_steps=1, steps=2)
+        alone = toon.invert(example(index), steps=5)
+        photo = model.invert(example(index), steps=1)
+        images = [photo, result, alone]
+        labels = ["target", "photo, step 1", "toon, step 2", "toon alone, step 5"]
+        strips.append(strip([result.target[0], *(found.image[0] for found in images)], labels))
+    save_image(grid(strips, columns=1), DOCS / "method_toons.png")
+
+
 def samples(model: restyle.ReStyle) -> None:
-    """What the generator makes of 32 random codes: docs/samples.png."""
+    """Show what the generator makes of 32 random codes: docs/samples.png."""
     save_image(grid(model.sample(32, seed=0).image, columns=8), DOCS / "samples.png")
 
 
 def edits(model: restyle.ReStyle) -> None:
-    """One portrait moved along three directions: docs/edits.png."""
+    """Move one portrait along three directions: docs/edits.png."""
     result = model.invert(example(5))
     strips = []
     for name in ("yaw", "glasses", "age"):
@@ -52,7 +83,7 @@ def edits(model: restyle.ReStyle) -> None:
 
 
 def measured_edits(name: str) -> None:
-    """Edits beside the truth, and the two plots: docs/edits_truth.png, docs/editing_*.svg."""
+    """Lay edits beside the truth, and copy two plots: docs/edits_truth.png, docs/editing_*.svg."""
     sheets = [
         Image.open(EDITING / "examples" / f"{name}_restyle:5_{attribute}.png")
         for attribute in ("glasses", "hat", "age", "yaw")
@@ -67,6 +98,8 @@ def measured_edits(name: str) -> None:
 if __name__ == "__main__":
     bundled = restyle.load("portraits", device="cpu")
     teaser(bundled)
+    loop(bundled)
+    toons(bundled, restyle.load("portraits-toon", device="cpu"))
     samples(bundled)
     edits(restyle.load("portraits-e4e", device="cpu"))
     if (EDITING / "results.json").exists():

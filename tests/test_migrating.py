@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-GUIDE = (DOCS / "migrating.md").read_text(encoding="utf-8")
+GUIDE = (DOCS / "guides/migrate.md").read_text(encoding="utf-8")
 REFERENCE = (DOCS / "cli.md").read_text(encoding="utf-8")
 SECTIONS = {
     part.split("\n", 1)[0]: part for part in re.split(r"^## ", REFERENCE, flags=re.MULTILINE)[1:]

@@ -10,11 +10,13 @@ from restyle.evaluation.generator import (
     describe,
     evaluate_generators,
     judged,
+    octave_ratios,
     shares,
     shown_labels,
 )
 from restyle.hub.registry import load_features, load_generator
 from restyle.metrics.distributions import frechet_distance
+from restyle.metrics.spectra import octave_energy, radial_power
 from restyle.portraits import Attributes, Portraits
 from restyle.portraits.attributes import class_names
 
@@ -53,6 +55,30 @@ def test_a_generator_is_judged(evaluated, generator_folder, judge_folder):
     assert json.loads((out / "results.json").read_text())[0]["sha256"] == result["sha256"]
     text = describe([result])
     assert f"{result['frechet']:.2f}" in text and "beanie" in text
+
+
+def test_sharpness_is_measured_against_the_data(evaluated, generator_folder):
+    (result,), out, _ = evaluated
+    generator = load_generator(generator_folder)
+    pixels = torch.from_numpy(Portraits("test", 16).images(range(30))).permute(0, 3, 1, 2)
+    z = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+    energy = [
+        octave_energy(radial_power(images)).mean().item()
+        for images in (generator(z).detach(), pixels / 127.5 - 1)
+    ]
+    assert result["octaves"][0] == pytest.approx(energy[0] / energy[1], rel=1e-3)
+    rows = [json.loads(line) for line in next(out.glob("*/projection/rows.jsonl")).open()]
+    of_first = octave_energy(radial_power(pixels[:1] / 127.5 - 1)).item()
+    assert rows[0]["energy"] == pytest.approx(of_first, rel=1e-3)
+    missed = sum(row["missed"] for row in rows) / sum(row["energy"] for row in rows)
+    assert result["projection_missed"]["mean"] == pytest.approx(missed, rel=1e-6)
+    assert f"{result['octaves'][1]:.2f}" in describe([result])
+
+
+def test_octaves_are_compared_each_with_its_own():
+    real = np.ones((3, 9), dtype=np.float32)
+    fake = real[:2] * np.where(np.arange(9) > 4, 0.5, 0.8).astype(np.float32)
+    assert octave_ratios(real, fake) == pytest.approx([0.5, 0.8])
 
 
 def test_repeating_an_evaluation_changes_nothing(evaluated, generator_folder):

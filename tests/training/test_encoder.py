@@ -339,7 +339,9 @@ def test_a_run_s_folder_is_a_model_and_has_a_generator(settings):
 def test_a_finished_run_tells_where_the_model_is_and_does_nothing_more(settings, capsys):
     config = encoder_training(**settings)
     train_encoder(config)
-    assert f"the model is in {settings['out'] / 'best'} " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{settings['out']}: training on cpu in float32" in said
+    assert f"the model is in {settings['out'] / 'best'} " in said
     before = (settings["out"] / "stats.jsonl").read_text()
     train_encoder(config)
     assert "nothing to do: 64 images were asked for, 64 are done" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.portraits.keypoints import COUNT, face_points
 from restyle.portraits.visibility import visible
+from restyle.runtime.devices import computes_bfloat16
 from restyle.training.config import FEATURES, FeatureTraining
 from restyle.training.features import (
     contrast,
@@ -162,12 +163,14 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
         train_features(replace(TINY, out=tmp_path, batch=31))
 
 
-def test_training_learns_exports_and_repeats(tmp_path, monkeypatch):
+def test_training_learns_exports_and_repeats(tmp_path, monkeypatch, capsys):
+    precision = "bfloat16" if computes_bfloat16(torch.device("cpu")) else "float32"
     monkeypatch.setattr("restyle.training.features.TEST_PERSONS", 32)
     out, export = tmp_path / "run", tmp_path / "portraits-tiny"
     config = replace(TINY, out=out, export=export)
     train_features(replace(config, images=256))
     result = train_features(config)
+    assert f"{out}: training on cpu in {precision}" in capsys.readouterr().err
     records = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
     assert [record["images"] for record in records] == [256, 512]
     assert records[1]["identity"] < 0.9 * records[0]["identity"]

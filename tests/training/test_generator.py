@@ -55,9 +55,10 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_generator(folder).state_dict()
 
 
-def test_training_writes_what_a_user_looks_for(tmp_path, pictures):
-    train_generator(training(tmp_path / "run", pictures))
+def test_training_writes_what_a_user_looks_for(tmp_path, pictures, capsys):
+    train_generator(training(tmp_path / "run", pictures, precision="float32"))
     run = tmp_path / "run"
+    assert f"{run}: training on cpu in float32" in capsys.readouterr().err
     assert load_generator(run / "generator").config.size == 16
     assert load_generator(run / "snapshots" / "00000016").num_ws == 6
     assert (run / "samples" / "00000032.png").exists()

@@ -32,6 +32,7 @@ from restyle.cli.options import (
     Steps,
 )
 from restyle.cli.training import app as train
+from restyle.runtime.threads import let_threads_sleep
 
 app = App(
     name="restyle",
@@ -66,9 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always, with the exit code.
     """
-    # Spinning threads slow each other down many times where something else is running. Read when
-    # torch is loaded, which is why it is set here.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()  # before any command loads torch
     try:
         code = app(arguments, exit_on_error=False, print_error=False) or 0
     except KeyboardInterrupt:

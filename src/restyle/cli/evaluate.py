@@ -107,8 +107,10 @@ def generator(
     """Judge the samples of generators of portraits.
 
     Fréchet distance, precision and recall in the judge's features against as many test portraits;
-    how often glasses, beards, hats and kinds of hair are seen, beside the truth; and the error that
-    W+ optimisation leaves on test portraits. Prints tables and writes OUT/results.json.
+    how often glasses, beards, hats and kinds of hair are seen, beside the truth; the energy of fine
+    detail (grey, Hann window, mean power by radius) as a share of the data's; and the error that
+    W+ optimisation leaves on test portraits, with what it misses in the highest octave as a share
+    of their energy there. Prints tables and writes OUT/results.json.
 
     Args:
         folders: Generators or models: checkpoint folders (snapshots of a training too), bundled

@@ -21,7 +21,8 @@ from restyle.io.checkpoints import load_config, weights_hash
 from restyle.io.files import write_json
 from restyle.losses.pixels import l2
 from restyle.metrics.distributions import frechet_distance, precision_recall
-from restyle.metrics.intervals import bootstrap_mean
+from restyle.metrics.intervals import Interval, bootstrap_mean, bootstrap_ratio
+from restyle.metrics.spectra import octave_energy, radial_power
 from restyle.portraits.attributes import (
     SCHEMA,
     Attributes,
@@ -81,7 +82,8 @@ def evaluate_generators(
         CheckpointError: Weights cannot be used.
     """
     judge = load_features(config.judge)
-    claim(out, {"config": vars(config), "judge": weights_hash(judge.state_dict())})
+    digest = weights_hash(judge.state_dict())
+    claim(out, {"config": vars(config), "judge": digest, "spectra": True})  # older ones have none
     results = [evaluate_generator(folder, judge, out, config) for folder in folders]
     write_json(out / "results.json", results)
     return results
@@ -97,7 +99,7 @@ def evaluate_generator(
     real = read_portraits(judge, side, out / f"data-{side}", config)
     fake = read_samples(generator, judge, out / digest / "samples", config)
     precision, recall = precision_recall(real["features"], fake["features"])
-    errors = projection_errors(generator, out / digest / "projection", config)
+    projected = projections(generator, out / digest / "projection", config)
     return {
         "generator": str(name),
         "sha256": digest,
@@ -108,7 +110,9 @@ def evaluate_generator(
         "frechet_of_data": _frechet_of_halves(real["features"]),
         "precision": precision,
         "recall": recall,
-        "projection_mse": bootstrap_mean(errors)._asdict(),
+        "octaves": octave_ratios(real["power"], fake["power"]),
+        "projection_mse": bootstrap_mean(projected["mse"])._asdict(),
+        "projection_missed": bootstrap_ratio(projected["missed"], projected["energy"])._asdict(),
         "shares": shares(real, fake),
     }
 
@@ -124,7 +128,7 @@ def read_portraits(
         images = as_images(portraits.images(indices))
         truth = shown_labels([portraits[i].attributes for i in indices])
         progress.update(len(indices))
-        return judged(judge, images) | {"true_labels": truth}
+        return measured(judge, images) | {"true_labels": truth}
 
     with progress:
         return arrays_in_parts(folder, config.samples, PART, part)
@@ -142,7 +146,7 @@ def read_samples(
         with torch.no_grad():
             images = torch.cat([generator(chunk) for chunk in z.split(BATCH)])
         progress.update(len(indices))
-        return judged(judge, images)
+        return measured(judge, images)
 
     with progress:
         return arrays_in_parts(folder, config.samples, PART, part)
@@ -165,6 +169,11 @@ def judged(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
         features.append(judge.features(batch).numpy())
         people += read_attributes(judge.attributes(batch))
     return {"features": np.concatenate(features), "labels": shown_labels(people)}
+
+
+def measured(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
+    """What `judged` gives, and the `power` (N, h // 2 + 1) of `radial_power`."""
+    return judged(judge, images) | {"power": radial_power(images).numpy()}
 
 
 def read_attributes(seen: dict[str, Tensor]) -> list[Attributes]:
@@ -219,10 +228,26 @@ def shares(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> list[dic
     return rows
 
 
-def projection_errors(
+def octave_ratios(real: np.ndarray, fake: np.ndarray) -> list[float]:
+    """Samples' mean energy in the highest octave and in the one below, as shares of the data's.
+
+    Args:
+        real: (N, side // 2 + 1), `radial_power` of the data.
+        fake: (M, side // 2 + 1), that of samples.
+    """
+    power = [torch.from_numpy(x).mean(dim=0) for x in (fake, real)]
+    return [octave_energy(power[0], o).item() / octave_energy(power[1], o).item() for o in (0, 1)]
+
+
+def projections(
     generator: StyleGAN2, folder: Path, config: GeneratorEvaluation
-) -> np.ndarray:
-    """Squared error of each test portrait after W+ optimisation from the average: (images,)."""
+) -> dict[str, np.ndarray]:
+    """What W+ optimisation from the average leaves of each test portrait.
+
+    Returns:
+        For each image `mse`; `missed` and `energy`, what the difference and the portrait have in
+        the highest octave of frequency.
+    """
     side = generator.config.size
     records = Records(folder, {"iterations": config.iterations, "lr": config.lr})
     done = {row["image"] for row in records.rows}
@@ -238,19 +263,26 @@ def projection_errors(
             estimate = start
             for estimate in optimise_ws(render, l2, target, start, config.iterations, config.lr):  # noqa: B007
                 progress.update(len(target))
-            errors = l2(estimate.image, target).tolist()
+            found = {
+                "mse": l2(estimate.image, target),
+                "missed": octave_energy(radial_power(estimate.image - target)),
+                "energy": octave_energy(radial_power(target)),
+            }
             records.add(
-                {"image": name, "mse": error} for name, error in zip(names, errors, strict=True)
+                {"image": name} | {key: values[i].item() for key, values in found.items()}
+                for i, name in enumerate(names)
             )
-    found = {row["image"]: row["mse"] for row in records.rows}
-    return np.array([found[name] for name in targets.names])
+    rows = {row["image"]: row for row in records.rows}
+    return {
+        key: np.array([rows[name][key] for name in targets.names])
+        for key in ("mse", "missed", "energy")
+    }
 
 
 def describe(results: list[dict[str, Any]]) -> str:
     """The results as Markdown: a table of the generators, then the shares for each."""
     rows = []
     for r in results:
-        error = r["projection_mse"]
         rows.append(
             [
                 r["generator"],
@@ -258,12 +290,15 @@ def describe(results: list[dict[str, Any]]) -> str:
                 f"{r['frechet']:.2f}",
                 f"{r['precision']:.3f}",
                 f"{r['recall']:.3f}",
-                f"{error['mean']:.5f} [{error['low']:.5f}, {error['high']:.5f}]",
+                *(f"{ratio:.2f}" for ratio in r["octaves"]),
+                f"{Interval(**r['projection_mse']):.5f}",
+                f"{Interval(**r['projection_missed']):.2f}",
                 f"{worst_share(r['shares']):.0%}",
             ]
         )
     header = ["generator", "images seen", "Fréchet distance", "precision", "recall"]
-    header += ["W+ optimisation, MSE", "largest deviation of a share"]
+    header += ["energy in the highest octave", "in the one below", "W+ optimisation, MSE"]
+    header += ["energy it misses in the highest octave", "largest deviation of a share"]
     parts = [markdown(header, rows)]
     parts.append(
         f"Fréchet distance between two halves of the data: {results[0]['frechet_of_data']:.2f}."

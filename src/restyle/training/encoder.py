@@ -84,6 +84,7 @@ def train_encoder(config: EncoderTraining) -> None:
     check_shares(config.loop.batch, run.processes, config.loop.accumulate)
     with run:
         trainer = build_trainer(config, run.device)
+        run.say_precision(trainer.dtype)
         size = trainer.encoder.config.input_size
         train, held_out = (
             open_source(config.data.data, size, config.data.style, split, config.data.targets)

@@ -187,6 +187,8 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
         checkpoint_minutes=config.checkpoint_minutes,
         may_change=("images", "checkpoint_minutes", "device", "processes", "out", "export"),
     ) as run:
+        dtype = training_dtype(config.precision, run.device)
+        run.say_precision(dtype)
         network = FeatureNetwork(feature_config(config))
         network.to(run.device, memory_format=torch.channels_last)  # pyright: ignore
         optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-4)
@@ -207,7 +209,7 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
 
         network.train()
         while run.unfinished:
-            numbers = _step(run, config, network, optimiser, pool)
+            numbers = _step(run, config, network, optimiser, pool, dtype)
             run.step(config.batch // run.processes, numbers)
             run.checkpoint(current)
         run.save(current())
@@ -228,6 +230,7 @@ def _step(
     network: FeatureNetwork,
     optimiser: torch.optim.Optimizer,
     pool: Pool,
+    dtype: torch.dtype,
 ) -> Mapping[str, Tensor | float]:
     persons = config.batch // run.processes // 2
     batch = pool.batch(persons, round(config.fresh * persons), run.rng).to(run.device)
@@ -235,7 +238,6 @@ def _step(
     rate = config.lr * schedule(run.images / config.images)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    dtype = training_dtype(config.precision, run.device)
     with torch.autocast(run.device.type, dtype, enabled=dtype != torch.float32):
         loss, parts = feature_loss(network, batch)
     optimiser.zero_grad()

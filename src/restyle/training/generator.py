@@ -331,7 +331,7 @@ def train_generator(config: GeneratorTraining) -> None:
     batch = config.batch // run.processes
     with run:
         trainer = GeneratorTrainer(config, run.device)
-        run.say(f"training on {run.device} in {trainer.dtype}".replace("torch.", ""))
+        run.say_precision(trainer.dtype)
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
         else:

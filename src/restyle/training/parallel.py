@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from restyle.runtime.threads import let_threads_sleep
+
 T = TypeVar("T")
 
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
@@ -51,7 +53,7 @@ def launch(processes: int, arguments: Sequence[str], module: str = "restyle") ->
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()
     for name, value in KEPT_MEMORY.items():
         os.environ.setdefault(name, value)
     config = LaunchConfig(

@@ -140,6 +140,10 @@ class Run:
             self._board.close()
         self._exit.close()
 
+    def say_precision(self, dtype: torch.dtype) -> None:
+        """Tell the user where this run computes, and in which precision."""
+        self.say(f"training on {self.device} in {str(dtype).removeprefix('torch.')}")
+
     def say(self, text: str) -> None:
         """Tell the user something about this run, once, whatever the number of processes.
 
