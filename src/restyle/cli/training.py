@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields, make_dataclass, replace
+from dataclasses import fields, is_dataclass, make_dataclass
 from importlib import import_module
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -36,13 +36,13 @@ def add_command(
         changes = {key: value for key, value in vars(given).items() if value is not None}
         preset = changes.pop("preset") if len(presets) > 1 else next(iter(presets))
         dry_run = changes.pop("dry_run", False)
-        config = replace(presets[preset], **changes)
+        config = presets_of.with_options(presets[preset], **changes)
         if dry_run:
             print(_function(describer)(config))
             return None
         from restyle.training.parallel import launch
 
-        code = launch(config.processes, sys.argv[1:])
+        code = launch(presets_of.flat(config)["processes"], sys.argv[1:])
         if code is None:  # one process was asked for, or this is one of several
             _function(trainer)(config)
         return code
@@ -58,7 +58,7 @@ def _function(place: str) -> Callable[[Any], Any]:
 def _options(presets: Mapping[str, Any], dry_run: bool = False) -> type:
     """A record of the presets' fields with none of them set: what is not given is the preset's."""
     kind = type(next(iter(presets.values())))
-    hints = get_type_hints(kind)
+    hints, about = _flat_hints(kind)
     choice = Annotated[Literal[tuple(presets)], Parameter(help="What the other options change.")]
     dry = Annotated[bool, Parameter(help="Describe the training, and do nothing.", negative="")]
     return make_dataclass(
@@ -66,16 +66,30 @@ def _options(presets: Mapping[str, Any], dry_run: bool = False) -> type:
         [
             *([("preset", choice, next(iter(presets)))] if len(presets) > 1 else []),
             *([("dry_run", dry, False)] if dry_run else []),
-            *((f.name, _option(f.name, hints[f.name], presets), None) for f in fields(kind)),
+            *((name, _option(name, hint, presets), None) for name, hint in hints.items()),
         ],
         # Without a module of its own, cyclopts would take the record for a built-in type.
-        namespace={"__doc__": kind.__doc__, "__module__": __name__},
+        namespace={"__doc__": about, "__module__": __name__},
         frozen=True,
     )
 
 
+def _flat_hints(kind: type) -> tuple[dict[str, Any], str]:
+    """Collect the types and the help of a configuration's options, those of groups included."""
+    hints, about = {}, kind.__doc__ or ""
+    for field in fields(kind):
+        hint = get_type_hints(kind)[field.name]
+        if isinstance(hint, type) and is_dataclass(hint):
+            inner, more = _flat_hints(hint)
+            hints |= inner
+            about += more.partition("Attributes:\n")[2]
+        else:
+            hints[field.name] = hint
+    return hints, about
+
+
 def _option(name: str, hint: Any, presets: Mapping[str, Any]) -> Any:
-    defaults = {_shown(getattr(preset, name)) for preset in presets.values()}
+    defaults = {_shown(presets_of.flat(preset)[name]) for preset in presets.values()}
     shown = defaults.pop() if len(defaults) == 1 else "the preset's"
     return Annotated[hint | None, Parameter(show_default=lambda _: shown)]
 
@@ -101,5 +115,5 @@ add_command(
     "Train an encoder to invert a generator, step by step.",
     ENCODERS,
     "restyle.training.encoder:train_encoder",
-    describer="restyle.training.dry_run:describe_encoder",
+    describer="restyle.training.dry_run:dry_run",
 )
