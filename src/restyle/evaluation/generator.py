@@ -52,6 +52,7 @@ def evaluate_generators(config: GeneratorEvaluation) -> Report:
     judge = load_features(config.judge)
     settings = determining(config, "folders")
     settings["judge_sha256"] = weights_hash(judge.state_dict())
+    settings["spectra"] = True  # older measurements have none
     claim(config.out / SETTINGS, settings, MEASUREMENT)
     results = [evaluate_generator(folder, judge, config) for folder in config.folders]
     return report_on(results).write(config.out)

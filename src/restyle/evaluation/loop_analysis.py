@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restyle.inversion.adaptive import MOST_STEPS, still_helps
+from restyle.inversion.methods import DEFAULT_STEPS
 from restyle.losses.pixels import l2
 from restyle.metrics.intervals import bootstrap_mean
-from restyle.model import DEFAULT_STEPS, ReStyle
+from restyle.model import ReStyle
 from restyle.refine import Estimate, pool_to, refine
 
 BANDS = 6

@@ -33,9 +33,12 @@ class Comparison:
 
     Attributes:
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
-        methods: Methods of inversion, as `restyle.inversion.methods.build` takes them. Those
-            without an encoder depend on the generator alone, and are run once for models that share
-            it.
+        methods: Methods of inversion: restyle (the encoder), w and ws (optimisation of one code, or
+            of one for each layer), projector (one code and the generator's noise), and pti (pivotal
+            tuning), each with a number of steps, joined by + where one starts from what the other
+            found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350. After @ a learning rate
+            may follow: ws:1500@0.05. Those without an encoder depend on the generator alone, and
+            are run once for models that share it.
         data: portraits or toon (test split), or a folder of images.
         images: The first N of them. [default: 512 portraits, or all of a folder]
         optimised: Optimisation and pivotal tuning, which take minutes an image, invert the first N
@@ -81,6 +84,12 @@ class Comparison:
 @dataclass(frozen=True)
 class GeneratorEvaluation:
     """Judge the samples of generators of portraits.
+
+    Fréchet distance, precision and recall in the judge's features against as many test portraits;
+    how often glasses, beards, hats and kinds of hair are seen, beside the truth; the energy of fine
+    detail (grey, Hann window, mean power by radius) as a share of the data's; and the error that
+    W+ optimisation leaves on test portraits, with what it misses in the highest octave as a share
+    of their energy there. Prints tables and writes OUT/results.json.
 
     Attributes:
         folders: Generators or models: checkpoint folders (snapshots of a training too), bundled
