@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from importlib import import_module
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from cyclopts import App, Parameter
+
+from restyle.training.config import flat, with_options
 
 Run = Callable[..., int | None]
 
@@ -58,7 +60,7 @@ def add_command(app: App, name: str, kind: type, run: Run, command: Command = PL
                 default = next(iter(presets))
                 chosen = given.pop("preset", default) if len(presets) > 1 else default
                 given = {key: value for key, value in given.items() if value is not None}
-                config = _changed(presets[chosen], given)
+                config = with_options(presets[chosen], **given)
             else:
                 config = kind(**given)
         except ValueError as error:  # a field's name is an option's here
@@ -84,28 +86,8 @@ def function(place: str) -> Callable[[Any], Any]:
     return getattr(import_module(module), name)
 
 
-def flat(config: Any) -> dict[str, Any]:
-    """Return the fields of a configuration by name, those of nested ones included."""
-    found = {}
-    for one in fields(config):
-        value = getattr(config, one.name)
-        found |= flat(value) if is_dataclass(value) else {one.name: value}
-    return found
-
-
 def _option_name(name: re.Match[str]) -> str:
     return "--" + name[1].replace("_", "-")
-
-
-def _changed(config: Any, given: Mapping[str, Any]) -> Any:
-    changes = {}
-    for one in fields(config):
-        value = getattr(config, one.name)
-        if is_dataclass(value):
-            changes[one.name] = _changed(value, given)
-        elif one.name in given:
-            changes[one.name] = given[one.name]
-    return replace(config, **changes)
 
 
 def _leaves(kind: type) -> Iterator[tuple[str, Any, Any]]:

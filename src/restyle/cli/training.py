@@ -6,8 +6,8 @@ from typing import Any
 
 from cyclopts import App
 
-from restyle.cli.derive import Command, Run, add_command, flat, function
-from restyle.training.config import FEATURES
+from restyle.cli.derive import Command, Run, add_command, function
+from restyle.training.config import FEATURES, flat
 from restyle.training.presets import ENCODERS, GENERATORS
 
 app = App(name="train", help="Train networks. A run is resumed by repeating its command.")
@@ -70,5 +70,5 @@ add_training(
     "Train an encoder to invert a generator, step by step.",
     ENCODERS,
     "restyle.training.encoder:train_encoder",
-    description="restyle.training.dry_run:describe_encoder",
+    description="restyle.training.dry_run:dry_run",
 )

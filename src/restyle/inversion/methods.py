@@ -106,7 +106,8 @@ class Chain:
         """Invert targets (B, 3, h, w) in [-1, 1]; yields the estimate after each step."""
         estimate = start
         for method in self.stages:
-            for estimate in method(target, estimate):
+            before = estimate
+            for estimate in method(target, before):
                 yield estimate
 
     @property
