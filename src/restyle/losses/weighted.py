@@ -7,7 +7,7 @@ from torch import Tensor
 
 from restyle.losses.extraction import Seen, look
 from restyle.losses.identity import identity
-from restyle.losses.perceptual import perceptual
+from restyle.losses.perceptual import map_residuals, perceptual
 from restyle.losses.pixels import l2
 
 
@@ -45,6 +45,19 @@ class WeightedLosses:
         seen, wanted = self._look(images), self._of(targets)
         total = total + self.perceptual * perceptual(self.features, seen.maps, wanted.maps)
         return total + self.identity * identity(self.features, seen.embedding, wanted.embedding)
+
+    def residuals(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return residuals (B, M) whose squared norms are the distances that a call gives.
+
+        The perceptual distance and one minus the cosine are sums of squares of normalised features,
+        so the whole objective is one for Gauss-Newton methods.
+        """
+        parts = [(self.l2 / images[0].numel()) ** 0.5 * (images - targets).flatten(1)]
+        if self.features is not None:
+            seen, wanted = self._look(images), self._of(targets)
+            parts += map_residuals(self.features, seen.maps, wanted.maps, self.perceptual)
+            parts.append((self.identity / 2) ** 0.5 * (seen.embedding - wanted.embedding))
+        return torch.cat(parts, dim=1)
 
     def _of(self, targets: Tensor) -> Seen:
         """What the network sees in the targets; computed once as long as they are the same."""
