@@ -30,7 +30,6 @@ EASIER, HARDER = 0.3, 6.0
 """What damping is multiplied by after a step that helped, and after one that did not."""
 INNER = 4
 """Iterations of conjugate gradients in a step."""
-_NUDGE = 1e-2  # length of the finite difference, as a share of the codes' root mean square
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,8 @@ class _Point:
         """Return Jx, (B, M), for x (B, N): the residuals' change after a small move along x."""
         ws = self.ws.detach()
         length = x.norm(dim=1, keepdim=True).clamp_min(1e-20)
-        nudge = _NUDGE * ws.flatten(1).norm(dim=1, keepdim=True) / ws[0].numel() ** 0.5 + 1e-6
+        size = ws.flatten(1).norm(dim=1, keepdim=True) / ws[0].numel() ** 0.5
+        nudge = torch.finfo(self.r.dtype).eps ** (1 / 3) * (size + 1e-3)
         moved = (ws.flatten(1) + x * (nudge / length)).view_as(ws)
         with torch.no_grad():
             change = self.problem.residuals_at(moved)[1] - self.r.detach()
