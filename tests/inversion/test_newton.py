@@ -145,7 +145,7 @@ def test_products_with_the_jacobian_agree_with_automatic_differentiation():
     generator = tiny_generator()
     target = torch.rand(2, 3, 16, 16) * 2 - 1
     problem = _Problem(generator.synthesis, WeightedLosses(None).residuals, target, pull=0.1)
-    ws = generator.broadcast(generator.mapping(torch.randn(2, 8))).detach()
+    ws = generator.broadcast(generator.mapping(torch.randn(2, 8))).detach().clone()
     point = problem.at(ws)
     x = torch.randn(2, ws[0].numel())
     _, exact = torch.func.jvp(lambda codes: problem.residuals_at(codes)[1], (ws,), (x.view_as(ws),))
