@@ -150,7 +150,7 @@ def test_products_with_the_jacobian_agree_with_automatic_differentiation():
     x = torch.randn(2, ws[0].numel())
     _, exact = torch.func.jvp(lambda codes: problem.residuals_at(codes)[1], (ws,), (x.view_as(ws),))
     error = (point.forward(x) - exact).norm(dim=1) / exact.norm(dim=1)
-    assert (error < 0.02).all()
+    assert (error < 0.05).all()
     v = torch.randn_like(point.r)
     torch.testing.assert_close(
         (point.backward(v) * x).sum(1), (v * exact).sum(1), rtol=1e-3, atol=1e-4
