@@ -3,7 +3,7 @@
 import io
 import pickle
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from torch.storage import TypedStorage
 
 from restyle import importers
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.importers.nvidia import MAX_NAME, SLACK, _walk
 from restyle.io.checkpoints import CheckpointError
 
 TRAP = "raise SystemExit('embedded source was executed')"
@@ -272,13 +273,47 @@ def test_views_beyond_their_storage_are_refused(write, offset, size, stride):
         importers.read(write(top={"G_ema": bad}))
 
 
-def test_modules_that_contain_themselves_many_times_are_refused(write):
+def record(**state):
+    return SimpleNamespace(kind="network", state=state)
+
+
+def test_modules_that_contain_themselves_many_times_are_refused(tmp_path):
     """Sixty levels, each naming the one below twice, are few objects and 2**60 paths."""
-    level = Persistent("Leaf", {"x": torch.zeros(1)})
+    path = tmp_path / "network.pkl"
+    path.touch()
+    level = record()
     for _ in range(60):
-        above = Persistent("Level", {})
-        above.attributes["_modules"] = {"synthesis": level, "again": level}
-        level = above
-    level.attributes["_init_kwargs"] = {}
+        level = record(_modules={"synthesis": level, "again": level})
     with pytest.raises(CheckpointError, match="at most 1000 modules"):
-        importers.read(write(top={"G_ema": level}))
+        list(_walk(level, str(path)))
+
+
+@pytest.mark.parametrize("name", ["", "x" * (MAX_NAME + 1), 3, None])
+@pytest.mark.parametrize("group", ["_buffers", "_modules"])
+def test_names_are_text_of_bounded_length(tmp_path, name, group):
+    path = tmp_path / "network.pkl"
+    path.touch()
+    named = {name: record() if group == "_modules" else SimpleNamespace()}
+    with pytest.raises(CheckpointError, match=f"names of 1 to {MAX_NAME} characters"):
+        list(_walk(record(**{group: named}), str(path)))
+
+
+def test_one_storage_of_many_tensors_is_not_decoded_for_each(tmp_path):
+    """Few bytes of a file, and gigabytes of tensors."""
+    file = io.BytesIO()
+    storage = TypedStorage(
+        wrap_storage=torch.zeros(100_000).untyped_storage(), dtype=torch.float32, _internal=True
+    )
+    torch.save(storage, file, _use_new_zipfile_serialization=False)
+    path = tmp_path / "network.pkl"
+    path.write_bytes(file.getvalue())
+    data = SimpleNamespace(kind="storage", data=file.getvalue())
+    view = SimpleNamespace(kind="tensor", storage=data, offset=0, size=(1,), stride=(1,))
+    walk = _walk(record(_buffers={f"w{i}": view for i in range(1000)}), str(path))
+    decoded = 0
+    with pytest.raises(
+        CheckpointError, match=r"expected tensors of the file's \d+ bytes, got more"
+    ):
+        for _ in walk:
+            decoded += len(file.getvalue())
+    assert 0 < decoded <= 2 * path.stat().st_size + SLACK
