@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from restyle.hub.registry import load_generator
-from restyle.io.checkpoints import CheckpointError
+from restyle.training.run import read_checkpoint
 
 
 def load_run_state(folder: Path) -> dict[str, Any]:
@@ -17,11 +15,7 @@ def load_run_state(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If there is no readable checkpoint.
     """
-    path = Path(folder) / "checkpoint.pt"
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)["state"]
-    except (OSError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{path}: expected the checkpoint of a run, got {error}") from error
+    return read_checkpoint(Path(folder) / "checkpoint.pt")["state"]
 
 
 def load_initial(place: Path) -> dict[str, Any]:

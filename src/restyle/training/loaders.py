@@ -108,7 +108,7 @@ def start_encoder(encoder: Encoder, name: str) -> None:
         folder = folder_of(name)
         config, tensors = load_folder(folder)
         own, shape = encoder.config, config.get("encoder")
-        if shape is None:
+        if not isinstance(shape, dict):
             raise CheckpointError(f"{folder}: expected an encoder, got a '{config['kind']}'")
         if (head := shape.get("head", own.head)) != own.head:
             # Their weights have equal shapes, and another meaning.

@@ -34,6 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from restyle.importers.archive import read_archive
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.claims import locked
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
@@ -326,16 +327,16 @@ class Run:
         if not path.exists():
             self._cut_stats()
             return None
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            self.images, self.seconds = content["images"], content["seconds"]
-            randomness, state = content["random"], content["state"]
-        except Exception as error:
-            raise CheckpointError(
-                f"{path}: expected the checkpoint of a run, got a damaged file ({error})"
-            ) from error
+        content = read_checkpoint(path)
+        self.images, self.seconds = content["images"], content["seconds"]
+        randomness, state = content["random"], content["state"]
         if self.rank < len(randomness):
-            set_random_state(randomness[self.rank], self.rng)
+            try:
+                set_random_state(randomness[self.rank], self.rng)
+            except Exception as error:  # states of generators are checked where they are set
+                raise CheckpointError(
+                    f"{path}: expected the states of random generators, got: {error}"
+                ) from error
         else:  # more processes than before: a stream that no other process has
             self._seed(self.images)
         self._started = self._saved = self._logged = time.monotonic()
@@ -391,3 +392,22 @@ class Run:
                 return None
             self._board = SummaryWriter(str(self.folder), purge_step=self.images)
         return self._board
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read what `Run.save` wrote.
+
+    Returns:
+        `images`, `seconds`, the `random` states of all processes, and the `state` of the trainer,
+        tensors on the CPU.
+
+    Raises:
+        CheckpointError: The file is damaged, or another one.
+    """
+    # Not mapped: the file is replaced while its tensors are in use.
+    content = read_archive(path, mapped=False)
+    parts = {"images": int, "seconds": int | float, "random": list, "state": dict}
+    for name, kind in parts.items():
+        if not isinstance(content, dict) or not isinstance(content.get(name), kind):
+            raise CheckpointError(f"{path}: expected the checkpoint of a run, got one without {name}")
+    return content
