@@ -132,7 +132,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, share):
     path = tmp_path / "checkpoint.pt"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: expected the checkpoint of a run"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: expected a PyTorch checkpoint"):
         train(tmp_path, Tiny(images=80))
 
 

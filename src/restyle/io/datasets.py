@@ -19,6 +19,8 @@ from PIL import Image
 
 from restyle.io.images import SUFFIXES, ImageError, decode_image, list_images, read_image
 
+_MAX_ENTRY = 2**28  # bytes: more than the largest picture that is read has in any format
+
 
 @dataclass(frozen=True)
 class Entry:

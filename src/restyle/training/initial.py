@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from restyle.hub.registry import load_generator
-from restyle.training.run import read_checkpoint
+from restyle.training.checkpoint import read_checkpoint
 
 
 def load_run_state(folder: Path) -> dict[str, Any]:

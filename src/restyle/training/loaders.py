@@ -145,9 +145,17 @@ def made_of(name: str) -> dict[str, Any] | None:
     Returns:
         `images_seen`, `training` (the options) and, if it was not the first of its trainings,
         `initial` (the same of the one before).
+
+    Raises:
+        ValueError: There is nothing of that name.
+        CheckpointError: It is no checkpoint, or has another card.
     """
     if not name or find_file(name) is not None:
         return None
-    card = load_config(folder_of(name)).get("card", {})
+    card = load_config(folder := folder_of(name)).get("card", {})
+    if not isinstance(card, dict) or not isinstance(card.get("training", {}), dict):
+        raise CheckpointError(
+            f"{folder}: expected a card that says how it was trained, got another"
+        )
     made = {key: card[key] for key in ("images_seen", "training", "initial") if card.get(key)}
     return made or None

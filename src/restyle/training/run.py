@@ -34,10 +34,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.importers.archive import read_archive
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.claims import locked
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
+from restyle.training.checkpoint import read_checkpoint
 from restyle.training.config import as_record
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state
@@ -392,22 +392,3 @@ class Run:
                 return None
             self._board = SummaryWriter(str(self.folder), purge_step=self.images)
         return self._board
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read what `Run.save` wrote.
-
-    Returns:
-        `images`, `seconds`, the `random` states of all processes, and the `state` of the trainer,
-        tensors on the CPU.
-
-    Raises:
-        CheckpointError: The file is damaged, or another one.
-    """
-    # Not mapped: the file is replaced while its tensors are in use.
-    content = read_archive(path, mapped=False)
-    parts = {"images": int, "seconds": int | float, "random": list, "state": dict}
-    for name, kind in parts.items():
-        if not isinstance(content, dict) or not isinstance(content.get(name), kind):
-            raise CheckpointError(f"{path}: expected the checkpoint of a run, got one without {name}")
-    return content
