@@ -1,10 +1,14 @@
-"""Files that are changed in a few places: bytes, lengths, and for pickles whole opcodes."""
+"""Files that are changed in a few places: bytes, lengths, opcodes of pickles, values of JSON."""
 
 import pickletools
 import random
+import re
 import struct
 
 LENGTHS = (0, 1, 2, 255, 256, 65_535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1)
+
+VALUES = b'null true -1 0.5 1e400 NaN "x" "" [] {} [[1]] {"a":1} 10000000000000000000000'.split()
+VALUE = re.compile(rb'"[^"]*"|-?\d+(?:\.\d+)?|true|false|null')
 
 
 def mutate(content: bytes, name: str, rng: random.Random) -> bytes:
@@ -12,6 +16,7 @@ def mutate(content: bytes, name: str, rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         changes = [_set, _insert, _remove, _repeat, _length, _cut]
         changes += [_opcode, _opcode, _opcode] if name.endswith(".pkl") else []
+        changes += [_value, _value, _value] if name.endswith((".json", ".jsonl")) else []
         content = rng.choice(changes)(content, rng)
     return content
 
@@ -56,6 +61,15 @@ def _length(content: bytes, rng: random.Random) -> bytes:
 
 def _cut(content: bytes, rng: random.Random) -> bytes:
     return content[: _place(content, rng)]
+
+
+def _value(content: bytes, rng: random.Random) -> bytes:
+    """Put another value, or another key, in the place of one of JSON's."""
+    found = list(VALUE.finditer(content))
+    if not found:
+        return content
+    place = rng.choice(found)
+    return content[: place.start()] + rng.choice(VALUES) + content[place.end() :]
 
 
 def _opcode(content: bytes, rng: random.Random) -> bytes:

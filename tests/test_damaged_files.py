@@ -14,8 +14,8 @@ EXAMPLES = dict.fromkeys(
     " direction.safetensors latents.safetensors tuned.safetensors stats.jsonl claim.json"
     " arrays.npz manifest.jsonl image.png image.jpeg image.webp transparent.png pictures.zip"
     " shard.tar".split(),
-    25,
-) | {"lpips.pt": 10, "network-4.pkl": 10, "config.json": 10, "checkpoint.pt": 10}
+    50,
+) | {"lpips.pt": 20, "network-4.pkl": 20, "config.json": 40, "checkpoint.pt": 20}
 """Of the kinds that are read fast, how many are damaged; benchmarks/fuzz.py knows them all."""
 
 

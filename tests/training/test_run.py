@@ -136,6 +136,23 @@ def test_a_damaged_checkpoint_is_named(tmp_path, share):
         train(tmp_path, Tiny(images=80))
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("state", [1], "checkpoint of a run, got one without state"),
+        ("images", "many", "checkpoint of a run, got one without images"),
+        ("random", [{"python": 3}], "states of random generators"),
+        ("random", ["text"], "states of random generators"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_named(tmp_path, part, value, message):
+    train(tmp_path, Tiny(images=40))
+    path = tmp_path / "checkpoint.pt"
+    torch.save(torch.load(path) | {part: value}, path)
+    with pytest.raises(CheckpointError, match=rf"checkpoint\.pt: expected the {message}"):
+        train(tmp_path, Tiny(images=80))
+
+
 def test_checkpoints_hold_no_code(tmp_path):
     class Bomb:
         def __reduce__(self):

@@ -125,7 +125,7 @@ def tuned_generator(generator: StyleGAN2, path: str | Path) -> StyleGAN2:
         fits = name in tensors and tensors[name].shape == change.shape
         if not fits or change.dtype not in FLOATS or not change.isfinite().all():
             raise CheckpointError(
-                f"{path}: expected changes of this generator in finite numbers, got {listed([name])}"
+                f"{path}: expected changes of this generator, all finite, got {listed([name])}"
             )
         tensors[name] += change.to(tensors[name])
     return result

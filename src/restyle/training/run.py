@@ -353,7 +353,12 @@ class Run:
         if not self.is_main or not path.exists():
             return
         records = read_jsonl(path)
-        kept = [record for record in records if record.get("images", 0) <= self.images]
+        counts = [record.get("images", 0) for record in records]
+        kept = [
+            record
+            for record, count in zip(records, counts, strict=True)
+            if isinstance(count, int) and count <= self.images  # else it is not one of ours
+        ]
         if len(kept) < len(records):
             with atomic_write(path) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
