@@ -147,6 +147,10 @@ def test_what_is_shared_as_picklers_share_passes(tmp_path):
     content = [dict.fromkeys(names, (1, 2)) for _ in range(200)]
     (tmp_path / "shared.pkl").write_bytes(pickle.dumps({"a": content, "b": content}, 2))
     check(tmp_path / "shared.pkl")
+    source = "the text of all classes, which every module of a network names " * 1_000
+    modules = [{"module_src": source, "state": {"weight": bytes(9)}} for _ in range(200)]
+    (tmp_path / "small.pkl").write_bytes(pickle.dumps(modules, 4))
+    check(tmp_path / "small.pkl")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

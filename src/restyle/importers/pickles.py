@@ -22,8 +22,9 @@ _ALLOWED = frozenset(
 )
 _FILLED = frozenset("APPEND APPENDS SETITEM SETITEMS ADDITEMS BUILD".split())
 _FRAME_HEAD = 9  # bytes: the opcode and its length
-_SHARED = 10  # how many times its own bytes a pickle may name again
-_SLACK = 2**20  # and that much more, for small ones
+_SHARED = 10  # how many objects a pickle may name again for each of its bytes
+_SLACK = 2**22  # and that many more, for small ones
+_TEXT = 8  # characters that count as an object
 _DEPTH = 100  # tuples in tuples: hashing them recurses, without a limit of its own
 
 
@@ -78,7 +79,7 @@ class _Object:
     """What an object is made of, as if nothing in it were shared.
 
     Attributes:
-        size: How many objects and characters.
+        size: How many objects; a long text counts as several.
         depth: How many tuples lie in each other.
     """
 
@@ -134,7 +135,7 @@ class _Objects:
             depth += opcode.name.startswith("TUPLE")
             if depth > _DEPTH:
                 raise ValueError(f"more than {_DEPTH} tuples in each other")
-            self._stack.append(_Object(1 + size + length, depth))
+            self._stack.append(_Object(1 + size + length // _TEXT, depth))
 
     def _operands(self, opcode: pickletools.OpcodeInfo) -> list[_Object]:
         before = opcode.stack_before
