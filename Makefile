@@ -19,7 +19,7 @@ test: $(STAMP)  ## run the default tests (make test ARGS='-m slow' for others)
 
 coverage: $(STAMP)  ## run the default and the slow tests, and print what they reach
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 \
-	    -m 'not soak and not gpu and not network and not browser' --cov --cov-report term $(ARGS)
+	    -m 'not soak and not gpu and not network' --cov --cov-report term $(ARGS)
 
 lint: $(STAMP)  ## check style, formatting and the order of imports
 	$(BIN)/ruff check .

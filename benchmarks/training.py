@@ -15,10 +15,10 @@ it is printed by itself.
 
 import argparse
 import time
-from dataclasses import replace
 
 import torch
 
+from restyle.training.config import with_options
 from restyle.training.data import draw, open_source
 from restyle.training.encoder import build_trainer
 from restyle.training.presets import ENCODERS
@@ -45,21 +45,23 @@ def main() -> None:
     given = parser.parse_args()
     changes = {"generator": given.generator, "batch": given.batch, "processes": 1}
     preset = ENCODERS[given.preset]
-    config = replace(preset, **{k: v for k, v in changes.items() if v is not None})
+    config = with_options(preset, **{k: v for k, v in changes.items() if v is not None})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = build_trainer(config, device)
-    source = open_source(config.data, trainer.encoder.config.input_size, config.style, "train")
+    source = open_source(
+        config.data.data, trainer.encoder.config.input_size, config.data.style, "train"
+    )
     position = 0
 
     def step() -> None:
         nonlocal position
-        positions = range(position, position + config.batch)
-        images = draw(source, positions, config.seed, config.flip).to(device)
+        positions = range(position, position + config.loop.batch)
+        images = draw(source, positions, config.run.seed, config.data.flip).to(device)
         trainer.train_batch(images[:, :3], images[:, -3:], trainer.steps_before(positions))
-        position += config.batch
+        position += config.loop.batch
 
-    images = draw(source, range(config.batch)).to(device)[:, :3]
-    before = torch.zeros(config.batch, dtype=torch.long)
+    images = draw(source, range(config.loop.batch)).to(device)[:, :3]
+    before = torch.zeros(config.loop.batch, dtype=torch.long)
 
     def passes() -> None:
         for _ in trainer.learn(images, images, trainer.refined(images, before), before):
@@ -69,13 +71,13 @@ def main() -> None:
     passes()
     whole, bare, updates = [], [], []
     for _ in range(given.rounds):
-        before = trainer.steps_before(range(position, position + config.batch))
+        before = trainer.steps_before(range(position, position + config.loop.batch))
         whole.append(seconds(step))
         bare.append(seconds(passes))
         updates.append(seconds(trainer.optimiser.step))
         trainer.optimiser.zero_grad()
-    learned = config.batch * trainer.steps * given.rounds
-    print(f"{given.preset}, batch {config.batch}, {config.precision}, {device.type}:")
+    learned = config.loop.batch * trainer.steps * given.rounds
+    print(f"{given.preset}, batch {config.loop.batch}, {config.run.precision}, {device.type}:")
     print(f"  training step   {learned / sum(whole):8.1f} images x steps a second")
     print(f"  bare passes     {learned / sum(bare):8.1f}")
     print(f"  trainer adds    {100 * (sum(whole) / sum(bare) - 1):8.1f} %")

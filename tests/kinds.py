@@ -29,10 +29,9 @@ from restyle.io.claims import claim
 from restyle.io.datasets import list_entries
 from restyle.io.files import sha256
 from restyle.io.images import ImageError, ImageFile, read_image
-from restyle.jobs.manifest import MANIFEST, Item, Ledger
+from restyle.jobs.manifest import FILE, Item, Manifest
 from restyle.model import ReStyle
-from restyle.training.initial import load_run_state
-from restyle.training.loaders import had_frozen_norms, start_encoder
+from restyle.training.loaders import had_frozen_norms, load_run_state, start_encoder
 from restyle.training.randomness import random_state
 from restyle.training.run import Run
 from tests.importers import network_pickles, official
@@ -146,7 +145,7 @@ def _run() -> list[Kind]:
         Kind("stats.jsonl", b'{"images": 5, "loss": 0.5}\n{"images": 9}\n', load),
         Kind("claim.json", json.dumps(settings).encode(), lambda p: claim(p, settings, "a test")),
         Kind("arrays.npz", arrays.getvalue(), lambda p: kept_arrays(p, dict)),
-        Kind(MANIFEST, 3 * (json.dumps(record).encode() + b"\n"), _manifest),
+        Kind(FILE, 3 * (json.dumps(record).encode() + b"\n"), _manifest),
     ]
 
 
@@ -198,9 +197,9 @@ def _weights(path: Path) -> object:
 
 
 def _manifest(path: Path) -> object:
-    ledger = Ledger(path.parent, {"steps": 5})
+    manifest = Manifest(path.parent, {"steps": 5})
     file = Path("/a.png")
-    return ledger.is_done(Item(file, ledger.name(ImageFile(file, Path("a.png"))), "0"))
+    return manifest.is_done(Item(file, manifest.name(ImageFile(file, Path("a.png"))), "0"))
 
 
 def _beside(path: Path, native: Path | None) -> Path:

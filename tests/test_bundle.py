@@ -12,7 +12,7 @@ import torch
 from restyle.hub import registry
 from restyle.io import bundled
 from restyle.io.checkpoints import CheckpointError, load_config, save_folder
-from restyle.training.config import as_record
+from restyle.training.config import as_record, with_options
 from restyle.training.loaders import made_of
 from restyle.training.presets import ENCODERS, GENERATORS
 from tests.tiny import tiny_model
@@ -37,7 +37,7 @@ def trained(folder: Path, preset: str, seed: int, **changes) -> Path:
     torch.manual_seed(seed)
     for parameter in model.encoder.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    training = as_record(replace(ENCODERS[preset], warmup_images=100, **changes))
+    training = as_record(with_options(ENCODERS[preset], warmup_images=100, **changes))
     model.card = {"images_seen": 300, "validation": {"val_mse_5": 0.01}, "training": training}
     if began := made_of(changes.get("initial", "")):
         model.card["initial"] = began
@@ -106,10 +106,10 @@ def test_a_card_says_what_an_older_training_did_not_know(tool, tmp_path):
     folder = trained(tmp_path / "a", "portraits", 1)
     path = folder / "model" / "config.json"
     config = json.loads(path.read_text())
-    del config["card"]["training"]["rest"]
+    del config["card"]["training"]["fixed_point"]
     path.write_text(json.dumps(config))
     tool.bundle("first", folder)
-    assert "--rest 0.0" in (tmp_path / "weights/first/card.md").read_text()
+    assert "--fixed-point 0.0" in (tmp_path / "weights/first/card.md").read_text()
 
 
 def test_another_generator_is_not_left_out(tool, tmp_path):

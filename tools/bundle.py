@@ -24,7 +24,7 @@ from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import load_config, share, weights_hash
 from restyle.io.files import atomic_write
 from restyle.model import ReStyle
-from restyle.training.config import as_record
+from restyle.training.config import as_record, renamed
 from restyle.training.presets import ENCODERS, GENERATORS
 
 UNSAID = ("out", "device", "checkpoint_minutes", "snapshot_images", "validation_images")
@@ -173,7 +173,7 @@ def options(training: dict[str, Any], presets: dict[str, Any]) -> list[str]:
     """The options that make this training of a preset, the first one with the fewest of them."""
     settings = {name: as_record(preset) for name, preset in presets.items()}
     # What an older training did not know yet, it did not do.
-    training = as_record(type(next(iter(presets.values())))()) | training
+    training = as_record(type(next(iter(presets.values())))()) | renamed(training)
     differing = {
         name: {k: v for k, v in training.items() if preset.get(k, v) != v and k not in UNSAID}
         for name, preset in settings.items()

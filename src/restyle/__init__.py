@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "bootstrap",
     "importers",
+    "jobs",
     "load",
     "portraits",
     "save_image",
@@ -31,10 +32,10 @@ _HOME = {  # public name -> the module that defines it
     "load": "restyle.hub.registry",
     "save_image": "restyle.io.images",
 }
-_SUBPACKAGES = ("importers", "portraits")
+_SUBPACKAGES = ("importers", "jobs", "portraits")
 
 if TYPE_CHECKING:
-    from restyle import importers, portraits
+    from restyle import importers, jobs, portraits
     from restyle.hub.registry import load
     from restyle.inversion.bootstrapping import bootstrap
     from restyle.inversion.results import InversionResult

@@ -3,17 +3,18 @@ import pytest
 import torch
 from PIL import Image
 
-from restyle.evaluation.analysis import Analysis, analyse, early_stopping
-from restyle.evaluation.analysis_report import write_report
+from restyle.evaluation.analysis import analyse, measured
 from restyle.evaluation.loop_analysis import (
     BANDS,
     band_energy,
     band_names,
     disturbed,
+    early_stopping,
     moved,
     stopped_at,
     trace,
 )
+from restyle.evaluation.settings import LoopAnalysis
 from restyle.hub.registry import load
 from restyle.inversion.adaptive import MOST_STEPS, refine_until
 
@@ -102,31 +103,34 @@ def test_tolerances_are_tried_without_running_the_model_again(model_folder):
 
 
 def test_an_analysis_is_reported_and_repeatable(model_folder, single_folder, tmp_path):
-    config = Analysis(model_folder, single_folder, images=3, steps=10)
-    results = analyse(config, tmp_path, "cpu", batch_size=2)
+    config = LoopAnalysis(
+        model_folder, single_folder, images=3, steps=10, out=tmp_path, batch_size=2, device="cpu"
+    )
+    report = analyse(config)
+    results = report.record()
     assert results["images"] == 3 and len(results["steps"]) == 11
-    assert results["heat"].shape == (10, 16, 16)
+    assert measured(config)[1].shape == (10, 16, 16)
     names = [row["name"] for row in results["starts"]]
     assert names == ["average", "random sample", "another image's code", "single's code"]
     average = results["starts"][0]["mse"]
     np.testing.assert_allclose(average, [r["mse"]["mean"] for r in results["steps"]], rtol=1e-4)
     undisturbed = results["disturbances"][0]
     assert undisturbed["disturbance"] == "none" and undisturbed["to_undisturbed"]["mean"] == 0
-    text = write_report(results, tmp_path, "restyle analyse")
+    text = report.text()
     assert f"{results['steps'][10]['mse']['mean']:.4f}" in text
     assert (tmp_path / "report.html").read_text().count("<img") == 8
     assert [row for row in results["disturbances"] if "mse_to_clean" in row] == (
         results["disturbances"][:3]
     )
     parts = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
-    again = analyse(config, tmp_path, "cpu", batch_size=2)
+    again = analyse(config).record()
     assert again["steps"] == results["steps"] and len(parts) == 2
     assert parts == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
 
 
 def test_a_single_shot_encoder_has_no_loop(single_folder, tmp_path):
     with pytest.raises(ValueError, match="expected a model that refines"):
-        analyse(Analysis(single_folder), tmp_path, "cpu")
+        analyse(LoopAnalysis(single_folder, out=tmp_path, device="cpu"))
 
 
 def test_other_images_of_a_folder_are_not_taken_for_those_measured(model_folder, tmp_path):
@@ -134,10 +138,12 @@ def test_other_images_of_a_folder_are_not_taken_for_those_measured(model_folder,
     data.mkdir()
     for i in (1, 2):
         Image.effect_noise((20, 20), 60 * i).save(data / f"{i}.png")
-    config = Analysis(model_folder, data=str(data), steps=10)
-    before = analyse(config, out, "cpu", batch_size=2)
+    config = LoopAnalysis(
+        model_folder, data=str(data), steps=10, out=out, batch_size=2, device="cpu"
+    )
+    before = analyse(config).record()
     Image.effect_noise((20, 20), 20).save(data / "2.png")
-    after = analyse(config, out, "cpu", batch_size=2)
+    after = analyse(config).record()
     assert before["images"] == after["images"] == 2
     assert before["steps"][0]["mse"] != after["steps"][0]["mse"]
 
@@ -147,7 +153,8 @@ def test_a_single_image_is_analysed(model_folder, tmp_path):
     data.mkdir()
     Image.effect_noise((30, 12), 60).save(data / "one.png")
     (data / "broken.png").write_bytes(b"no image")
-    results = analyse(Analysis(model_folder, data=str(data), steps=10), tmp_path / "out", "cpu")
-    text = write_report(results, tmp_path / "out", "restyle analyse")
+    out = tmp_path / "out"
+    report = analyse(LoopAnalysis(model_folder, data=str(data), steps=10, out=out, device="cpu"))
+    results, text = report.record(), report.text()
     assert results["images"] == 1 and "Left out: broken.png" in text
     assert [row["name"] for row in results["starts"]] == ["average", "random sample"]

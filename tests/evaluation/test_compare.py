@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restyle.evaluation.compare import Comparison, compare
-from restyle.evaluation.comparison_report import write_report
+from restyle.evaluation.compare import remarks, report_on
+from restyle.evaluation.comparison import run_comparison
 from restyle.evaluation.runner import log_steps
+from restyle.evaluation.settings import Comparison
 from restyle.io.files import read_jsonl
 
 
@@ -16,15 +17,18 @@ from restyle.io.files import read_jsonl
 def compared(tmp_path_factory, model_folder, single_folder, judge_folder):
     out = tmp_path_factory.mktemp("out")
     config = Comparison(
-        models=(model_folder, single_folder),
+        model=(model_folder, single_folder),
         methods=("restyle:2", "ws:4", "restyle:1+pti:2"),
         images=4,
         optimised=3,
         judge=judge_folder,
         features=judge_folder,
         measures=("mse", "perceptual"),
+        out=out,
+        batch_size=2,
+        device="cpu",
     )
-    return compare(config, out, "cpu", batch_size=2), out
+    return run_comparison(config), out
 
 
 def test_each_method_runs_once(compared):
@@ -47,13 +51,13 @@ def test_time_adds_up_and_optimisation_helps(compared):
 
 def test_half_precision_changes_little(compared, tmp_path):
     found, out = compared
-    config = dataclasses.replace(found.config, methods=("ws:4",), dtype="bfloat16")
-    half = compare(config, tmp_path, "cpu", batch_size=2).outcomes["tiny ws:4"].values["mse"]
+    config = dataclasses.replace(found.config, methods=("ws:4",), dtype="bfloat16", out=tmp_path)
+    half = run_comparison(config).outcomes["tiny ws:4"].values["mse"]
     whole = found.outcomes["tiny ws:4"].values["mse"]
     np.testing.assert_allclose(half[0], whole[0], rtol=0.01)
     assert half[-1].mean() < half[0].mean() and not np.array_equal(half, whole)
     with pytest.raises(ValueError, match="dtype"):  # other figures than those that are there
-        compare(config, out, "cpu", batch_size=2)
+        run_comparison(dataclasses.replace(config, out=out))
 
 
 def test_differences_are_paired(compared):
@@ -69,10 +73,8 @@ def test_differences_are_paired(compared):
 def test_gains_are_those_of_the_best_optimisation(compared):
     found, out = compared
     methods = ("restyle:2", "restyle:1", "ws:4", "ws:4@0.0001")
-    more = Comparison(
-        **{**vars(found.config), "methods": methods, "models": found.config.models[:1]}
-    )
-    again = compare(more, out, "cpu", 2)
+    more = Comparison(**{**vars(found.config), "methods": methods, "model": found.config.model[:1]})
+    again = run_comparison(more)
     rows = again.results["beside_optimisation"]
     listed = [(row["method"].removeprefix("tiny "), row["step"], row["best"]) for row in rows]
     # Of restyle:1 there is nothing to tell that restyle:2 did not.
@@ -89,7 +91,7 @@ def test_gains_are_those_of_the_best_optimisation(compared):
     )
     faster = best.seconds[4].mean() / mine.seconds[2, :3].mean()
     assert rows[1]["times_faster"] == pytest.approx(faster)
-    text = write_report(again, out, "x")
+    text = report_on(again).text()
     assert "| tiny ws:4 * " in text and "(optimised: the first 3)" in text
 
 
@@ -105,19 +107,20 @@ def test_stages_are_timed_once(compared):
 def test_more_images_can_join_later(compared):
     found, out = compared
     fewer = Comparison(**{**vars(found.config), "methods": ("restyle:2",), "images": 2})
-    assert len(compare(fewer, out, "cpu", 2).outcomes["tiny restyle:2"].images) == 2
+    assert len(run_comparison(fewer).outcomes["tiny restyle:2"].images) == 2
     more = Comparison(**{**vars(found.config), "methods": ("ws:4",), "optimised": 4})
     rows = (out / "rows.jsonl").read_text()
-    again = compare(more, out, "cpu", 2)
+    again = run_comparison(more)
     assert len(again.outcomes["tiny ws:4"].images) == 4
     added = (out / "rows.jsonl").read_text().removeprefix(rows).splitlines()
     assert {json.loads(line)["image"] for line in added} == {"000003"}
-    assert len(compare(found.config, out, "cpu", 2).outcomes["tiny ws:4"].images) == 3
+    assert len(run_comparison(found.config).outcomes["tiny ws:4"].images) == 3
 
 
-def test_the_report_stands_alone(compared):
+def test_the_report_stands_alone(compared, monkeypatch):
     found, out = compared
-    text = write_report(found, out, "restyle evaluate --model x")
+    monkeypatch.setattr("sys.argv", ["x", "evaluate", "--model", "x"])
+    text = report_on(found).write(out).text()
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "restyle evaluate --model x" in page and "data:image/svg+xml;base64," in page
     assert page.count("<img") == page.count('src="data:image/')
@@ -130,11 +133,11 @@ def test_the_report_stands_alone(compared):
 def test_repeating_adds_no_rows_and_a_method_can_join(compared):
     found, out = compared
     rows = (out / "rows.jsonl").read_text()
-    again = compare(found.config, out, "cpu", batch_size=2)
+    again = run_comparison(found.config)
     assert (out / "rows.jsonl").read_text() == rows
     assert again.results["methods"] == found.results["methods"]
     more = Comparison(**{**vars(found.config), "methods": ("w:2",)})
-    assert list(compare(more, out, "cpu", 2).outcomes) == ["tiny w:2"]
+    assert list(run_comparison(more).outcomes) == ["tiny w:2"]
     assert (out / "rows.jsonl").read_text().startswith(rows)
 
 
@@ -145,10 +148,11 @@ def test_a_messy_folder_is_finished(tmp_path, model_folder):
     shutil.copy(data / "one.png", data / "two.png")
     (data / "broken.jpg").write_bytes(b"\xff\xd8 and nothing more")
     config = Comparison(
-        (model_folder,), ("restyle:2",), str(data), measures=("mse", "psnr"), features="none"
+        (model_folder,), ("restyle:2",), str(data), features="none", out=out, device="cpu"
     )
-    found = compare(config, out, "cpu")
-    text = write_report(found, out, "x")
+    config = dataclasses.replace(config, measures=("mse", "psnr"))
+    found = run_comparison(config)
+    text = report_on(found).text()
     assert found.outcomes["tiny restyle:2"].images == ["one.png"]
     assert set(found.results["left_out"]) == {"two.png", "broken.jpg"}
     assert "Left out: two.png: the same file as one.png" in text
@@ -157,9 +161,23 @@ def test_a_messy_folder_is_finished(tmp_path, model_folder):
 
 def test_a_folder_of_broken_files_is_refused_with_the_reason(tmp_path, model_folder):
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
-    config = Comparison((model_folder,), ("restyle:1",), str(tmp_path), measures=("mse",))
+    out = tmp_path / "out"
+    config = Comparison((model_folder,), ("restyle:1",), str(tmp_path), measures=("mse",), out=out)
     with pytest.raises(ValueError, match=r"got none of 1; broken.jpg: expected"):
-        compare(config, tmp_path / "out", "cpu")
+        run_comparison(config)
+
+
+def test_improved_images_are_counted(compared):
+    found, _ = compared
+    errors = found.outcomes["tiny restyle:2"].values["mse"]
+    rows = found.results["methods"]["tiny restyle:2"]
+    assert "improved" not in rows[0]
+    for step in (1, 2):
+        improved = (errors[step] < errors[step - 1]).mean()
+        assert rows[step]["improved"]["mean"] == pytest.approx(improved)
+    text = report_on(found).text()
+    assert "Step by step: tiny restyle:2" in text and "improved by this step" in text
+    assert remarks(rows)[0] in text
 
 
 def test_optimisations_are_measured_at_round_numbers():

@@ -1,6 +1,7 @@
 """Directions that are known to be there are found, and what they do is measured rightly."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +11,11 @@ import torch
 from restyle.cli import main
 from restyle.editing.directions import Direction, directions_in, read_direction, save_direction
 from restyle.evaluation import directions as search
-from restyle.evaluation import directions_report
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, changed, deviation
-from restyle.evaluation.directions_report import describe, described
+from restyle.evaluation.directions import judgement, report_on
 from restyle.evaluation.edit_sweep import Sweep, in_batches, matched_drift, rises, sweep
 from restyle.evaluation.generator import read_attributes
+from restyle.evaluation.settings import DirectionSearch
 from restyle.io.checkpoints import weights_hash
 from restyle.io.files import write_json
 from restyle.portraits.attributes import Attributes, class_names, continuous_names
@@ -156,17 +157,22 @@ def networks(monkeypatch):
     generator = tiny_generator()
     monkeypatch.setattr(search, "load_generator", lambda name: generator)
     monkeypatch.setattr(search, "load_features", lambda name: Pixels(noise=0.1, seed=len(name)))
-    monkeypatch.setattr(directions_report, "NAMED", 99)  # W has 8 dimensions for 38 attributes
+    monkeypatch.setattr(search, "NAMED", 99)  # W has 8 dimensions for 38 attributes
     return generator
 
 
 WANTED = ("smile", "yaw", "age", "glasses", "hair_length")
-CONFIG = search.DirectionSearch("tiny", samples=300, trials=4, checks=12, attributes=WANTED)
+CONFIG = DirectionSearch(Path(), "tiny", samples=300, trials=4, checks=12, attributes=WANTED)
+
+
+def find(config, out, overwrite=False):
+    report = search.find_directions(replace(config, out=out, device="cpu", overwrite=overwrite))
+    return report.record()
 
 
 def test_directions_are_found_kept_and_reported(networks, tmp_path):
     pytest.importorskip("sklearn")
-    records = search.find_directions(CONFIG, tmp_path, "cpu")
+    records = find(CONFIG, tmp_path)
     assert [r["name"] for r in records] == list(WANTED)
     kept = {r["name"]: r for r in records if r["kept"]}
     assert len(kept) >= 3
@@ -177,7 +183,7 @@ def test_directions_are_found_kept_and_reported(networks, tmp_path):
         assert one.scale and one.scale > 0
         assert one.licence == "MIT" and "linear SVM on 300" in one.about
         assert one.generator_sha256 == weights_hash(networks.state_dict())
-    table = describe(records)
+    table = report_on(records).text()
     assert len(table.splitlines()) == len(WANTED) + 4 and "drift of others" in table
     assert f"{len(kept)} of 5 directions are kept" in table
     assert (records[3]["flips"] is None, records[0]["flips"]) == (False, None)
@@ -186,8 +192,8 @@ def test_directions_are_found_kept_and_reported(networks, tmp_path):
     files = {path.name for path in tmp_path.iterdir()}
     assert files == {"report.json", *(f"{name}.safetensors" for name in kept)}
     networks.synthesis.forward = None
-    again = search.find_directions(CONFIG, tmp_path, "cpu")
-    assert [r["name"] for r in again] == list(WANTED) and describe(again) == table
+    again = find(CONFIG, tmp_path)
+    assert [r["name"] for r in again] == list(WANTED) and report_on(again).text() == table
 
 
 def test_an_interrupted_search_goes_on(networks, tmp_path, monkeypatch):
@@ -202,23 +208,23 @@ def test_an_interrupted_search_goes_on(networks, tmp_path, monkeypatch):
 
     monkeypatch.setattr(search.Search, "best", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        search.find_directions(CONFIG, tmp_path, "cpu")
+        find(CONFIG, tmp_path)
     assert not (tmp_path / "report.json").exists()
-    records = search.find_directions(CONFIG, tmp_path, "cpu")
+    records = find(CONFIG, tmp_path)
     assert [r["name"] for r in records] == list(WANTED)
     assert asked == ["smile", "yaw", "yaw", "age", "glasses", "hair_length"]
 
 
 def test_another_search_replaces_directions_only_where_that_is_asked_for(networks, tmp_path):
     pytest.importorskip("sklearn")
-    search.find_directions(CONFIG, tmp_path, "cpu")
+    find(CONFIG, tmp_path)
     before = {one.name for one in directions_in(tmp_path)}
     other = replace(CONFIG, samples=250, attributes=("yaw",))
     with pytest.raises(ValueError, match="choose another folder, or --overwrite"):
-        search.find_directions(other, tmp_path, "cpu")
+        find(other, tmp_path)
     assert {one.name for one in directions_in(tmp_path)} == before
     save_direction(Direction("mine", torch.ones(8), 1.0), tmp_path / "mine.safetensors")
-    [record] = search.find_directions(other, tmp_path, "cpu", overwrite=True)
+    [record] = find(other, tmp_path, overwrite=True)
     now = {one.name for one in directions_in(tmp_path)}
     assert now == {"mine"} | ({"yaw"} if record["kept"] else set())  # no stale ones are left
 
@@ -263,7 +269,7 @@ def test_a_direction_is_kept_if_it_works_and_deserves_its_name(slope, other, kep
     smile, age = NAMES.index("smile"), NAMES.index("age")
     readings[..., smile], readings[..., age] = slope * s[:, None], other * s[:, None]
     found = Sweep(s, readings, np.ones((len(s), 4)), smile)
-    record = described(Direction("smile", torch.ones(8), 1.0), found)
+    record = judgement(Direction("smile", torch.ones(8), 1.0), found)
     assert record["kept"] is kept
     if kept:
         assert record["most_entangled"]["age"] == pytest.approx(0.3)

@@ -11,16 +11,16 @@ import restyle
 from restyle.cli import main
 from restyle.editing.directions import Direction, save_direction
 from restyle.editing.editor import SAMPLES
-from restyle.evaluation import bootstrapping, editability
-from restyle.evaluation.attributes import NAMES, Reader
+from restyle.evaluation import bootstrapping, editability, edited_portraits
+from restyle.evaluation.attributes import NAMES, Reader, changed
 from restyle.evaluation.edit_sweep import Sweep, flips
-from restyle.evaluation.editability import STRENGTHS, Edited, w_distance
-from restyle.evaluation.editability_report import (
+from restyle.evaluation.editability import (
     _how_many,
     change_at,
     change_beside,
     examples,
 )
+from restyle.evaluation.edited_portraits import STRENGTHS, Edited, asked_change, w_distance
 from restyle.losses.pixels import l2
 from restyle.portraits import Portraits
 from restyle.portraits.attributes import continuous_names
@@ -86,7 +86,7 @@ def test_methods_are_compared_with_the_truth(evaluate, folder, tmp_path):
     assert (result.code, result.err) == (0, "")
     for name in ("restyle:2", "ws:2", "restyle:1+pti:2", "smile", "glasses"):
         assert name in result.out
-    assert {"report.html", "report.md", "results.json"} < {p.name for p in tmp_path.iterdir()}
+    assert {"report.html", "results.json"} < {p.name for p in tmp_path.iterdir()}
     assert len(list((tmp_path / "examples").glob("*.png"))) == 3 * 2
 
     arrays = arrays_of(tmp_path, "restyle:2")
@@ -149,12 +149,12 @@ def test_the_figures_that_are_asked_for_are_printed(evaluate):
 def test_a_hat_hides_what_it_hides():
     person = Portraits("test", SIZE)[0].attributes.with_(hair_style="short", hat="none")
     moved = np.ones((1, len(NAMES)))
-    seen = editability._seen(moved, [person], [person.with_(hat="beanie")])[0]
+    seen = edited_portraits._seen(moved, [person], [person.with_(hat="beanie")])[0]
     assert {name for name, value in zip(NAMES, seen, strict=True) if np.isnan(value)} >= {
         "hair_length",
         "hair_part",
     }
-    bare = editability._seen(moved, [person], [person])[0]
+    bare = edited_portraits._seen(moved, [person], [person])[0]
     assert np.isfinite(bare[NAMES.index("hair_part")])
 
 
@@ -193,13 +193,13 @@ def test_methods_are_compared_at_equal_identity_image_by_image():
 
 def test_a_repeated_evaluation_is_not_made_again_and_may_grow(evaluate, tmp_path, monkeypatch):
     first = evaluate("--methods", "restyle:1")
-    measure, measured = editability.measure, []
+    measure, measured = edited_portraits.measure, []
 
     def counted(one, *rest):
         measured.append(one.name)
         return measure(one, *rest)
 
-    monkeypatch.setattr(editability, "measure", counted)
+    monkeypatch.setattr(edited_portraits, "measure", counted)
     assert evaluate("--methods", "restyle:1").out == first.out
     assert not measured
     more = evaluate("--methods", "restyle:1", "restyle:2")
@@ -259,16 +259,14 @@ def test_change_at_equal_identity():
 def test_the_asked_change_is_what_the_attributes_say():
     network = Pixels()
     person = Portraits("test", SIZE)[0].attributes
-    other = editability.changed(person, "yaw", network)
+    other = changed(person, "yaw", network)
     column = list(continuous_names).index("yaw")
     true = (other.to_vector() - person.to_vector())[column] / network.scale[column].item()
     images = torch.zeros(1, 3, SIZE, SIZE)
-    asked = editability.asked_change("yaw", [person], [other], images, images, Reader(network))
+    asked = asked_change("yaw", [person], [other], images, images, Reader(network))
     assert asked[0] == pytest.approx(true)
     bald = person.with_(hair_style="bald")
-    hidden = editability.asked_change(
-        "hair_length", [bald], [bald], images, images, Reader(network)
-    )
+    hidden = asked_change("hair_length", [bald], [bald], images, images, Reader(network))
     assert np.isnan(hidden[0])
 
 

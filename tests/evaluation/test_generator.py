@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,14 +7,13 @@ import torch
 
 from restyle.evaluation.generator import (
     SHARED,
-    GeneratorEvaluation,
-    describe,
     evaluate_generators,
     judged,
     octave_ratios,
     shares,
-    shown_labels,
+    visible_labels,
 )
+from restyle.evaluation.settings import GeneratorEvaluation
 from restyle.hub.registry import load_features, load_generator
 from restyle.metrics.distributions import frechet_distance
 from restyle.metrics.spectra import octave_energy, radial_power
@@ -23,7 +23,7 @@ from restyle.portraits.attributes import class_names
 
 def test_shares_count_what_is_to_be_seen():
     people = [Attributes(hair_style="bald"), Attributes(hair_colour="red"), Attributes(age=80)]
-    labels = shown_labels(people)
+    labels = visible_labels(people)
     colours = labels[:, SHARED.index("hair_colour")]
     assert colours.tolist() == [-1, class_names["hair_colour"].index("red"), -1]
     rows = shares({"true_labels": labels, "labels": labels}, {"labels": labels[:2]})
@@ -38,12 +38,15 @@ def test_shares_count_what_is_to_be_seen():
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory, generator_folder, judge_folder):
     out = tmp_path_factory.mktemp("out")
-    config = GeneratorEvaluation(samples=30, images=3, iterations=5, judge=judge_folder)
-    return evaluate_generators([generator_folder], out, config), out, config
+    config = GeneratorEvaluation(
+        (generator_folder,), out, samples=30, images=3, iterations=5, judge=judge_folder
+    )
+    return evaluate_generators(config), config
 
 
 def test_a_generator_is_judged(evaluated, generator_folder, judge_folder):
-    (result,), out, _ = evaluated
+    report, config = evaluated
+    (result,), out = report.record(), config.out
     judge, generator = load_features(judge_folder), load_generator(generator_folder)
     pixels = torch.from_numpy(Portraits("test", 16).images(range(30))).permute(0, 3, 1, 2)
     real = judged(judge, pixels / 127.5 - 1)["features"]
@@ -53,12 +56,13 @@ def test_a_generator_is_judged(evaluated, generator_folder, judge_folder):
     assert result["images_seen"] == 7 and result["size"] == 16
     assert 0 <= result["precision"] <= 1 and 0 <= result["recall"] <= 1
     assert json.loads((out / "results.json").read_text())[0]["sha256"] == result["sha256"]
-    text = describe([result])
+    text = report.text()
     assert f"{result['frechet']:.2f}" in text and "beanie" in text
 
 
 def test_sharpness_is_measured_against_the_data(evaluated, generator_folder):
-    (result,), out, _ = evaluated
+    report, config = evaluated
+    (result,), out = report.record(), config.out
     generator = load_generator(generator_folder)
     pixels = torch.from_numpy(Portraits("test", 16).images(range(30))).permute(0, 3, 1, 2)
     z = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
@@ -72,7 +76,7 @@ def test_sharpness_is_measured_against_the_data(evaluated, generator_folder):
     assert rows[0]["energy"] == pytest.approx(of_first, rel=1e-3)
     missed = sum(row["missed"] for row in rows) / sum(row["energy"] for row in rows)
     assert result["projection_missed"]["mean"] == pytest.approx(missed, rel=1e-6)
-    assert f"{result['octaves'][1]:.2f}" in describe([result])
+    assert f"{result['octaves'][1]:.2f}" in report.text()
 
 
 def test_octaves_are_compared_each_with_its_own():
@@ -81,13 +85,14 @@ def test_octaves_are_compared_each_with_its_own():
     assert octave_ratios(real, fake) == pytest.approx([0.5, 0.8])
 
 
-def test_repeating_an_evaluation_changes_nothing(evaluated, generator_folder):
-    (result,), out, config = evaluated
+def test_repeating_an_evaluation_changes_nothing(evaluated):
+    report, config = evaluated
+    (result,), out = report.record(), config.out
     rows = next(out.glob("*/projection/rows.jsonl"))
     lines = rows.read_text().splitlines()
     rows.write_text("\n".join(lines[:2]) + "\n")  # as if it had been interrupted
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
-    (again,) = evaluate_generators([generator_folder], out, config)
+    (again,) = evaluate_generators(config).record()
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     assert again["frechet"] == result["frechet"]
     np.testing.assert_allclose(
@@ -95,7 +100,7 @@ def test_repeating_an_evaluation_changes_nothing(evaluated, generator_folder):
     )
 
 
-def test_another_measurement_needs_another_folder(evaluated, generator_folder, judge_folder):
-    _, out, _ = evaluated
+def test_another_measurement_needs_another_folder(evaluated):
+    _, config = evaluated
     with pytest.raises(ValueError, match="choose another folder"):
-        evaluate_generators([generator_folder], out, GeneratorEvaluation(40, judge=judge_folder))
+        evaluate_generators(replace(config, samples=40))

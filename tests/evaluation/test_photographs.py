@@ -1,6 +1,7 @@
 """LPIPS and identity similarity: what is measured, and what is said where there is no face."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from PIL import Image
 from torch import nn
 
 from restyle.cli import main
-from restyle.cli.photographs import photo_networks
-from restyle.evaluation.compare import Comparison, compare
-from restyle.evaluation.comparison_report import write_report
+from restyle.evaluation.compare import report_on
+from restyle.evaluation.comparison import run_comparison
 from restyle.evaluation.measures import Judge, PhotoNetworks
+from restyle.evaluation.photographs import photo_networks
+from restyle.evaluation.settings import Comparison
 from restyle.faces.networks import landmark_network, proposal_network, refinement_network
 from restyle.io.checkpoints import CheckpointError
 from restyle.losses.lpips import LPIPS
@@ -64,8 +66,9 @@ def test_a_measure_needs_its_network():
 def test_small_pictures_are_refused_where_lpips_cannot_see_them(model_folder, tmp_path):
     Image.effect_noise((20, 20), 80).save(tmp_path / "one.png")
     config = Comparison((model_folder,), ("restyle:1",), str(tmp_path), measures=("mse",))
+    config = replace(config, out=tmp_path / "out", device="cpu")
     with pytest.raises(ValueError, match=r"at least 64 x 64 for LPIPS, got a model for \(16, 16"):
-        compare(config, tmp_path / "out", "cpu", photo=PhotoNetworks(LPIPS("alex")))
+        run_comparison(config, PhotoNetworks(LPIPS("alex")))
     PhotoNetworks(LPIPS("alex")).check_size((64, 64))
 
 
@@ -79,23 +82,24 @@ def folder(path, levels):
 def test_images_without_a_face_are_counted_and_named(model_folder, tmp_path):
     data = folder(tmp_path / "data", {"bright": 200, "dark": 3, "grey": 130})
     config = Comparison((model_folder,), ("restyle:2",), data, measures=("mse",), features="none")
-    found = compare(config, tmp_path / "out", "cpu", photo=networks())
-    assert found.config.measures == ("mse", "lpips", "similarity")
+    config = replace(config, out=tmp_path / "out", device="cpu")
+    found = run_comparison(config, networks())
+    assert found.results["measures"] == ("mse", "lpips", "similarity")
     outcome = found.outcomes["tiny restyle:2"]
     assert outcome.images == ["bright.png", "dark.png", "grey.png"]
     assert np.isnan(outcome.values["similarity"]).tolist() == [[False, True, False]] * 3
     last = found.results["methods"]["tiny restyle:2"][-1]
     assert last["without_face"] == 1
     assert last["similarity"]["mean"] == pytest.approx(np.nanmean(outcome.values["similarity"][-1]))
-    text = write_report(found, tmp_path / "out", "restyle evaluate")
+    text = report_on(found).write(config.out).text()
     assert "images without a face" in text and "Faces not found" in text
     assert "| tiny restyle:2 | dark.png | target " in text
     stored = json.loads((tmp_path / "out/results.json").read_text())
     assert stored["no_face"] == [{"method": "tiny restyle:2", "image": "dark.png", "in": "target"}]
-    again = compare(config, tmp_path / "out", "cpu", photo=networks())
+    again = run_comparison(config, networks())
     assert again.results["no_face"] == stored["no_face"]
     with pytest.raises(ValueError, match="expected a measurement with"):
-        compare(config, tmp_path / "out", "cpu")
+        run_comparison(config)
 
 
 def test_a_report_without_any_face_is_a_report(model_folder, tmp_path):
@@ -103,10 +107,11 @@ def test_a_report_without_any_face_is_a_report(model_folder, tmp_path):
     config = Comparison(
         (model_folder,), ("restyle:1", "restyle:2"), data, measures=("mse",), features="none"
     )
-    found = compare(config, tmp_path / "out", "cpu", photo=networks())
+    config = replace(config, out=tmp_path / "out", device="cpu")
+    found = run_comparison(config, networks())
     assert found.results["methods"]["tiny restyle:1"][-1]["similarity"] is None
     assert found.results["against_the_first"][0]["similarity"] is None
-    text = write_report(found, tmp_path / "out", "restyle evaluate")
+    text = report_on(found).write(config.out).text()
     assert "| none " in text and text.count("| target ") == 4
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from restyle.losses.extraction import look
+from restyle.losses.extraction import extract
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2, pyramid
@@ -69,13 +69,13 @@ def test_one_look_sees_what_two_do():
     torch.manual_seed(3)
     network = FeatureNetwork(FeatureConfig(16, (4, 8, 8, 8, 8), hidden=12, embedding=8)).eval()
     images, targets = torch.rand(2, 2, 3, 16, 16).unbind()
-    seen, wanted = look(images, network, network), look(targets, network, network)
-    apart = look(images, network, Colours())  # two networks, each looking for itself
+    seen, wanted = extract(images, network, network), extract(targets, network, network)
+    apart = extract(images, network, Colours())  # two networks, each looking for itself
     torch.testing.assert_close(seen.maps, network.maps(images), rtol=0, atol=0)
     torch.testing.assert_close(seen.embedding, network.embed(images), rtol=0, atol=0)
     torch.testing.assert_close(apart.maps, seen.maps, rtol=0, atol=0)
     torch.testing.assert_close(apart.embedding, Colours().embed(images), rtol=0, atol=0)
-    assert look(images) == ([], None)
+    assert extract(images) == ([], None)
     for distance, one in ((perceptual, "maps"), (identity, "embedding")):
         once = distance(network, getattr(seen, one), getattr(wanted, one))
         torch.testing.assert_close(once, distance(network, images, targets), rtol=0, atol=0)

@@ -1,14 +1,14 @@
-"""The numerical cases: where they are, how one is loaded, and when an output agrees.
+"""The numerical cases: how one is loaded, and when an output agrees.
 
 A case is a JSON file that describes a checkpoint and inputs, and an npz file with what the
-reference made of them. `RESTYLE_PARITY_DIR` names the folder; any folder with the same families of
-cases will do.
+reference made of them. They lie in `cases/`; `RESTYLE_PARITY_DIR` names another folder with the
+same families of cases.
 """
 
 import functools
 import importlib.util
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,25 +16,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
-DEFAULT = Path(__file__).parents[3] / "shared" / "parity"
-FOLDER = Path(os.environ.get("RESTYLE_PARITY_DIR", DEFAULT))
-REQUIRED = os.environ.get("RESTYLE_PARITY_REQUIRED") == "1"
-ASKED_FOR = REQUIRED or "RESTYLE_PARITY_DIR" in os.environ
+HERE = Path(__file__).parent / "cases"
+FOLDER = Path(os.environ.get("RESTYLE_PARITY_DIR", HERE))
+ENCODED = (256, 256)  # the size that the reference pools to where a case says `resize`
 
 
 def cases(*families: str, large: bool = False):
     """Parametrise a test by the files whose names begin with one of `families`.
 
-    Cases with networks of the official size take minutes in all: by default they are marked slow.
-    They run with the others where parity is asked for, by either variable or `-m slow`.
+    Networks of the official size are slow ones.
+
+    Raises:
+        ValueError: There are none: a case that is missing has not been checked.
     """
     found = sorted(path for path in FOLDER.glob("*.json") if path.name.startswith(families))
     if not found:
-        reason = f"no cases {', '.join(families)} in {FOLDER} (RESTYLE_PARITY_DIR)"
-        marks = () if REQUIRED else pytest.mark.skip(reason=reason)
-        return pytest.mark.parametrize("path", [pytest.param(None, marks=marks, id="absent")])
-    marks = [pytest.mark.timeout(900)] + [pytest.mark.slow] * (large and not ASKED_FOR)
+        raise ValueError(f"{FOLDER}: expected cases {', '.join(families)}, got none")
+    marks = [pytest.mark.timeout(900)] + [pytest.mark.slow] * large
     return pytest.mark.parametrize(
         "path", [pytest.param(path, marks=marks, id=path.stem) for path in found]
     )
@@ -49,10 +49,26 @@ class Case:
     inputs: dict[str, torch.Tensor]
     outputs: dict[str, dict[str, Any]]
     arrays: dict[str, np.ndarray]
+    compared: set[str] = field(default_factory=set)
+
+    def resized(self, image: torch.Tensor) -> torch.Tensor:
+        """Pool images (B, 3, H, W) to 256 x 256 where the case says `resize: true`."""
+        return adaptive_avg_pool2d(image, ENCODED) if self.params["resize"] else image
+
+    def finish(self, *unused: str) -> None:
+        """Fail where nothing was compared, or not all that a case of this repository lists."""
+        left = sorted(self.outputs.keys() - self.compared - set(unused))
+        assert self.compared and (FOLDER != HERE or not left), f"not compared: {', '.join(left)}"
 
     def check(self, name: str, got: torch.Tensor | np.ndarray) -> None:
-        """Compare an output, and the statistics of the whole array where only a part is stored."""
+        """Compare an output that the case lists; one that it does not list is anything.
+
+        Where only a part is stored, the statistics of the whole array are compared as well.
+        """
+        if name not in self.outputs:
+            return
         entry = self.outputs[name]
+        self.compared.add(name)
         got = np.asarray(got.detach() if isinstance(got, torch.Tensor) else got)
         assert list(got.shape) == entry["full_shape"], f"{name}: {got.shape}"
         tolerance = {key: entry[key] for key in ("atol", "rtol")}
@@ -62,9 +78,8 @@ class Case:
             _assert_close(f"{name}.stats", _stats(got), self.arrays[f"{name}.stats"], **tolerance)
 
 
-def load(path: Path | None) -> Case:
-    """Build a case's checkpoints and inputs; fails where a required one is absent."""
-    assert path is not None, f"RESTYLE_PARITY_REQUIRED is set, but {FOLDER} has no such cases"
+def load(path: Path) -> Case:
+    """Build a case's checkpoints and inputs."""
     doc, checkpoints, inputs = _fill().load_case(str(path))
     with np.load(path.with_suffix(".npz")) as archive:
         arrays = dict(archive)
@@ -73,7 +88,7 @@ def load(path: Path | None) -> Case:
 
 @functools.cache
 def _fill() -> ModuleType:
-    folder = FOLDER if (FOLDER / "fill.py").exists() else DEFAULT
+    folder = FOLDER if (FOLDER / "fill.py").exists() else HERE
     spec = importlib.util.spec_from_file_location("parity_fill", folder / "fill.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -41,6 +41,7 @@ def test_edits_along_published_directions(path, tmp_path):
     images = generator.synthesis(pose.flatten(0, 1)).unflatten(0, pose.shape[:2])
     truncated = (((images + 1) / 2).clamp(0, 1) * 255).to(torch.uint8)  # as the reference rounds
     case.check("images_pose_uint8", truncated.movedim(2, -1).to(torch.int64))
+    case.finish()
 
 
 @cases("edit_sefa")
@@ -64,3 +65,4 @@ def test_closed_form_factorisation(path, tmp_path):
     ws = generator.broadcast(case.inputs["w"])
     moved = torch.cat([shift(ws, direction, strength) for strength in (degree, 0.0, -degree)])
     case.check("images_index1", generator.synthesis(generator.truncate(moved, 0.7)))
+    case.finish()

@@ -29,6 +29,7 @@ def test_face_align(path):
     for number in numbers:
         quad = ffhq_quad(case.arrays[f"landmarks_{number}"])
         case.check(f"aligned_{number}", np.asarray(crop_face(photo, quad, size, sampled)))
+    case.finish(*(f"landmarks_{number}" for number in numbers))
 
 
 @cases("arcface_warp")
@@ -41,6 +42,7 @@ def test_arcface_warp(path):
         transform = similarity_transform(np.array(points), reference)
         case.check(f"transform_{i}", transform)
         case.check(f"crop_{i}", warp(photo, transform, (height, width)))
+    case.finish()
 
 
 def save_published(table: dict[str, torch.Tensor], path) -> None:
@@ -64,6 +66,7 @@ def test_mtcnn_nets(path, tmp_path):
         # The reference returns landmarks before offsets.
         for i, output in enumerate([*landmarks, offsets, scores]):
             case.check(f"{name}_{i}", output)
+    case.finish()
 
 
 @cases("embed_ir101")
@@ -76,3 +79,4 @@ def test_embed_ir101(path, tmp_path):
     embedding = network.embed(case.inputs["x"])
     case.check("embedding", embedding)
     case.check("similarity", embedding @ embedding.T)
+    case.finish()

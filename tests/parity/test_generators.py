@@ -37,6 +37,7 @@ def test_stylegan2(path, tmp_path):
     generator.w_avg.copy_(w.mean(dim=0))
     drawn = generator.truncate(w[:1], psi)
     case.check("image_trunc_mean", generator.synthesis(generator.broadcast(drawn)))
+    case.finish()
 
 
 def check_nvidia(case: Case, generator: StyleGAN2) -> None:
@@ -51,6 +52,7 @@ def check_nvidia(case: Case, generator: StyleGAN2) -> None:
     case.check("image", generator.synthesis(drawn))
     case.check("image_wplus", generator.synthesis(ws))
     case.check("image_nonoise", generator.synthesis(ws, noise="none"))
+    case.finish("d_score")  # the discriminator is not read from these
 
 
 @cases("nvidia_sg2ada_")

@@ -15,6 +15,7 @@ def test_image_io(path):
     picture = Image.fromarray(case.arrays["image_uint8"])
     case.check("encode", to_tensor(picture, FACES.input_size))
     case.check("cars", to_tensor(picture, CARS.input_size))
+    case.finish("image_uint8", "generated_uint8")
 
 
 @cases("image_io")

@@ -10,7 +10,7 @@ from PIL import Image
 from restyle import encoders
 from restyle.encoders import EncoderConfig
 from restyle.io.checkpoints import save_folder, with_prefix
-from restyle.training.config import EncoderTraining
+from restyle.training.config import EncoderTraining, flat, with_options
 from restyle.training.encoder import train_encoder
 from restyle.training.parallel import launch
 from tests.tiny import CODES, SIZE, tiny_generator
@@ -53,11 +53,11 @@ def main() -> int:
     settings = {}
     for change in sys.argv[1:]:
         name, value = change.split("=")
-        kind = type(getattr(EncoderTraining(), name))
+        kind = type(flat(EncoderTraining())[name])
         kind = Path if name == "out" else kind
         settings[name] = value == "True" if kind is bool else kind(value)
-    config = EncoderTraining(**settings)
-    status = launch(config.processes, sys.argv[1:], module="tests.training.encoders")
+    config = with_options(EncoderTraining(), **settings)
+    status = launch(config.run.processes, sys.argv[1:], module="tests.training.encoders")
     if status is not None:
         return status
     train_encoder(config)

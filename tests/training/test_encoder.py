@@ -1,6 +1,5 @@
 """Encoder training on tiny networks: what is written, learned, and survives."""
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -20,7 +19,7 @@ from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate
 from restyle.training import encoder as training
-from restyle.training.config import EncoderTraining
+from restyle.training.config import EncoderTraining, with_options
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser
 from restyle.training.presets import ENCODERS
@@ -30,13 +29,17 @@ ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
 
+def encoder_training(**options) -> EncoderTraining:
+    return with_options(EncoderTraining(), **options)
+
+
 @pytest.fixture
 def settings(tmp_path) -> dict:
     return prepare(tmp_path)
 
 
 def trainer_of(settings, **changes):
-    return build_trainer(EncoderTraining(**{**settings, **changes}), CPU)
+    return build_trainer(encoder_training(**{**settings, **changes}), CPU)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -56,19 +59,19 @@ EVERYTHING = {
     "optimiser": "ranger",
     "w_norm": 0.01,
     "delta_norm": 2e-4,
-    "rest": 0.5,
+    "fixed_point": 0.5,
     "adversarial": 0.1,
     "r1_interval": 3,
     "pool": 6,
     "progressive_start": 4,
     "progressive_interval": 3,
     "warmup_images": 16,
-    "continuation": 0.5,
+    "rollout": 0.5,
 }
 
 
 def test_a_run_writes_what_a_user_looks_for(settings):
-    train_encoder(EncoderTraining(**{**settings, **EVERYTHING}))
+    train_encoder(encoder_training(**{**settings, **EVERYTHING}))
     run = settings["out"]
     for name in ("model", "best"):
         model = ReStyle.from_pretrained(run / name)
@@ -83,7 +86,7 @@ def test_a_run_writes_what_a_user_looks_for(settings):
         "l2",
         "w_norm",
         "delta_norm",
-        "rest",
+        "fixed_point",
         "adversarial",
         "r1",
         "mse_first",
@@ -179,7 +182,7 @@ def test_deltas_that_are_off_have_zero_gradients(settings):
 
 
 def test_a_single_shot_encoder_sees_the_target_alone(settings):
-    trainer = trainer_of(settings, single_shot=True, continuation=0.9)
+    trainer = trainer_of(settings, single_shot=True, rollout=0.9)
     assert trainer.encoder.config.input_channels == 3
     images = pictures()
     numbers = trainer.train_batch(images, images)
@@ -189,13 +192,13 @@ def test_a_single_shot_encoder_sees_the_target_alone(settings):
 
 
 def test_a_run_may_be_validated_with_more_steps_than_it_updates_after(settings):
-    changes = {"steps": 1, "continuation": 0.5, "validation_steps": 3, "images": 8}
-    train_encoder(EncoderTraining(**{**settings, **changes}))
+    changes = {"steps": 1, "rollout": 0.5, "validation_steps": 3, "images": 8}
+    train_encoder(encoder_training(**{**settings, **changes}))
     assert read_jsonl(settings["out"] / "stats.jsonl")[-1]["val_mse_3"] > 0
 
 
 def test_images_are_refined_before_they_are_learned_from(settings):
-    trainer = trainer_of(settings, steps=1, continuation=0.65)
+    trainer = trainer_of(settings, steps=1, rollout=0.65)
     steps = trainer.steps_before(range(4000))
     assert torch.equal(steps[40:44], trainer.steps_before(range(40, 44)))
     assert steps.max() == 9 and 1.7 < steps.float().mean() < 1.9
@@ -224,12 +227,12 @@ def test_what_is_learned_comes_after_the_steps_before(settings):
 
 
 def test_what_has_arrived_shall_stay(settings):
-    trainer, images = trainer_of(settings, steps=1, rest=2.0, lr=0.0), pictures(8)
+    trainer, images = trainer_of(settings, steps=1, fixed_point=2.0, lr=0.0), pictures(8)
     trainer.encoder.eval()
     found = trainer.train_batch(images, images)
     residual = trainer.encode(torch.cat([images, images], dim=1)[::4])
-    torch.testing.assert_close(found["rest"], residual.square().mean())
-    torch.testing.assert_close(found["loss"], found["l2"] + 2 * found["rest"])
+    torch.testing.assert_close(found["fixed_point"], residual.square().mean())
+    torch.testing.assert_close(found["loss"], found["l2"] + 2 * found["fixed_point"])
     without = trainer_of(settings, steps=1, lr=0.0)
     without.encoder.load_state_dict(trainer.encoder.state_dict())
     without.encoder.eval()
@@ -237,10 +240,10 @@ def test_what_has_arrived_shall_stay(settings):
 
 
 def test_late_steps_shall_do_little(settings):
-    trainer, images = trainer_of(settings, steps=2, rest=2.0, lr=0.0), pictures()
+    trainer, images = trainer_of(settings, steps=2, fixed_point=2.0, lr=0.0), pictures()
     trainer.encoder.eval()
     before = torch.tensor([0, 4, 5, 9])
-    found = trainer.train_batch(images, images, before)["rest"]
+    found = trainer.train_batch(images, images, before)["fixed_point"]
     still = trainer.encode(torch.cat([images, images], dim=1)[::4]).square().mean()
     wanted = [still, still]
     start = trainer.refined(images, before)
@@ -264,7 +267,7 @@ def test_norms_are_settled_over_all_steps(settings):
     shown = [steps[i % 3].image[min(i, len(steps[i % 3].image) - 1)] for i in range(6)]
     trainer.encoder.eval()
     trainer.encode(torch.cat([images, trainer.pooled(torch.stack(shown))], dim=1))
-    trainer.settle_norms(images)
+    trainer.recalibrate_batch_norms(images)
     hook.remove()
     wanted = seen[0].mean(dim=(0, 2, 3))
     torch.testing.assert_close(norm.running_mean, wanted, rtol=1e-4, atol=1e-5)
@@ -272,10 +275,10 @@ def test_norms_are_settled_over_all_steps(settings):
 
 
 def test_frozen_norms_stay_as_they_are_in_use(settings):
-    trainer, images = trainer_of(settings, freeze_norms=True, continuation=0.5), pictures()
+    trainer, images = trainer_of(settings, freeze_norms=True, rollout=0.5), pictures()
     assert trainer.encoder.training and not first_norm(trainer).training
     statistics = [b.clone() for b in trainer.encoder.buffers()]
-    trainer.settle_norms(images)
+    trainer.recalibrate_batch_norms(images)
     settled = [b.clone() for b in trainer.encoder.buffers()]
     assert not same(dict(enumerate(statistics)), dict(enumerate(settled)))
     trainer.train_batch(images, images, torch.tensor([0, 1, 2, 0]))
@@ -285,9 +288,9 @@ def test_frozen_norms_stay_as_they_are_in_use(settings):
 
 def test_norms_that_were_frozen_are_not_settled_again(settings, tmp_path):
     frozen = {**settings, "freeze_norms": True}
-    train_encoder(EncoderTraining(**{**frozen, "out": tmp_path / "first"}))
+    train_encoder(encoder_training(**{**frozen, "out": tmp_path / "first"}))
     first = str(tmp_path / "first" / "model")
-    train_encoder(EncoderTraining(**{**frozen, "out": tmp_path / "second", "initial": first}))
+    train_encoder(encoder_training(**{**frozen, "out": tmp_path / "second", "initial": first}))
     before, after = (
         {k: v for k, v in weights(tmp_path / run).items() if "running_" in k}
         for run in ("first", "second")
@@ -304,7 +307,7 @@ def test_images_may_be_skipped(settings, monkeypatch):
 
     encoder_draw = training.draw
     monkeypatch.setattr(training, "draw", draw)
-    train_encoder(EncoderTraining(**{**settings, "images": 16, "skip": 100}))
+    train_encoder(encoder_training(**{**settings, "images": 16, "skip": 100}))
     assert seen == list(range(100, 116))
 
 
@@ -318,15 +321,15 @@ def test_pairs_are_compared_with_their_targets(settings):
 
 
 def test_resuming_is_the_same_as_not_stopping(settings, tmp_path):
-    config = EncoderTraining(**{**settings, **EVERYTHING, "decay": 0.0})
-    train_encoder(dataclasses.replace(config, out=tmp_path / "whole"))
+    config = encoder_training(**{**settings, **EVERYTHING, "decay": 0.0})
+    train_encoder(with_options(config, out=tmp_path / "whole"))
     for images in (24, 64):
-        train_encoder(dataclasses.replace(config, out=tmp_path / "parts", images=images))
+        train_encoder(with_options(config, out=tmp_path / "parts", images=images))
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 
 def test_a_run_s_folder_is_a_model_and_has_a_generator(settings):
-    train_encoder(EncoderTraining(**settings))
+    train_encoder(encoder_training(**settings))
     run, best = settings["out"], ReStyle.from_pretrained(settings["out"] / "best")
     assert restyle.load(run, "cpu").weights_hash() == best.weights_hash()
     generator = load_generator(run).state_dict()
@@ -334,7 +337,7 @@ def test_a_run_s_folder_is_a_model_and_has_a_generator(settings):
 
 
 def test_a_finished_run_tells_where_the_model_is_and_does_nothing_more(settings, capsys):
-    config = EncoderTraining(**settings)
+    config = encoder_training(**settings)
     train_encoder(config)
     said = capsys.readouterr().err
     assert f"{settings['out']}: training on cpu in float32" in said
@@ -346,16 +349,16 @@ def test_a_finished_run_tells_where_the_model_is_and_does_nothing_more(settings,
 
 
 def test_a_run_does_not_go_on_with_another_generator(settings):
-    train_encoder(EncoderTraining(**settings))
+    train_encoder(encoder_training(**settings))
     folder = Path(settings["generator"])
     config, tensors = load_folder(folder)
     save_folder(folder, config, {name: 1.1 * tensor for name, tensor in tensors.items()})
     with pytest.raises(ValueError, match="has other weights than when this training began"):
-        train_encoder(EncoderTraining(**{**settings, "images": 96}))
+        train_encoder(encoder_training(**{**settings, "images": 96}))
 
 
 def test_a_run_that_was_killed_before_its_last_validation_makes_up_for_it(settings, monkeypatch):
-    config = EncoderTraining(**settings)
+    config = encoder_training(**settings)
     monkeypatch.setattr("restyle.training.encoder.validate", None)  # not callable
     with pytest.raises(TypeError):
         train_encoder(config)
@@ -388,14 +391,14 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(settings, tmp_path):
     worker.wait()
     reached = torch.load(tmp_path / "killed" / "checkpoint.pt", weights_only=True)["images"]
     assert 0 < reached < 416
-    train_encoder(EncoderTraining(**changes))
-    train_encoder(EncoderTraining(**{**changes, "out": tmp_path / "whole"}))
+    train_encoder(encoder_training(**changes))
+    train_encoder(encoder_training(**{**changes, "out": tmp_path / "whole"}))
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
 def test_a_model_whose_writing_was_cut_off_is_written_anew(settings, tmp_path):
     (tmp_path / "run" / "best").mkdir(parents=True)  # and killed before there was more
-    train_encoder(EncoderTraining(**{**settings, "out": tmp_path / "run"}))
+    train_encoder(encoder_training(**{**settings, "out": tmp_path / "run"}))
     ReStyle.from_pretrained(tmp_path / "run" / "best")
 
 
@@ -408,8 +411,8 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
             **settings,
             "out": folder,
             "processes": processes,
-            "continuation": 0.4,
-            "rest": 2.0,
+            "rollout": 0.4,
+            "fixed_point": 2.0,
             "batch": 8,
             "freeze_norms": True,  # else each process has statistics of its own images
         }
@@ -418,7 +421,7 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
             _, errors = worker.communicate(timeout=300)
             assert worker.returncode == 0, errors
         else:
-            train_encoder(EncoderTraining(**changes))
+            train_encoder(encoder_training(**changes))
         losses[name] = written(folder / "stats.jsonl")
     compared = [key for key in losses["two"] if "loss" in key[1] or "mse" in key[1]]
     assert (64, "loss") in compared and (64, "val_loss") in compared
@@ -432,7 +435,7 @@ def written(path):
 
 
 def test_a_full_disk_is_told_and_spares_the_checkpoint(settings, monkeypatch):
-    train_encoder(EncoderTraining(**settings))
+    train_encoder(encoder_training(**settings))
     before = (settings["out"] / "checkpoint.pt").read_bytes()
 
     def full(_content, path):
@@ -441,7 +444,7 @@ def test_a_full_disk_is_told_and_spares_the_checkpoint(settings, monkeypatch):
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match=r"checkpoint\.pt: cannot write.*No space left"):
-        train_encoder(EncoderTraining(**{**settings, "images": 80}))
+        train_encoder(encoder_training(**{**settings, "images": 80}))
     assert (settings["out"] / "checkpoint.pt").read_bytes() == before
 
 
@@ -483,7 +486,7 @@ def test_compiled_networks_are_used(settings, monkeypatch):
 
 
 def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
-    train_encoder(EncoderTraining(**settings))
+    train_encoder(encoder_training(**settings))
     trainer = trainer_of(settings, initial=str(tmp_path / "run" / "model"))
     stored = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder.state_dict()
     assert same(stored, trainer.encoder.state_dict())
@@ -493,21 +496,21 @@ def test_the_card_tells_all_trainings_even_if_the_name_of_the_first_has_a_new_me
     settings, tmp_path
 ):
     first, second = tmp_path / "first", tmp_path / "second"
-    train_encoder(EncoderTraining(**{**settings, "out": first, "lr": 0.002}))
+    train_encoder(encoder_training(**{**settings, "out": first, "lr": 0.002}))
     changes = {**settings, "out": second, "initial": str(first / "model")}
-    train_encoder(EncoderTraining(**{**changes, "images": 32}))
-    train_encoder(EncoderTraining(**{**settings, "out": tmp_path / "other", "lr": 0.004}))
+    train_encoder(encoder_training(**{**changes, "images": 32}))
+    train_encoder(encoder_training(**{**settings, "out": tmp_path / "other", "lr": 0.004}))
     shutil.rmtree(first)
     (tmp_path / "other").rename(first)
-    train_encoder(EncoderTraining(**changes))  # goes on
+    train_encoder(encoder_training(**changes))  # goes on
     card = ReStyle.from_pretrained(second / "model").card
     assert card["images_seen"] == 64 and card["initial"]["training"]["lr"] == 0.002
     assert card["initial"]["images_seen"] == 64 and "initial" not in card["initial"]
 
 
 def test_an_encoder_with_other_heads_is_no_start(settings, tmp_path):
-    train_encoder(EncoderTraining(**settings))
-    other = "e4e" if EncoderTraining(**settings).head == "psp" else "psp"
+    train_encoder(encoder_training(**settings))
+    other = "e4e" if encoder_training(**settings).head == "psp" else "psp"
     with pytest.raises(CheckpointError, match=rf"expected {other} heads, got "):
         trainer_of(settings, initial=str(tmp_path / "run" / "model"), head=other)
 
@@ -520,7 +523,7 @@ def test_an_encoder_of_other_codes_or_none_is_no_start(settings):
 
 
 def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
-    train_encoder(EncoderTraining(**{**settings, "single_shot": True}))
+    train_encoder(encoder_training(**{**settings, "single_shot": True}))
     single = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder
     both = trainer_of(settings, initial=str(tmp_path / "run" / "model")).encoder.eval()
     images, other = pictures(), pictures().flip(0)
@@ -534,32 +537,37 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
     [
         ({"identity": 0.1, "moco": 0.5}, "got both: identity 0.1, moco 0.5"),
         ({"l2": 0.0}, "positive weight for one of l2"),
-        ({"w_norm": -1.0}, "w_norm: expected a weight of 0 or more, got -1.0"),
+        ({"w_norm": -1.0}, "w_norm: expected a number of 0 or more, got -1.0"),
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
-        ({"rest": 1.0, "single_shot": True}, "rest: a single-shot encoder sees no current image"),
+        (
+            {"fixed_point": 1.0, "single_shot": True},
+            "fixed_point: a single-shot encoder sees no current image",
+        ),
         ({"steps": 0}, "steps: expected a number of 1 or more, got 0"),
         ({"batch": 0}, "batch: expected a number of 1 or more, got 0"),
-        ({"lr": -1.0}, "lr: expected a rate of 0 or more, got -1.0"),
-        ({"images": -5}, "images: expected a number of 0 or more, got -5"),
+        ({"lr": -1.0}, "lr: expected a number of 0 or more, got -1.0"),
+        ({"images": -5}, "images: expected a number of 1 or more, got -5"),
+        ({"l2": float("nan")}, "l2: expected a number of 0 or more, got nan"),
+        ({"precision": "fp8"}, "precision: expected one of auto, float32, bf16, fp16, got 'fp8'"),
         ({"skip": -1}, "skip: expected a number of 0 or more, got -1"),
-        ({"continuation": 1.0}, "expected a share from 0 to below 1, got 1.0"),
+        ({"rollout": 1.0}, "rollout: expected a number of 0 to 0.99, got 1.0"),
         ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, got 'sgd'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        EncoderTraining(**{"perceptual": 0.0, "identity": 0.0, **changes})
+        encoder_training(**{"perceptual": 0.0, "identity": 0.0, **changes})
 
 
 def test_no_loss_is_required():
     """A model needs neither an identity nor a MoCo network to train."""
-    assert EncoderTraining(perceptual=0.0, identity=0.0).losses == {"l2": 1.0}
+    assert encoder_training(perceptual=0.0, identity=0.0).losses.weights == {"l2": 1.0}
 
 
 def test_presets_are_those_of_the_papers():
     faces, cars, wild = (ENCODERS[name] for name in ("faces", "cars-e4e", "wild"))
-    assert faces.losses == {"l2": 1.0, "perceptual": 0.8, "identity": 0.1}
+    assert faces.losses.weights == {"l2": 1.0, "perceptual": 0.8, "identity": 0.1}
     assert cars.losses == {
         "l2": 1.0,
         "perceptual": 0.8,
@@ -573,7 +581,7 @@ def test_presets_are_those_of_the_papers():
     assert (toon.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
     assert toon.losses["identity"] == 1.0 and toon.losses["w_norm"] == 0.025
     assert not toon.warmup_images  # its samples would be toons as input
-    folders = [preset.out for preset in ENCODERS.values()]
+    folders = [preset.run.out for preset in ENCODERS.values()]
     assert len(set(folders)) == len(folders)
 
 

@@ -15,7 +15,7 @@ from restyle.generators.stylegan2 import Mapping, StyleGAN2Config
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.files import read_jsonl
-from restyle.training import attribute_pretraining as supervision
+from restyle.training import attribute_pretraining as pretraining
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
 from restyle.training.generator import GeneratorTrainer, train_generator
@@ -121,10 +121,10 @@ def test_a_grown_generator_starts_as_the_smaller_one_enlarged(tmp_path, pictures
         images = torch.randn(4, 3, 16, 16)
         doubled = images.repeat_interleave(2, 2).repeat_interleave(2, 3)
         # With nothing faded in, only the coarse path scores: near the smaller network's score.
-        scores = after.critic.pixels(doubled), before.critic.pixels(images)
+        scores = after.adversary.pixels(doubled), before.adversary.pixels(images)
     assert scores[0].shape == scores[1].shape
     after.set_progress(large.fade_images)
-    assert after.critic.pixels.fade == grown.fade == 1.0
+    assert after.adversary.pixels.fade == grown.fade == 1.0
     train_generator(large)
     assert load_generator(large.out / "generator").config.size == 32
 
@@ -146,7 +146,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monk
             self.processes = 3
 
     monkeypatch.setattr(generator, "Run", ThreeProcesses)
-    with pytest.raises(ValueError, match="multiple of the 3 processes, got 8"):
+    with pytest.raises(ValueError, match="multiple of 3 .*, got 8"):
         train_generator(training(tmp_path / "run", pictures))
 
 
@@ -165,20 +165,20 @@ def test_a_generator_learns_to_draw_portraits_from_their_vectors(tmp_path):
     config = training(tmp_path, "portraits", **{**SUPERVISED, "supervised_images": 10_000})
     trainer = GeneratorTrainer(config, torch.device("cpu"))
     real = draw(open_source("portraits", 16), range(8))
-    z = trainer.supervision.vectors(range(8))
-    numbers = [trainer.draw(real, z, 0, 8) for _ in range(40)]
+    z = trainer.pretraining.vectors(range(8))
+    numbers = [trainer.pretrain(real, z, 0, 8) for _ in range(40)]
     for name in ("l1", "perceptual"):
         assert numbers[-1][name] < 0.7 * numbers[0][name]
-    discriminator = GeneratorTrainer(config, torch.device("cpu")).critic.state_dict()
-    assert discriminator.keys() == trainer.critic.state_dict().keys()
+    discriminator = GeneratorTrainer(config, torch.device("cpu")).adversary.state_dict()
+    assert discriminator.keys() == trainer.adversary.state_dict().keys()
     assert trainer.optimisers[0].param_groups[0]["betas"] == (0.9, 0.99)
 
 
 def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
-    config = training(tmp_path, "portraits", **SUPERVISED, head_start=8)
+    config = training(tmp_path, "portraits", **SUPERVISED, discriminator_warmup=8)
     trainer = GeneratorTrainer(config, torch.device("cpu"))
     real = draw(open_source("portraits", 16), range(8))
-    z = trainer.supervision.vectors(range(4))
+    z = trainer.pretraining.vectors(range(4))
     waiting = trainer.step(real, 16, 8, z)
     assert "loss_d" in waiting and "loss_g" not in waiting
     numbers = trainer.step(real, 24, 8, z)
@@ -216,11 +216,11 @@ def test_a_drawing_is_nearer_when_its_features_are(tmp_path):
     config = training(tmp_path, "portraits", **SUPERVISED, supervised_features=2.0)
     trainer = GeneratorTrainer(config, torch.device("cpu"))
     real = draw(open_source("portraits", 16), range(4))
-    loss, numbers = trainer.supervision.loss(real.flip(0), real)
+    loss, numbers = trainer.pretraining.loss(real.flip(0), real)
     assert loss.item() == pytest.approx(
         float(numbers["l1"] + 0.8 * numbers["perceptual"] + 2 * numbers["features"]), rel=1e-5
     )
-    assert trainer.supervision.loss(real, real)[0].item() == pytest.approx(0, abs=1e-6)
+    assert trainer.pretraining.loss(real, real)[0].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_there_is_nothing_to_freeze_without_an_initial_generator(tmp_path):
@@ -229,7 +229,7 @@ def test_there_is_nothing_to_freeze_without_an_initial_generator(tmp_path):
 
 
 def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(supervision, "STEPS", 20)
+    monkeypatch.setattr(pretraining, "STEPS", 20)
     config = training(tmp_path / "whole", "portraits", **SUPERVISED)
     train_generator(config)
     for images in (8, 24, 32):
@@ -239,10 +239,10 @@ def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path, monkey
 
 
 def test_mappings_learn_codes_that_are_linear_in_the_attributes(monkeypatch):
-    monkeypatch.setattr(supervision, "STEPS", 150)
-    monkeypatch.setattr(supervision, "BATCH", 256)
+    monkeypatch.setattr(pretraining, "STEPS", 150)
+    monkeypatch.setattr(pretraining, "BATCH", 256)
     config = StyleGAN2Config(16, 64, 64, (8, 8, 8), 2)
-    assert supervision.teach_mapping(Mapping(config), config) < 0.6
+    assert pretraining.teach_mapping(Mapping(config), config) < 0.6
 
 
 @pytest.mark.parametrize(

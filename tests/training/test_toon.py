@@ -11,7 +11,7 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError
 from restyle.training.config import GeneratorTraining
 from restyle.training.generator import GeneratorTrainer, train_generator
-from restyle.training.initial import load_run_state
+from restyle.training.loaders import load_run_state
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_discriminator_is_kept_or_fresh(photo, tmp_path):
         config = dataclasses.replace(photo, initial=photo.out, fresh_discriminator=fresh)
         trainer = GeneratorTrainer(config, torch.device("cpu"))
         trainer.start_from(load_run_state(photo.out))
-        found = trainer.critic.state_dict()
+        found = trainer.adversary.state_dict()
         assert all(torch.equal(kept[name], found[name]) for name in kept) is not fresh
 
 

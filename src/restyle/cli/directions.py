@@ -1,47 +1,62 @@
-"""What `restyle directions` shows and writes."""
+"""`restyle directions`: the directions that edits go along, and where they come from."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-from restyle import importers
-from restyle.cli.models import columns, lines
-from restyle.editing.directions import (
-    BUNDLED,
-    Direction,
-    directions_in,
-    find_direction,
-    save_direction,
-)
-from restyle.editing.editor import SAMPLES
-from restyle.editing.search import closed_form, principal_components, style_weights
-from restyle.hub.registry import load_generator
-from restyle.io.checkpoints import weights_hash
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from restyle.cli.derive import add_command
+from restyle.cli.evaluate import reporting
+from restyle.cli.models import lines
+from restyle.evaluation.settings import DirectionSearch
+
+app = App(name="directions", help="Find and show the directions that edits go along.")
+add_command(app, "find", DirectionSearch, reporting("directions:find_directions"))
 
 
-def table(folder: Path | None) -> str:
-    """The directions in a folder, or those that come with the package, a line each."""
-    found = directions_in(folder or BUNDLED)
-    if not found:
-        return f"no directions in {folder}" if folder else "no directions are bundled"
-    rows = [("name", "space", "shape", "scale", "generator", "licence")]
-    for one in found:
-        shape = " x ".join(map(str, one.vector.shape))
-        scale = "" if one.scale is None else f"{one.scale:.3f}"
-        generator = (one.generator_sha256 or "unknown")[:12]
-        rows.append((one.name, one.space, shape, scale, generator, one.licence))
-    return columns(rows)
+@app.command(name="list")
+def list_directions(folder: Path | None = None) -> None:
+    """List the directions that come with the package, or those in a folder.
 
-
-def description(which: str) -> str:
-    """All that is known about a direction, a line for each fact.
-
-    Raises:
-        DirectionError: There is none of this name, or the file cannot be used.
+    Args:
+        folder: Searched with all that is below it.
     """
-    published = Path(which).suffix in (".pt", ".npy")
+    from restyle.editing.directions import BUNDLED, directions_in
+    from restyle.io.tables import Column, Table
+
+    rows = [
+        (
+            one.name,
+            one.space,
+            " x ".join(map(str, one.vector.shape)),
+            one.scale,
+            (one.generator_sha256 or "unknown")[:12],
+            one.licence,
+        )
+        for one in directions_in(folder or BUNDLED)
+    ]
+    heads = ["name", "space", "shape", Column("scale", ".3f"), "generator", "licence"]
+    empty = f"no directions in {folder}" if folder else "no directions are bundled"
+    print(Table(heads, rows).text() if rows else empty)
+
+
+@app.command
+def info(direction: str) -> None:
+    """Say what is known about a direction.
+
+    Args:
+        direction: A bundled direction's name, or a direction's file.
+    """
+    from restyle import importers
+    from restyle.editing.directions import BUNDLED, directions_in, find_direction
+
+    published = Path(direction).suffix in (".pt", ".npy")
     bundled = [] if published else directions_in(BUNDLED)
-    one = importers.read_direction(which) if published else find_direction(which, "", bundled)
-    facts: dict[str, Any] = {
+    one = (
+        importers.read_direction(direction) if published else find_direction(direction, "", bundled)
+    )
+    facts = {
         "name": one.name,
         "space": one.space,
         "shape": tuple(one.vector.shape),
@@ -52,37 +67,69 @@ def description(which: str) -> str:
         "licence": one.licence,
         "about": one.about,
     }
-    return "\n".join(lines(facts))
+    print("\n".join(lines(facts)))
 
 
-def import_file(file: Path, generator: str, name: str | None, licence: str, out: Path) -> Direction:
-    """Turn a published direction into our form, its scale measured with its generator.
+@app.command(name="import")
+def import_direction(
+    file: Path, *, generator: str, out: Path, name: str | None = None, licence: str = "unknown"
+) -> None:
+    """Turn a published direction into our own form. No code in it is run.
 
-    Raises:
-        ValueError: The file or the generator cannot be used, or they do not fit together.
+    Its scale is measured over 10,000 of the generator's codes.
+
+    Args:
+        file: Of ReStyle or e4e (.pt), or of InterFaceGAN (.npy).
+        generator: The generator that it was found with: a model's name, a checkpoint folder, or
+            another project's file.
+        out: The file that is written, a name that ends in .safetensors.
+        name: What changes. [default: the file's name]
+        licence: Under which it may be used.
     """
+    from dataclasses import replace
+
+    from restyle import importers
+    from restyle.editing.directions import save_direction
+    from restyle.editing.editor import SAMPLES
+    from restyle.hub.registry import load_generator
+    from restyle.io.checkpoints import weights_hash
+
     model = load_generator(generator)
     found = importers.read_direction(file, name, licence)
     found.check_codes(model.num_ws, model.config.w_dim)
-    scaled = found.calibrated(model.sample_w(SAMPLES))
-    own = Direction(
-        found.name,
-        found.vector,
-        scaled.scale,
+    found = replace(
+        found,
+        scale=found.calibrated(model.sample_w(SAMPLES)).scale,
         generator_sha256=weights_hash(model.state_dict()),
         licence=licence,
-        about=found.about,
     )
-    save_direction(own, out)
-    return own
+    save_direction(found, out)
+    print(f"{found.name}: strength 1 is {found.scale:.3f} of the file's direction; it is in {out}")
 
 
-def components(generator: str, method: str, count: int, out: Path) -> list[Direction]:
-    """Write the directions that a generator's codes vary along most, or its styles react to most.
+@app.command
+def components(
+    *,
+    generator: str = "portraits",
+    method: Literal["ganspace", "sefa"] = "ganspace",
+    count: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
+    out: Path,
+) -> None:
+    """Find directions that nobody has labelled, in order of importance.
 
-    Raises:
-        ValueError: There is no such generator, or it has not so many.
+    Args:
+        generator: A model's name, a checkpoint folder, or another project's file.
+        method: ganspace, the principal components of 10,000 codes; sefa, those that the weights of
+            the style layers stretch most.
+        count: How many.
+        out: The folder that METHOD-NUMBER.safetensors are written to.
     """
+    from restyle.editing.directions import Direction, save_direction
+    from restyle.editing.editor import SAMPLES
+    from restyle.editing.search import closed_form, principal_components, style_weights
+    from restyle.hub.registry import load_generator
+    from restyle.io.checkpoints import weights_hash
+
     model = load_generator(generator)
     w = model.sample_w(SAMPLES)
     if method == "ganspace":
@@ -101,4 +148,4 @@ def components(generator: str, method: str, count: int, out: Path) -> list[Direc
     found = [one.calibrated(w) for one in found]
     for one in found:
         save_direction(one, out / f"{one.name}.safetensors")
-    return found
+    print(f"{len(found)} directions in {out}")

@@ -2,254 +2,272 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 from tqdm import tqdm
 
-from restyle.evaluation.data import Targets
-from restyle.evaluation.loop_analysis import disturbed, starts, stopped_at, stopped_early, trace
-from restyle.evaluation.records import claim, kept_arrays
+from restyle.evaluation.data import STYLES, Targets
+from restyle.evaluation.loop_analysis import Arrays, band_names, measure, summarise
+from restyle.evaluation.plots import heat_maps, lines, matrix
+from restyle.evaluation.records import MEASUREMENT, SETTINGS, kept_arrays
+from restyle.evaluation.report import Figure, Report, Section
+from restyle.evaluation.settings import LoopAnalysis, determining
 from restyle.hub.registry import load
-from restyle.inversion.adaptive import MOST_STEPS
-from restyle.inversion.methods import DEFAULT_STEPS
-from restyle.io.files import write_json
-from restyle.metrics.intervals import bootstrap_mean
+from restyle.inversion.adaptive import MOST_STEPS, TOLERANCE
+from restyle.io.claims import claim
+from restyle.io.tables import Column, Table
+from restyle.metrics.intervals import Interval
 from restyle.model import ReStyle
 
-TOLERANCES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-"""Those that stopping early is tried with, beside its own."""
-
-Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """What is analysed.
-
-    Attributes:
-        model: What `restyle.load` takes; its encoder must see the current image.
-        other: Another model of the same generator, whose codes are one of the starts; None for
-            none.
-        data: "portraits", "toon" or a folder of images.
-        images: The first so many of them; 256 portraits or all of a folder if None.
-        steps: Steps of refinement.
-        seed: Of what is random.
-    """
-
-    model: str = "portraits"
-    other: str | None = None
-    data: str = "portraits"
-    images: int | None = None
-    steps: int = 20
-    seed: int = 0
+HEAT_STEPS = (1, 2, 3, 5, 10, 20)
+STEPS, STARTS = "Step by step", "Starts"
+DISTURBED, STOPPING = "Disturbed inputs", "Stopping early"
+NOTES = {
+    STEPS: "Residuals are changes in W+; their length is compared with that of the step before "
+    "(median and quartiles): below 1 they converge. The centres say where the change lies: in "
+    "octaves of frequency, from 0 (the mean of the picture) to 5 (its finest detail), and in the "
+    "generator's layers. Centres that rise from step to step mean coarse to fine. An image is "
+    "improved where the step lowers its squared error.",
+    STARTS: "What the loop makes of other starts: how much the result depends on where it begins.",
+    DISTURBED: "Inversions of disturbed inputs, five steps. Codes moved: the distance of the codes "
+    "from those of the undisturbed picture, in distances of those from the average.",
+    STOPPING: 'Of steps="auto": an image stops when a step takes less than the tolerance off its '
+    "squared error, or when the residual is shorter than that share of its first one, and ends "
+    f"with its best estimate, at most {MOST_STEPS} steps. Compared image by image with the fixed "
+    "number of steps that costs as much, with the fixed number that is best on average, and with "
+    "the best that each image ever was.",
+}
 
 
-def analyse(
-    config: Analysis, out: Path, device: str = "auto", batch_size: int = 16
-) -> dict[str, Any]:
+def analyse(config: LoopAnalysis) -> Report:
     """Analyse a model; batches that are done are not done again.
-
-    Args:
-        config: What is analysed.
-        out: Keeps the measurements of each batch, and `results.json`.
-        device: Where to compute.
-        batch_size: Images at once.
-
-    Returns:
-        What is written to `results.json`, and under `heat` the maps (steps, h, w).
 
     Raises:
         ValueError: There is no such model, it has a single-shot encoder, it takes other codes than
-            the other one, or `out` holds another analysis.
-        ImageError: The folder holds no images.
+            the other one, or the folder holds another analysis.
+        ImageError: The folder of the data holds no images.
     """
-    model = load(config.model, device)
-    other = load(config.other, device) if config.other is not None else None
+    return report_on(*measured(config), config.out).write(config.out)
+
+
+def measured(config: LoopAnalysis) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the figures as JSON has them, and maps (steps, h, w) of where the image changes."""
+    model = load(config.model, config.device)
+    other = load(config.other, config.device) if config.other is not None else None
     _check(model, other)
     settings = {
-        **vars(config),
+        **determining(config),
         "model_sha256": model.weights_hash(),
         "other_sha256": other and other.weights_hash(),
-        "batch_size": batch_size,
+        "batch_size": config.batch_size,
     }
-    claim(out, settings)
-    count = config.images
-    if count is None and config.data in ("portraits", "toon"):
-        count = 256
+    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    count = 256 if config.images is None and config.data in STYLES else config.images
     targets = Targets(config.data, model.domain.input_size, count)
     parts = []
     with tqdm(total=len(targets.names), unit="image", disable=None) as progress:
-        for number, (names, batch) in enumerate(targets.batches(batch_size)):
-            batch = batch.to(model.device)
-            seed = config.seed + number
-            parts.append(
-                kept_arrays(
-                    out / "parts" / f"{number:05d}-{targets.fingerprint(names)}.npz",
-                    lambda batch=batch, seed=seed: measure(model, other, batch, config.steps, seed),
-                )
-            )
+        for number, (names, batch) in enumerate(targets.batches(config.batch_size)):
+            path = config.out / "parts" / f"{number:05d}-{targets.fingerprint(names)}.npz"
+            rest = (batch.to(model.device), config.steps, number)
+            parts.append(kept_arrays(path, lambda rest=rest: measure(model, other, *rest)))
             progress.update(len(names))
     if not parts:
         raise targets.none_usable()
     found = _together(parts)
     heat = found.pop("heat").sum(axis=0) / found["heat_of"].sum()
     results = {**settings, "images": len(found["mse"]), "left_out": targets.left_out}
-    results |= summarise(found)
-    write_json(out / "results.json", results)
-    return results | {"heat": heat}
+    return results | summarise(found), heat
 
 
-def measure(model: ReStyle, other: ReStyle | None, target: Tensor, steps: int, seed: int) -> Arrays:
-    """All measurements of one batch, under names that `summarise` knows."""
-    found = trace(model, target, model.start(len(target)), steps)
-    found["heat"] = found["heat"][None] * len(target)
-    found["heat_of"] = np.array([len(target)])
-    for name, start in starts(model, target, DEFAULT_STEPS, seed, other):
-        found[f"start:{name}"] = trace(model, target, start, MOST_STEPS)["mse"]
-    for name, values in disturbed(model, target, DEFAULT_STEPS, seed).items():
-        found |= {f"disturbed:{name}:{key}": array for key, array in values.items()}
-    stopped = stopped_early(model, target)
-    return found | {f"auto:{key}": array for key, array in stopped.items()}
-
-
-def summarise(found: Arrays) -> dict[str, Any]:
-    """From the values of all images to figures with 95 % intervals."""
-    return {
-        "steps": step_rows(found),
-        "layers": found["layers"].mean(axis=0).tolist(),
-        "bands": band_shares(found["bands"]).mean(axis=0).tolist(),
-        "starts": _groups(found, "start:", lambda name, mse: {"mse": mse.mean(axis=0).tolist()}),
-        "disturbances": disturbance_rows(found),
-        "early_stopping": early_stopping(found),
+def report_on(results: dict[str, Any], heat: np.ndarray, out: Path) -> Report:
+    """Return the report of an analysis; draws its figures into a folder."""
+    plots = out / "plots"
+    parts = {
+        STEPS: (step_table(results), step_figures(results, heat, plots)),
+        STARTS: (start_table(results), start_figures(results, plots)),
+        DISTURBED: (disturbance_table(results), []),
+        STOPPING: (stopping_table(results), stopping_figures(results, plots)),
     }
-
-
-def step_rows(found: Arrays) -> list[dict[str, Any]]:
-    """For each step: error, size of the change, its centre in layers and octaves, who gained.
-
-    `ratio` is the length of a residual to that of the step before; `finer` says how far up in the
-    bands (0: the mean of the image) and `layer` in which layer the change's centre lies.
-    """
-    mse, layers = found["mse"], found["layers"]
-    lengths = np.linalg.norm(layers, axis=2)  # (N, S)
-    band = (band_shares(found["bands"]) * np.arange(found["bands"].shape[2])).sum(axis=2)
-    energy = np.square(layers)
-    layer = (energy * np.arange(layers.shape[2])).sum(axis=2) / _positive(energy.sum(axis=2))
-    rows: list[dict[str, Any]] = [{"step": 0, "mse": bootstrap_mean(mse[:, 0])._asdict()}]
-    for step in range(1, mse.shape[1]):
-        row = {
-            "step": step,
-            "mse": bootstrap_mean(mse[:, step])._asdict(),
-            "length": bootstrap_mean(lengths[:, step - 1])._asdict(),
-            "change": float(np.sqrt(found["bands"][:, step - 1].sum(axis=1)).mean()),
-            "band": bootstrap_mean(band[:, step - 1])._asdict(),
-            "layer": bootstrap_mean(layer[:, step - 1])._asdict(),
-            "improved": float((mse[:, step] < mse[:, step - 1]).mean()),
-            "worse_by_1_percent": float((mse[:, step] > 1.01 * mse[:, step - 1]).mean()),
-        }
-        if step > 1:
-            ratio = lengths[:, step - 1] / _positive(lengths[:, step - 2])
-            row["ratio"] = dict(
-                zip(
-                    ("low", "median", "high"),
-                    np.quantile(ratio, (0.25, 0.5, 0.75)).tolist(),
-                    strict=True,
-                )
-            )
-        rows.append(row)
-    return rows
-
-
-def band_shares(bands: np.ndarray) -> np.ndarray:
-    """The energies of each image's change as shares that sum to 1."""
-    return bands / _positive(bands.sum(axis=2, keepdims=True))
-
-
-def disturbance_rows(found: Arrays) -> list[dict[str, Any]]:
-    """For each disturbance: the error to what was shown, and how far the codes moved."""
-    rows: dict[str, dict[str, Any]] = {}
-    for key, values in found.items():
-        if key.startswith("disturbed:"):
-            _, name, figure = key.split(":")
-            rows.setdefault(name, {"disturbance": name})[figure] = bootstrap_mean(values)._asdict()
-    return list(rows.values())
-
-
-def early_stopping(found: Arrays) -> dict[str, Any]:
-    """What `steps="auto"` costs and loses, and what it would with other tolerances.
-
-    Returns:
-        What `stopping_row` gives of the measured run; `histogram`, how many images took how many
-        steps; `fixed`, the mean error after each number of steps up to the most; `tolerances`, a
-        row each as of the measured run, from what the steps of all images are known to give.
-    """
-    mse, lengths = found["mse"], np.linalg.norm(found["layers"], axis=2)
-    steps = found["auto:steps"]
-    most = min(MOST_STEPS, lengths.shape[1])
-    return {
-        **stopping_row(steps, found["auto:mse"], mse),
-        "histogram": np.bincount(steps, minlength=MOST_STEPS + 1).tolist(),
-        "fixed": mse[:, : most + 1].mean(axis=0).tolist(),
-        "tolerances": [
-            {"tolerance": tolerance} | stopping_row(*stopped_at(mse, lengths, tolerance, most), mse)
-            for tolerance in TOLERANCES
+    return Report(
+        f"How the loop works in {results['model']}",
+        results,
+        [
+            Section(title, [table], NOTES[title], figures=figures)
+            for title, (table, figures) in parts.items()
         ],
-    }
+        [
+            f"{results['images']} images of {results['data']}, {results['steps'][-1]['step']} "
+            "steps. MSE is of RGB in [-1, 1], with 95 % bootstrap intervals."
+        ],
+        results["left_out"],
+    )
 
 
-def stopping_row(steps: np.ndarray, mse: np.ndarray, fixed: np.ndarray) -> dict[str, Any]:
-    """Compare stopping early with fixed numbers of steps.
-
-    Args:
-        steps: (N,) that the images took.
-        mse: (N,) their errors then.
-        fixed: (N, S + 1) their errors after each number of steps.
-
-    Returns:
-        `steps`, the mean number; `mse` with its interval; `fixed_at_same_cost`, the mean error of
-        as many steps for every image (between whole numbers, of the share of images that reaches
-        the mean), and `difference` from it, image by image; `best_fixed`, the lowest mean of the
-        first ten numbers of steps, and `loss`, how much more than that it is; `best_of_each`, the
-        mean of each image's own best of them, and `loss_to_each`.
-    """
-    mse, fixed = mse.astype(np.float64), fixed.astype(np.float64)
-    taken = steps.mean()
-    below = int(taken)
-    above, share = min(below + 1, fixed.shape[1] - 1), taken - below
-    same = (1 - share) * fixed[:, below] + share * fixed[:, above]
-    first = fixed[:, 1 : MOST_STEPS + 1]
-    best, each = first.mean(axis=0).min(), first.min(axis=1).mean()
-    return {
-        "steps": float(taken),
-        "mse": bootstrap_mean(mse)._asdict(),
-        "fixed_at_same_cost": float(same.mean()),
-        "difference": bootstrap_mean(mse - same)._asdict(),
-        "best_fixed": float(best),
-        "loss": float(mse.mean() / best - 1),
-        "best_of_each": float(each),
-        "loss_to_each": float(mse.mean() / each - 1),
-    }
-
-
-def _groups(found: Arrays, prefix: str, row: Any) -> list[dict[str, Any]]:
-    return [
-        {"name": key.removeprefix(prefix), **row(key, values)}
-        for key, values in found.items()
-        if key.startswith(prefix)
+def step_table(results: dict[str, Any]) -> Table:
+    """Error, change and who gained at each step."""
+    columns = [
+        "step",
+        Column("MSE", ".4f"),
+        Column("length of residual", ".3f"),
+        "to the one before",
+        Column("change of image", ".4f"),
+        Column("centre, octaves", ".2f"),
+        Column("centre, layers", ".2f"),
+        Column("improved", ".1%"),
+        Column("over 1 % worse", ".1%"),
     ]
+    rows = []
+    for row in results["steps"]:
+        cells = [row["step"], Interval(**row["mse"])]
+        if row["step"]:
+            ratio = row.get("ratio")
+            cells += [
+                row["length"]["mean"],
+                ratio and "{median:.2f} ({low:.2f} to {high:.2f})".format(**ratio),
+                row["change"],
+                row["band"]["mean"],
+                row["layer"]["mean"],
+                row["improved"],
+                row["worse_by_1_percent"],
+            ]
+        rows.append(cells + [None] * (len(columns) - len(cells)))
+    return Table(columns, rows)
+
+
+def start_table(results: dict[str, Any]) -> Table:
+    """MSE along the way from each start."""
+    steps = [0, 1, 2, 3, 5, 10]
+    rows = [[row["name"], *(row["mse"][s] for s in steps)] for row in results["starts"]]
+    return Table(["start", *(Column(f"MSE, step {s}", ".4f") for s in steps)], rows)
+
+
+def disturbance_table(results: dict[str, Any]) -> Table:
+    """Error to what was shown, and how far the codes moved."""
+    formats = {
+        "mse": Column("MSE to what was shown", ".4f"),
+        "mse_to_clean": Column("MSE to the picture without it", ".4f"),
+        "to_undisturbed": Column("codes moved", ".2f"),
+    }
+    rows = [
+        [row["disturbance"], *(Interval(**row[k]) if k in row else None for k in formats)]
+        for row in results["disturbances"]
+    ]
+    return Table(["disturbance", *formats.values()], rows)
+
+
+def stopping_table(results: dict[str, Any]) -> Table:
+    """What `steps="auto"` costs and loses, as measured and with other tolerances."""
+    found = results["early_stopping"]
+    columns = [
+        "tolerance",
+        Column("mean steps", ".2f"),
+        Column("MSE", ".5f"),
+        Column("fixed number at the same cost", ".5f"),
+        Column("difference", "+.5f"),
+        Column("loss to the best fixed number", "+.2%"),
+        Column("loss to each image's best", "+.2%"),
+    ]
+    named = [(f"{TOLERANCE:.1%}, as measured", found)]
+    named += [(f"{row['tolerance']:.1%}", row) for row in found["tolerances"]]
+    rows = [
+        [
+            name,
+            row["steps"],
+            Interval(**row["mse"]),
+            row["fixed_at_same_cost"],
+            Interval(**row["difference"]),
+            row["loss"],
+            row["loss_to_each"],
+        ]
+        for name, row in named
+    ]
+    return Table(columns, rows)
+
+
+def step_figures(results: dict[str, Any], heat: np.ndarray, folder: Path) -> list[Figure]:
+    """How large the changes are, where they are, and whom they help."""
+    later = results["steps"][1:]
+    along = [row["step"] for row in later]
+    bands, layers = np.array(results["bands"]), np.array(results["layers"])
+    octaves = {name: (along, bands[:, i]) for i, name in enumerate(band_names())}
+    shares = {
+        "improved": (along, [row["improved"] for row in later]),
+        "over 1 % worse": (along, [row["worse_by_1_percent"] for row in later]),
+    }
+    shown = [step for step in HEAT_STEPS if step <= len(heat)]
+    maps = [heat[step - 1] for step in shown]
+    rows = [str(layer) for layer in range(layers.shape[1])]
+    return [
+        *size_figures(later, folder),
+        (
+            lines(folder / "bands.svg", octaves, "step", "share of the change's energy"),
+            "The image's change by radial frequency, in cycles per pixel.",
+        ),
+        (
+            matrix(folder / "layers.svg", layers.T, "step", "layer", rows),
+            "Mean length of the residual in each layer.",
+        ),
+        (
+            heat_maps(folder / "heat.svg", maps, [f"step {step}" for step in shown]),
+            "Where the image changes: mean magnitude at every pixel.",
+        ),
+        (
+            lines(folder / "shares.svg", shares, "step", "share of the images"),
+            "How many images a further step improves, and how many it makes worse.",
+        ),
+    ]
+
+
+def size_figures(later: list[dict[str, Any]], folder: Path) -> list[Figure]:
+    """The sizes of the changes, beside the first one's and from step to step."""
+    along = [row["step"] for row in later]
+    lengths, changes = [row["length"]["mean"] for row in later], [row["change"] for row in later]
+    sizes = {
+        name: (along, [value / (values[0] or 1) for value in values])
+        for name, values in (("residual in W+", lengths), ("image", changes))
+    }
+    ratios = [row["ratio"] for row in later if "ratio" in row]
+    name = "length of the residual, to that before"
+    quartiles = ([ratio["low"] for ratio in ratios], [ratio["high"] for ratio in ratios])
+    median = {name: (along[1:], [ratio["median"] for ratio in ratios])}
+    return [
+        (
+            lines(folder / "size.svg", sizes, "step", "change, as a share of step 1", log_y=True),
+            "Mean length of the residual, and root mean square change of the image.",
+        ),
+        (
+            lines(folder / "ratio.svg", median, "step", name, bands={name: quartiles}),
+            "Whether residuals converge: median and quartiles of the images.",
+        ),
+    ]
+
+
+def start_figures(results: dict[str, Any], folder: Path) -> list[Figure]:
+    """Errors on the way from each start."""
+    paths = {row["name"]: (range(len(row["mse"])), row["mse"]) for row in results["starts"]}
+    path = lines(folder / "starts.svg", paths, "step", "MSE", log_y=True)
+    return [(path, "Refinement from other starts than the average.")]
+
+
+def stopping_figures(results: dict[str, Any], folder: Path) -> list[Figure]:
+    """Error against cost, with a fixed number of steps and with several tolerances."""
+    found = results["early_stopping"]
+    fixed = found["fixed"][1:]
+    tried = sorted((row["steps"], row["mse"]["mean"]) for row in found["tolerances"])
+    curves = {
+        "fixed number of steps": (range(1, len(fixed) + 1), fixed),
+        "stopping early, several tolerances": tuple(zip(*tried, strict=True)),
+        'steps="auto"': ([found["steps"]], [found["mse"]["mean"]]),
+    }
+    path = lines(folder / "stopping.svg", curves, "mean number of steps", "MSE", log_y=True)
+    return [(path, "What stopping early costs and what it reaches.")]
 
 
 def _together(parts: list[Arrays]) -> Arrays:
     names = {name: None for part in parts for name in part}  # in order
     return {name: np.concatenate([p[name] for p in parts if name in p]) for name in names}
-
-
-def _positive(values: np.ndarray) -> np.ndarray:
-    return np.maximum(values, 1e-12)
 
 
 def _check(model: ReStyle, other: ReStyle | None) -> None:

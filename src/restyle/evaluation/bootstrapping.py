@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -12,16 +10,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.evaluation.data import as_images, unseen_portraits
-from restyle.evaluation.html import Page
 from restyle.evaluation.measures import MEASURES, Judge
 from restyle.evaluation.plots import lines
-from restyle.evaluation.records import arrays_in_parts, claim, markdown
+from restyle.evaluation.records import MEASUREMENT, SETTINGS, arrays_in_parts
+from restyle.evaluation.report import Report, Section
+from restyle.evaluation.settings import BootstrappingEvaluation, determining
 from restyle.hub.registry import load, load_features
 from restyle.inversion.bootstrapping import bootstrap, check_related
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
-from restyle.io.files import atomic_write, write_json
+from restyle.io.claims import claim
 from restyle.io.images import save_image, strip
+from restyle.io.tables import Column, Table
 from restyle.metrics.intervals import Interval, bootstrap_mean
 from restyle.model import ReStyle
 from restyle.refine import Estimate
@@ -34,60 +34,38 @@ FEW, MANY = 2, 5
 """Steps after which bootstrapping is compared with the plain way, image by image."""
 
 
-@dataclass(frozen=True)
-class BootstrappingEvaluation:
-    """What is compared.
-
-    Attributes:
-        source: The model that begins, as `restyle.load` takes it.
-        target: The model that goes on; alone, from its average, it is what it is compared with.
-        source_steps: Steps of the source.
-        steps: Steps of the target, at most; the figures are given for each number of them.
-        images: Test portraits.
-        judge: The feature network whose perceptual distance is used.
-    """
-
-    source: str = "portraits"
-    target: str = "portraits-toon"
-    source_steps: int = 1
-    steps: int = 10
-    images: int = 128
-    judge: str = "portraits-judge"
-
-
-def evaluate_bootstrapping(
-    config: BootstrappingEvaluation, out: Path, device: str = "auto", batch_size: int = 16
-) -> dict[str, np.ndarray]:
+def evaluate_bootstrapping(config: BootstrappingEvaluation) -> Report:
     """Turn test portraits into toons in both ways; what is done is not done again.
 
-    Args:
-        config: What is compared.
-        out: Keeps the measurements in parts.
-        device: Where to compute.
-        batch_size: Images at once.
-
-    Returns:
-        By `WAY.FIGURE`, (N, steps): distances to the true toon after each step of the target.
-
     Raises:
-        ValueError: There is no such model, the two do not fit together, or `out` holds another
+        ValueError: There is no such model, the two do not fit together, or the folder holds another
             evaluation.
     """
-    source, target = load(config.source, device), load(config.target, device)
+    return report_on(measure_all(config), config).write(config.out)
+
+
+def measure_all(config: BootstrappingEvaluation) -> dict[str, np.ndarray]:
+    """Return the distances to the true toons after each step of the target.
+
+    Returns:
+        By `WAY.FIGURE`, (N, steps).
+    """
+    source, target = load(config.source, config.device), load(config.target, config.device)
     check_related(source, target)
     target.checked_steps(config.steps)
     network = load_features(config.judge).to(target.device)
     hashes = [source.weights_hash(), target.weights_hash(), weights_hash(network.state_dict())]
-    claim(out, {**vars(config), "networks": hashes})
+    settings = {**determining(config), "networks": hashes}
+    claim(config.out / SETTINGS, settings, MEASUREMENT)
     judge = Judge(network, FIGURES)
     with tqdm(total=config.images, unit="image", disable=None) as progress:
 
         def part(indices: range) -> dict[str, np.ndarray]:
-            arrays = measure(source, target, judge, indices, config, out)
+            arrays = measure(source, target, judge, indices, config)
             progress.update(len(indices))
             return arrays
 
-        return arrays_in_parts(out / "parts", config.images, batch_size, part)
+        return arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
 
 
 def measure(
@@ -96,7 +74,6 @@ def measure(
     judge: Judge,
     indices: range,
     config: BootstrappingEvaluation,
-    out: Path,
 ) -> dict[str, np.ndarray]:
     """Turn some test portraits into toons in both ways, and write the first few as strips."""
     photos = as_images(unseen_portraits("portraits", source.domain.input_size).images(indices))
@@ -113,7 +90,7 @@ def measure(
             arrays[f"{way}.{name}"] = np.array([step[name] for step in figures]).T
     for i, index in enumerate(indices):
         if index < EXAMPLES:
-            save_image(picture(photos, truth, ways, i), out / f"examples/{index}.png")
+            save_image(picture(photos, truth, ways, i), config.out / f"examples/{index}.png")
     return arrays
 
 
@@ -131,24 +108,11 @@ def picture(
     return strip(images, [label for label, _ in shown])
 
 
-def write_report(
-    arrays: dict[str, np.ndarray], config: BootstrappingEvaluation, out: Path, command: str
-) -> str:
-    """Write `report.html`, `report.md`, `results.json` and the plots.
-
-    Args:
-        arrays: What `evaluate_bootstrapping` gave.
-        config: What was compared.
-        out: The folder of the evaluation.
-        command: What prints the figures again.
-
-    Returns:
-        The table as Markdown.
-    """
+def report_on(arrays: dict[str, np.ndarray], config: BootstrappingEvaluation) -> Report:
+    """Return the report of what `measure_all` gave; draws its figures into the folder."""
     steps = range(1, config.steps + 1)
-    figures = {
-        key: [bootstrap_mean(column)._asdict() for column in values.T]
-        for key, values in arrays.items()
+    intervals = {
+        key: [bootstrap_mean(column) for column in values.T] for key, values in arrays.items()
     }
     few, many = min(FEW, config.steps), min(MANY, config.steps)
     gains = {name: gain(arrays, name, few, many) for name in FIGURES}
@@ -156,41 +120,33 @@ def write_report(
         f"{MEASURES[name].title} {value:+.{MEASURES[name].digits}f}"
         for name, value in gains.items()
     )
-    record = {name: value._asdict() for name, value in gains.items()}
-    write_json(out / "results.json", {**vars(config), "figures": figures, "difference": record})
-    header = ["steps of the target"]
-    header += [f"{MEASURES[name].title}, {way}" for name in FIGURES for way in WAYS]
-    rows = [
-        [str(t)]
-        + [_shown(figures[f"{way}.{name}"][t - 1], name) for name in FIGURES for way in WAYS]
-        for t in steps
-    ]
-    page = Page("Bootstrapping against the true toon")
-    page.text(f"{config.images} test portraits, {config.source_steps} source step(s).")
-    page.command(command)
-    page.table(header, rows)
-    page.text(f"{summed} (below 0: bootstrapped is nearer to the truth).")
+    cells = [(f"{way}.{name}", way, MEASURES[name]) for name in FIGURES for way in WAYS]
+    columns = [Column(f"{m.title}, {way}", f".{m.digits}f") for _, way, m in cells]
+    rows = [[t, *(intervals[key][t - 1] for key, _, _ in cells)] for t in steps]
+    figures = []
     for name in FIGURES:
         curves = {way: (list(steps), arrays[f"{way}.{name}"].mean(axis=0)) for way in WAYS}
         title = f"{MEASURES[name].title} to the true toon"
-        path = lines(out / f"plots/{name}.svg", curves, "steps of the target", title)
-        page.picture(path, title)
-    for path in sorted((out / "examples").glob("*.png")):
-        page.picture(path, f"Test portrait {path.stem}")
-    page.save(out / "report.html")
-    text = f"{markdown(header, rows)}\n\n{summed}"
-    with atomic_write(out / "report.md") as temporary:
-        temporary.write_text(f"{text}\n\nPrinted again by `{command}`\n", encoding="utf-8")
-    return text
+        path = config.out / f"plots/{name}.svg"
+        figures.append((lines(path, curves, "steps of the target", title), title))
+    for path in sorted((config.out / "examples").glob("*.png")):
+        figures.append((path, f"Test portrait {path.stem}"))
+    results = {
+        **determining(config),
+        "figures": {key: [i._asdict() for i in found] for key, found in intervals.items()},
+        "difference": {name: value._asdict() for name, value in gains.items()},
+    }
+    prose = [f"{summed} (below 0: bootstrapped is nearer to the truth)."]
+    table = Table(["steps of the target", *columns], rows)
+    return Report(
+        "Bootstrapping against the true toon",
+        results,
+        [Section(tables=[table], prose=prose, figures=figures)],
+        [f"{config.images} test portraits, {config.source_steps} source step(s)."],
+    )
 
 
 def gain(arrays: dict[str, np.ndarray], name: str, few: int, many: int) -> Interval:
     """A measure after a few bootstrapped steps less the same after many plain ones, by image."""
     bootstrapped, plain = (arrays[f"{way}.{name}"] for way in WAYS)
     return bootstrap_mean(bootstrapped[:, few - 1] - plain[:, many - 1])
-
-
-def _shown(figure: dict[str, float], name: str) -> str:
-    digits = MEASURES[name].digits
-    mean, low, high = (f"{figure[key]:.{digits}f}" for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"

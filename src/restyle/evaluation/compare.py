@@ -1,332 +1,337 @@
-"""Models and methods side by side: how good each is, and what it costs."""
+"""Models and methods side by side: tables, the trade-off, curves, best and worst images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
-from restyle.evaluation.data import STYLES, Targets
-from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
-from restyle.evaluation.records import Records, claim
-from restyle.evaluation.runner import (
-    Contestant,
-    Outcome,
-    contestant,
-    log_steps,
-    measure_speed,
-    outcome,
-    run,
+from restyle.evaluation.comparison import Compared, run_comparison
+from restyle.evaluation.data import Targets
+from restyle.evaluation.measures import MEASURES
+from restyle.evaluation.plots import lines
+from restyle.evaluation.report import Figure, Report, Section
+from restyle.evaluation.runner import Entry
+from restyle.evaluation.settings import Comparison
+from restyle.inversion.methods import NONE
+from restyle.inversion.targets import resized
+from restyle.io.images import grid, save_image, strip
+from restyle.io.tables import Column, Table
+from restyle.metrics.intervals import Interval
+from restyle.metrics.pixels import MS_SSIM_SIDE
+
+EXAMPLES = 4
+STRIP_STEPS = 7
+NOWHERE = "none"
+"""In the place of a figure that no image has."""
+
+FINAL_NOTE = (
+    "Means over the images with 95 % bootstrap intervals. Seconds are those of the measured run, "
+    "in batches, with the device's work done and without the measuring."
 )
-from restyle.evaluation.timing import describe_machine
-from restyle.hub.registry import load, load_features
-from restyle.inversion.methods import NONE, objective_for
-from restyle.io.checkpoints import weights_hash
-from restyle.io.files import write_json
-from restyle.losses.weighted import WeightedLosses
-from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
-from restyle.model import ReStyle
-from restyle.portraits.features import FeatureNetwork
+BESIDE_NOTE = (
+    "The gain is the squared error of the average image minus that of the result, on the images "
+    "that were optimised too; its share is that of the optimisation marked by a star."
+)
+SPEED_NOTE = "A step of each method, the best of three rounds after a warm-up."
+MEANINGS = {
+    "mse": "Squared errors are of RGB in [-1, 1] at the size that the encoder sees.",
+    "ms_ssim": f"MS-SSIM is measured on images enlarged to {MS_SSIM_SIDE} pixels where they are "
+    "smaller, so its values compare with each other, not with those of large images.",
+}
+SECONDS = Column("seconds an image", ".4f")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What is compared.
-
-    Attributes:
-        models: What `restyle.load` takes, each.
-        methods: As `restyle.inversion.methods.build` takes them. Those without an encoder depend on
-            the generator alone, and are run once for models that share it.
-        data: "portraits", "toon" or a folder of images.
-        images: The first so many of them; 512 portraits or all of a folder if None.
-        optimised: Methods other than the encoder alone invert the first so many of these: they
-            take minutes an image.
-        judge: The feature network that judges, a bundled name or a folder.
-        features: The one that optimisation minimises a distance of; "none" for squared error alone.
-        measures: What is measured, of `restyle.evaluation.measures.MEASURES`.
-        dtype: The precision of inverting; what judges has float32.
-    """
-
-    models: tuple[str, ...] = ("portraits",)
-    methods: tuple[str, ...] = ("restyle:10",)
-    data: str = "portraits"
-    images: int | None = None
-    optimised: int = 64
-    judge: str = "portraits-judge"
-    features: str = "portraits-features"
-    measures: tuple[str, ...] = DRAWN
-    dtype: str = "float32"
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What a comparison found.
-
-    Attributes:
-        config: What was compared.
-        results: All of it as JSON has it.
-        outcomes: The values of every contestant by name.
-        contestants: Those who took part, in their order.
-        records: Where the rows are.
-    """
-
-    config: Comparison
-    results: dict[str, Any]
-    outcomes: dict[str, Outcome]
-    contestants: list[Contestant]
-    records: Records
-
-
-def compare(
-    config: Comparison,
-    out: Path,
-    device: str = "auto",
-    batch_size: int = 16,
-    photo: PhotoNetworks | None = None,
-) -> Compared:
-    """Run every method of every model on the same images; what is done is not done again.
-
-    Args:
-        config: What is compared.
-        out: Keeps a line for each method, image and step (`rows.jsonl`), and `results.json`.
-        device: Where to compute.
-        batch_size: Images at once; always one at a time for pivotal tuning.
-        photo: Networks that photographs are judged by; what they measure is measured as well.
+def compare(config: Comparison) -> Report:
+    """Compare models and methods; what is done is not done again.
 
     Raises:
-        ValueError: There is no such model or method, or `out` holds another comparison, or the
-            images are too small for LPIPS.
-        ImageError: The folder holds no images.
+        ValueError: There is no such model or method, or the folder holds another comparison, or
+            the images are too small for LPIPS.
+        ImageError: The folder of the data holds no images.
+        CheckpointError: A network's file cannot be used.
     """
-    photo = photo or PhotoNetworks()
-    config = replace(config, measures=(*config.measures, *photo.measures))
-    models = {name: load(name, device, config.dtype) for name in config.models}
-    first = next(iter(models.values()))
-    place = first.device
-    photo.to(place)
-    for model in models.values():
-        photo.check_size(model.domain.input_size)
-    network = _judge(config, place)
-    objective = objective_for(config.methods, config.features, place, first.dtype)
-    contestants = line_up(models, config.methods, objective)
-    # More of these may join later; what is there already must stay comparable.
-    free = ("models", "methods", "images", "optimised")
-    settings = {
-        **{key: value for key, value in vars(config).items() if key not in free},
-        "judge_sha256": network and weights_hash(network.state_dict()),
-        "batch_size": batch_size,
-        **photo.hashes(),
+    return report_on(run_comparison(config)).write(config.out)
+
+
+def report_on(compared: Compared) -> Report:
+    """Return the report of a comparison; draws its figures into the comparison's folder."""
+    out = compared.config.out
+    figures = {
+        "Trade-off": trade_off(compared, out / "plots"),
+        "Curves": step_curves(compared, out / "plots"),
+        "Best and worst": examples(compared, out / "strips"),
     }
-    records = Records(out, settings)
-    for one in contestants:
-        claim(one.folder(out), {"sha256": one.weights_hash()})
-    judge = Judge(network, config.measures, photo)
-    left_out: dict[str, str] = {}
-    outcomes = {}
-    for one in contestants:
-        targets = targets_of(one, config)
-        run(one, targets, judge, records, batch_size)
-        left_out |= targets.left_out
-        outcomes[one.name] = outcome(records, one.name, config.measures, targets)
-    results = {
-        **settings,
-        "models": list(config.models),
-        "images": config.images,
-        "machine": describe_machine(place),
-        "left_out": left_out,
-        "speed": measure_speed(contestants, out / "speed", batch_size),
-        "methods": {name: summary(found) for name, found in outcomes.items()},
-        "against_the_first": against_the_first(outcomes),
-        "beside_optimisation": beside_optimisation(contestants, outcomes),
-        "no_face": without_face(outcomes, records),
-    }
-    write_json(out / "results.json", results)
-    return Compared(config, results, outcomes, contestants, records)
+    pictured = [Section(title, figures=found) for title, found in figures.items() if found]
+    return Report(
+        "How good, and at what cost",
+        compared.results,
+        [*sections(compared), *pictured],
+        introduction(compared),
+        compared.results["left_out"],
+    )
 
 
-def line_up(
-    models: dict[str, ReStyle], methods: Sequence[str], objective: WeightedLosses
-) -> list[Contestant]:
-    """Every model with every method, each once.
-
-    Raises:
-        ValueError: There is no such method.
-    """
-    names = [model.name for model in models.values()]
-    found: dict[str, Contestant] = {}
-    generators: set[tuple[str, str]] = set()
-    for given, model in models.items():
-        name = model.name if names.count(model.name) == 1 else given
-        for method in methods:
-            one = contestant(name, model, _possible(method, model), objective)
-            if not one.asks_the_encoder:
-                if (same := (one.weights_hash(), one.method.name)) in generators:
-                    continue
-                generators.add(same)
-            found.setdefault(one.name, one)
-    return list(found.values())
+def sections(compared: Compared) -> Iterator[Section]:
+    """The tables under their headings; those that would be empty are not there."""
+    results = compared.results
+    yield Section("Quality and time at the last step", [final_table(compared)], FINAL_NOTE)
+    if results["beside_optimisation"]:
+        yield Section("Beside W+ optimisation", [optimisation_table(compared)], BESIDE_NOTE)
+    if results["against_the_first"]:
+        title = f"Differences from {next(iter(compared.outcomes))}, image by image"
+        yield Section(title, [difference_table(compared)])
+    for one in longest_encoders(compared):
+        said = remarks(results["methods"][one.name])
+        yield Section(f"Step by step: {one.name}", [step_table(compared, one.name)], prose=said)
+    if not all(one.encodes for one in compared.entries):
+        yield Section("On the way", [way_table(compared)])
+    yield Section("Speed", [speed_table(compared)], SPEED_NOTE)
+    if results["no_face"]:
+        rows = [list(row.values()) for row in results["no_face"]]
+        yield Section("Faces not found", [Table(["method", "image", "no face in the"], rows)])
 
 
-def targets_of(one: Contestant, config: Comparison) -> Targets:
-    """The images that a method inverts."""
-    targets = Targets(config.data, one.model.domain.input_size, config.images)
-    if not one.encodes:
-        targets.names = targets.names[: config.optimised]
-    return targets
+def introduction(compared: Compared) -> list[str]:
+    """Say what was measured on which images and machine, and what the figures mean."""
+    config, results = compared.config, compared.results
+    counts = [len(found.images) for found in compared.outcomes.values()]
+    fewer = "" if min(counts) == max(counts) else f" (optimised: the first {min(counts)})"
+    said = [MEANINGS[name] for name in results["measures"] if name in MEANINGS]
+    if {"perceptual", "identity"} & set(results["measures"]):
+        said.append(f"Perceptual and identity distance are seen by {config.judge}.")
+    if any(not one.encodes for one in compared.entries):
+        features = results["features"]
+        network = "" if features == NONE else f" and what {features} sees"
+        said.append(f"Optimisation and tuning minimise the squared error{network}.")
+    images = "1 image" if max(counts) == 1 else f"{max(counts)} images"
+    texts = [f"{images} of {config.data}{fewer}. {_machine(results)}", " ".join(said)]
+    return [text for text in texts if text]
 
 
-def summary(found: Outcome) -> list[dict[str, Any]]:
-    """Images, time, and the mean and 95 % interval of each measure, at each measured step.
-
-    A measure is None if no image has it. With the similarity also `without_face`: of how many
-    images there is none.
-    """
-    faces = found.values.get("similarity")
-    return [
-        {
-            "step": int(step),
-            "images": len(found.images),
-            "seconds": float(found.seconds[index].mean()),
-            **{name: _mean(values[index]) for name, values in found.values.items()},
-            **({} if faces is None else {"without_face": int(np.isnan(faces[index]).sum())}),
-        }
-        for index, step in enumerate(found.steps)
-    ]
-
-
-def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
-    """Every other method's last step minus the first method's, image by image.
-
-    Returns:
-        For each: `method`, `images` in both, and the mean difference of each measure with its
-        interval; `better`, the share of images with a lower squared error (or whatever measure
-        comes first).
-    """
-    (_, first), *others = outcomes.items()
+def final_table(compared: Compared) -> Table:
+    """A row for each method's last step."""
     rows = []
-    for name, other in others:
-        shared = sorted(set(first.images) & set(other.images))
-        if not shared:
-            continue
-        ours, theirs = _of(first, shared), _of(other, shared)
-        row: dict[str, Any] = {"method": name, "images": len(shared)}
-        for measure in other.values:
-            difference = theirs[measure][-1] - ours[measure][-1]
-            row[measure] = _mean(difference)
-            sign = 1 if MEASURES[measure].higher_is_better else -1
-            row.setdefault("better", float((sign * difference > 0).mean()))
-        rows.append(row)
-    return rows
+    for name, steps in compared.results["methods"].items():
+        last = steps[-1]
+        faces = [last["without_face"]] if "without_face" in last else []
+        rows.append([name, last["images"], last["seconds"], *_figures(last), *faces])
+    faces = ["images without a face"] if "similarity" in compared.results["measures"] else []
+    return Table(["method", "images", SECONDS, *_titles(compared), *faces], rows)
 
 
-def beside_optimisation(
-    contestants: list[Contestant], outcomes: dict[str, Outcome]
-) -> list[dict[str, Any]]:
-    """How much of what W+ optimisation gains the methods gain, and in which part of its time.
+def optimisation_table(compared: Compared) -> Table:
+    """Which share of the optimisation's gain the methods reach, and how much sooner."""
+    rows = [
+        [
+            row["method"] + (" *" if row["best"] else ""),
+            row["step"],
+            row["images"],
+            Interval(**row["mse"]),
+            Interval(**row["share"]) if row["share"] else NOWHERE,
+            row["seconds"],
+            row["times_faster"],
+        ]
+        for row in compared.results["beside_optimisation"]
+    ]
+    mse, share = Column("MSE", f".{MEASURES['mse'].digits}f"), Column("share of the gain", ".1%")
+    faster = Column("times faster", ".3g")
+    return Table(["method", "step", "images", mse, share, SECONDS, faster], rows)
 
-    The gain is the squared error of the average image minus that of the result. Of several
-    optimisations, such as one for each learning rate, the one with the lowest squared error counts.
 
-    Returns:
-        Nothing without such an optimisation. Else for every method, and of encoders for some steps
-        too: `method`, `step`, `images` that the optimisation had as well, `mse`, `share` of its
-        gain (a ratio of means with its interval; None if it gained nothing), `seconds` an image,
-        and `times_faster`; `best` says which one the optimisation is.
+def step_table(compared: Compared, name: str) -> Table:
+    """A row for each step of an encoder, with intervals and the share of images it improved."""
+    rows = []
+    for row in compared.results["methods"][name]:
+        improved = Interval(**row["improved"]) if row.get("improved") else None
+        rows.append([row["step"], *_figures(row), improved, row["seconds"]])
+    improved = Column("improved by this step", ".1%")
+    return Table(["step", *_titles(compared), improved, SECONDS], rows)
+
+
+def remarks(steps: list[dict[str, Any]]) -> list[str]:
+    """Say in words what an encoder's squared errors by step show."""
+    if not steps[0].get("mse"):
+        return []
+    errors = np.array([row["mse"]["mean"] for row in steps])
+    best = int(errors.argmin())
+    said = [
+        f"Lowest MSE {errors[best]:.4f} at step {best}; the last step's is "
+        f"{errors[-1] / errors[best] - 1:.1%} above it."
+    ]
+    if len(errors) > 5:
+        said.append(f"MSE at step 5 is {errors[5] / errors[1]:.2f} of that at step 1.")
+    return said
+
+
+def way_table(compared: Compared) -> Table:
+    """A row for each measured step of what is not an encoder alone, means only."""
+    names = [name for name in MEASURES if name in compared.results["measures"]]
+    rows = [
+        [one.name, row["step"], row["seconds"]]
+        + [row[name]["mean"] if row[name] else NOWHERE for name in names]
+        for one in compared.entries
+        if not one.encodes
+        for row in compared.results["methods"][one.name]
+    ]
+    return Table(["method", "step", SECONDS, *_titles(compared)], rows)
+
+
+def speed_table(compared: Compared) -> Table:
+    """Milliseconds an image and step, at each batch size."""
+    speed = compared.results["speed"]
+    sizes = sorted({int(k[6:]) for row in speed.values() for k in row if k.startswith("batch_")})
+    rows = []
+    for name, row in speed.items():
+        seconds = [row.get(f"batch_{size}") for size in sizes]
+        cells = [None if value is None else 1000 * value for value in seconds]
+        rows.append([name, *cells, f"{row['peak_memory'] / 2**20:.0f} MiB"])
+    titles = [Column(f"ms a step, batch {size}", ".2f") for size in sizes]
+    return Table(["method", *titles, "peak memory"], rows)
+
+
+def difference_table(compared: Compared) -> Table:
+    """Paired differences from the first method, with intervals."""
+    rows = [
+        [row["method"], row["images"], *_figures(row), row["better"]]
+        for row in compared.results["against_the_first"]
+    ]
+    better = Column("better images", ".1%")
+    return Table(["method", "images", *_titles(compared, "+"), better], rows)
+
+
+def trade_off(compared: Compared, folder: Path) -> list[Figure]:
+    """Quality against time, a curve for each method (figure 5 of ReStyle's paper).
+
+    All on the same images: those that every method has inverted.
     """
-    best = _best_optimisation(contestants, outcomes)
-    rows: list[dict[str, Any]] = []
-    told = set()  # restyle:10 has the steps of restyle:5 too
-    for one in contestants if best else ():
-        found = outcomes[one.name]
-        shared = sorted(set(found.images) & set(outcomes[best].images))
-        if not shared:
-            continue
-        mine, other = _of(found, shared), _of(outcomes[best], shared)
-        gained = other["mse"][0] - other["mse"][-1]
-        for step in log_steps(one.steps) if one.encodes else [one.steps]:
-            if one.encodes and (one.label, step) in told:
-                continue
-            told.add((one.label, step))
-            at = found.steps.tolist().index(step)
-            gain, seconds = other["mse"][0] - mine["mse"][at], mine["seconds"][at].mean()
-            rows.append(
-                {
-                    "method": one.name,
-                    "step": step,
-                    "images": len(shared),
-                    "mse": bootstrap_mean(mine["mse"][at])._asdict(),
-                    "share": bootstrap_ratio(gain, gained)._asdict() if gained.mean() > 0 else None,
-                    "seconds": float(seconds),
-                    "times_faster": float(other["seconds"][-1].mean() / seconds),
-                    "best": one.name == best,
-                }
+    encoders = longest_encoders(compared)
+    shown = [one.name for one in compared.entries if not one.encodes or one in encoders]
+    outcomes = {name: compared.outcomes[name] for name in shown}
+    shared = set.intersection(*(set(found.images) for found in outcomes.values()))
+    kept = {name: [i in shared for i in found.images] for name, found in outcomes.items()}
+    pictures = []
+    for measure in compared.results["measures"] if shared else ():
+        curves = {
+            name: (
+                found.seconds[1:, kept[name]].mean(axis=1),
+                _means(found.values[measure][1:, kept[name]]),
             )
-    return rows
+            for name, found in outcomes.items()
+        }
+        title = MEASURES[measure].title
+        path = lines(
+            folder / f"trade_off_{measure}.svg",
+            curves,
+            "seconds an image",
+            title,
+            log_x=True,
+            log_y=measure == "mse",  # which spans orders of magnitude
+        )
+        caption = f"{title} against time on {len(shared)} images; a point for each measured step."
+        pictures.append((path, caption))
+    return pictures
 
 
-def _best_optimisation(contestants: list[Contestant], outcomes: dict[str, Outcome]) -> str:
-    """The name of the W+ optimisation of the lowest squared error; none if there is none."""
-    found = {one.name: outcomes[one.name] for one in contestants if one.parts == ["ws"]}
-    if not found or not all("mse" in other.values for other in found.values()):
-        return ""
-    shared = sorted(set.intersection(*(set(other.images) for other in found.values())))
-    return min(found, key=lambda name: _of(found[name], shared)["mse"][-1].mean())
+def step_curves(compared: Compared, folder: Path) -> list[Figure]:
+    """Quality at each step of the encoders, with 95 % intervals."""
+    encoders = longest_encoders(compared)
+    pictures = []
+    for measure in compared.results["measures"] if encoders else ():
+        curves, bands = {}, {}
+        for one in encoders:
+            rows = compared.results["methods"][one.name]
+            rows = [row for row in rows if row["step"] and row[measure]]
+            along = [row["step"] for row in rows]
+            curves[one.name] = (along, [row[measure]["mean"] for row in rows])
+            bands[one.name] = tuple([row[measure][end] for row in rows] for end in ("low", "high"))
+        title = MEASURES[measure].title
+        path = lines(folder / f"steps_{measure}.svg", curves, "step", title, bands=bands)
+        pictures.append((path, f"{title} at each step, with 95 % bootstrap intervals."))
+    return pictures
 
 
-def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
-    """The values and the seconds (S, n) of some of a method's images."""
-    where = {image: index for index, image in enumerate(found.images)}
-    at = [where[image] for image in images]
-    arrays = {**found.values, "seconds": found.seconds}
-    return {name: values[:, at] for name, values in arrays.items()}
+def longest_encoders(compared: Compared) -> list[Entry]:
+    """Of each model the encoder's run with the most steps, which has all the others' steps."""
+    longest: dict[str, Entry] = {}
+    for one in compared.entries:
+        if one.encodes and one.steps > (longest[one.label].steps if one.label in longest else 0):
+            longest[one.label] = one
+    return list(longest.values())
 
 
-def _mean(values: np.ndarray) -> dict[str, float] | None:
-    """The mean of the values that there are, with its interval."""
-    there = values[~np.isnan(values)]
-    return bootstrap_mean(there)._asdict() if len(there) else None
+def examples(compared: Compared, folder: Path) -> list[Figure]:
+    """The images that each encoder does best and worst, by the first measure.
 
-
-def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[str, str]]:
-    """The images without an identity similarity at the last step: `method`, `image`, `in`.
-
-    `in` says where no face was found: target, reconstruction or both.
+    Not those of optimisations, which would have to be run again.
     """
-    wanted = {
-        (name, image, int(found.steps[-1]))
-        for name, found in outcomes.items()
-        for image in found.images
-    }
+    measure = compared.results["measures"][0]
+    pictures = []
+    for one in longest_encoders(compared):
+        found = compared.outcomes[one.name]
+        order = np.argsort(found.values[measure][-1])
+        if MEASURES[measure].higher_is_better:
+            order = order[::-1]
+        count = min(EXAMPLES, (len(order) + 1) // 2)
+        for kind, chosen in (("best", order[:count]), ("worst", order[::-1][:count])):
+            names = [found.images[i] for i in chosen]
+            path = folder / f"{_file_name(one.name)}_{kind}.png"
+            save_image(_strips(one, compared, names), path)
+            pictures.append((path, f"{one.name}: {kind} by {MEASURES[measure].title}."))
+    return pictures
+
+
+@torch.no_grad()
+def _strips(one: Entry, compared: Compared, names: list[str]) -> Image.Image:
+    size = one.model.domain.input_size
+    targets = Targets(compared.config.data, size, compared.config.images)
+    targets.names = names
+    strips = []
+    for _, batch in targets.batches(EXAMPLES):
+        batch = batch.to(one.model.device)
+        start = one.model.start(len(batch))
+        estimates = [start, *one.method(batch, start)]
+        shown = sorted(
+            {round(s) for s in np.linspace(0, one.steps, min(one.steps, STRIP_STEPS) + 1)}
+        )
+        labels = ["target", *("average" if s == 0 else f"step {s}" for s in shown)]
+        height, width = start.image.shape[-2:]
+        for i, target in enumerate(resized(batch, (height, width))):
+            pictures = [target.cpu(), *(estimates[s].image[i].cpu() for s in shown)]
+            strips.append(strip(pictures, labels))
+    return grid(strips, columns=1)
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """Over the images (S, N) that have a value; NaN where none has."""
+    return np.ma.masked_invalid(values).mean(axis=1).filled(np.nan)
+
+
+def _titles(compared: Compared, sign: str = "") -> list[Column]:
     return [
-        {"method": row["method"], "image": row["image"], "in": row[NO_FACE]}
-        for row in records.rows
-        if row.get(NO_FACE) and (row["method"], row["image"], row["step"]) in wanted
+        Column(measure.title, f"{sign}.{measure.digits}f")
+        for name, measure in MEASURES.items()
+        if name in compared.results["measures"]
     ]
 
 
-def _judge(config: Comparison, place: torch.device) -> FeatureNetwork | None:
-    """The judge, where it is needed."""
-    judged = {"perceptual", "identity"} & set(config.measures)
-    return load_features(config.judge).to(place) if judged else None
+def _figures(row: dict[str, Any]) -> list[Interval | str]:
+    """The cells of a row's measures."""
+    return [Interval(**row[name]) if row[name] else NOWHERE for name in MEASURES if name in row]
 
 
-def _possible(method: str, model: ReStyle) -> str:
-    """A method as a model can carry it out: a single-shot encoder takes one step."""
-    if not model.single_shot:
-        return method
-    parts = method.split("+")
-    return "+".join("restyle" if part.partition(":")[0] == "restyle" else part for part in parts)
+def _machine(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    return (
+        f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores, device "
+        f"{machine['device']}; Python {machine['python']}, torch {machine['torch']}, "
+        f"{machine['system']}; {results['dtype']}, batches of {results['batch_size']}."
+    )
 
 
-def default_measures(data: str) -> tuple[str, ...]:
-    """Those of drawn portraits; for a folder's images those that need no network of portraits."""
-    return DRAWN if data in STYLES else ("mse", "psnr", "ms_ssim")
-
-
-def optimised_by(data: str) -> str:
-    """The network of the optimisation's objective: the portraits' own, or "none" for others."""
-    return "portraits-features" if data in STYLES else NONE
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in text)

@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from restyle.evaluation.data import as_images, unseen_portraits
-from restyle.evaluation.records import claim, markdown
+from restyle.evaluation.records import MEASUREMENT, SETTINGS
+from restyle.evaluation.report import Report, Section
+from restyle.evaluation.settings import CrossDomainEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
-from restyle.io.files import write_json
+from restyle.io.claims import claim
 from restyle.io.images import grid, save_image
+from restyle.io.tables import Column, Table
 from restyle.portraits.cross_domain import surviving_identity
 from restyle.portraits.features import FeatureNetwork
 
 BATCH = 50
-SHOWN = 10
+PICTURED = 10
+SEED = 0
 
 
-@dataclass(frozen=True)
-class CrossingEvaluation:
-    """What is compared.
+def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
+    """Measure how much of people's identity attributes survives the change of generator.
 
-    Attributes:
-        source: The generator whose mapping network gives the codes.
-        target: The other one.
-        samples: Codes, and people that the renderer draws in both styles.
-        judge: The feature network that judges, a bundled name or a folder.
-        seed: Of the codes.
-    """
-
-    source: str = "portraits"
-    target: str = "portraits-toon"
-    samples: int = 1_000
-    judge: str = "portraits-judge"
-    seed: int = 0
-
-
-def evaluate_crossing(config: CrossingEvaluation, out: Path) -> dict[str, dict[str, float]]:
-    """Measure how much of people's identity attributes survives the crossing.
-
-    Args:
-        config: What is compared.
-        out: Gets `results.json`, and `crossing.png`: people of one style above the same codes in
-            the other.
-
-    Returns:
-        By attribute's name, and for their `mean`: `survives`, the share that does, and `drawn`, the
-        same of people that the renderer itself draws in both styles, which is the most to be had.
+    Writes `crossing.png` too: people of one style above the same codes in the other. The results
+    say by attribute's name, and for their `mean`: `survives`, the share that does, and `drawn`, the
+    same of people that the renderer itself draws in both styles, which is the most to be had.
 
     Raises:
         ValueError: There is no such model, or its codes have another shape.
         CheckpointError: Weights cannot be used.
     """
-    claim(out, {"config": vars(config)})
+    claim(config.out / SETTINGS, determining(config), MEASUREMENT)
     judge = load_features(config.judge)
     source, target = load_generator(config.source), load_generator(config.target)
     shapes = [(g.num_ws, g.config.w_dim) for g in (source, target)]
@@ -65,9 +42,10 @@ def evaluate_crossing(config: CrossingEvaluation, out: Path) -> dict[str, dict[s
             f"expected two generators of the same codes, got (num_ws, w_dim) {shapes[0]} for "
             f"{config.source} and {shapes[1]} for {config.target}"
         )
-    ws = source.broadcast(source.sample_w(config.samples, config.seed))
+    ws = source.broadcast(source.sample_w(config.samples, SEED))
     people = [_render(generator, ws) for generator in (source, target)]
-    save_image(grid(torch.cat([p[:SHOWN] for p in people]), SHOWN), out / "crossing.png")
+    picture = config.out / "crossing.png"
+    save_image(grid(torch.cat([p[:PICTURED] for p in people]), PICTURED), picture)
     size = (source.config.size, source.config.size)
     drawn = [
         as_images(unseen_portraits(style, size).images(range(config.samples)))
@@ -75,17 +53,13 @@ def evaluate_crossing(config: CrossingEvaluation, out: Path) -> dict[str, dict[s
     ]
     survives, most = (surviving_identity(_Batched(judge), *pair) for pair in (people, drawn))
     results = {name: {"survives": survives[name], "drawn": most[name]} for name in survives}
-    write_json(out / "results.json", results)
-    return results
-
-
-def describe(results: dict[str, dict[str, float]]) -> str:
-    """The results as a table."""
-    rows = [
-        (name, f"{found['survives']:.2f}", f"{found['drawn']:.2f}")
-        for name, found in results.items()
-    ]
-    return markdown(("identity attribute", "same code", "drawn by the renderer"), rows)
+    columns = [Column("same code", ".2f"), Column("drawn by the renderer", ".2f")]
+    rows = [[name, *found.values()] for name, found in results.items()]
+    section = Section(
+        tables=[Table(["identity attribute", *columns], rows)],
+        figures=[(picture, f"{config.source} above {config.target}.")],
+    )
+    return Report("The same code in two generators", results, [section]).write(config.out)
 
 
 class _Batched:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,24 @@ from restyle.editing.directions import SUFFIX, Direction, save_direction
 from restyle.editing.editor import SAMPLES
 from restyle.editing.edits import GROUPS
 from restyle.editing.search import Whitening, boundary, conditional, disentangled
-from restyle.evaluation.attributes import NAMES, Reader
-from restyle.evaluation.directions_report import NAMED, described
-from restyle.evaluation.edit_sweep import Sweep, in_batches, matched_drift, sweep
+from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
+from restyle.evaluation.edit_sweep import (
+    CLEAN,
+    Sweep,
+    flips,
+    in_batches,
+    matched_drift,
+    rises,
+    sweep,
+)
 from restyle.evaluation.records import ROWS, SETTINGS, Records, arrays_in_parts
+from restyle.evaluation.report import Report, Section
+from restyle.evaluation.settings import DirectionSearch, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
 from restyle.io.checkpoints import weights_hash
 from restyle.io.files import read_jsonl, write_json
+from restyle.io.tables import Column, Table
 from restyle.refine import Render
 from restyle.runtime.devices import resolve_device, resolve_dtype
 
@@ -42,74 +52,45 @@ WEIGHTS = (1.0, 4.0, 16.0)
 
 TRIAL_STRENGTHS = (-4.0, -2.0, 0.0, 2.0, 4.0)
 STRENGTHS = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
+SHARE = 0.25  # of the samples, taken from each end of an attribute
+KEPT_FROM = 0.5
+"""A direction is kept if the judge sees at least N deviations between strengths -2 and 2."""
+
+NAMED = 1.0
+"""And if, for one deviation of its own attribute, no other one moves by as much."""
+
 REPORT, UNFINISHED = "report.json", "unfinished"
 
 
-@dataclass(frozen=True)
-class DirectionSearch:
-    """How directions are looked for.
-
-    Attributes:
-        generator: What `restyle.hub.registry.load_generator` takes.
-        labeller: The feature network that labels, a bundled name or a folder.
-        judge: The one that judges, a bundled name or a folder.
-        samples: Labelled samples.
-        share: Of them, how many are taken from each end of an attribute.
-        trials: Samples that the labeller chooses by between a direction's variants.
-        checks: Samples that the judge measures.
-        seed: Of the samples.
-        dtype: Precision of the pictures that the labeller sees; the judge's are float32.
-        licence: Of the directions.
-        attributes: Those that directions are looked for; all the others are held still.
-    """
-
-    generator: str
-    labeller: str = "portraits-features"
-    judge: str = "portraits-judge"
-    samples: int = 10_000
-    share: float = 0.25
-    trials: int = 24
-    checks: int = 64
-    seed: int = 0
-    dtype: str = "float32"
-    licence: str = "MIT"
-    attributes: tuple[str, ...] = NAMES
-
-    def __post_init__(self):
-        """Check the attributes."""
-        unknown = sorted(set(self.attributes) - set(NAMES))
-        if unknown or not self.attributes:
-            raise ValueError(f"expected attributes of {', '.join(NAMES)}, got {unknown}")
-
-
-def find_directions(
-    config: DirectionSearch, out: Path, device: str = "auto", overwrite: bool = False
-) -> list[dict[str, Any]]:
+def find_directions(config: DirectionSearch) -> Report:
     """Find a direction for every attribute that one can be found for.
 
-    Args:
-        config: How.
-        out: Gets NAME.safetensors for every direction that the judge sees at work, `report.json`
-            about all of them, and nothing else; until the search is done, a folder `unfinished`
-            keeps what is needed to go on after an interruption.
-        device: Where to compute.
-        overwrite: Replace the directions that another search has left in `out`.
-
-    Returns:
-        A record for each attribute: `kept`, and what the judge measured.
+    The folder gets NAME.safetensors for every direction that the judge sees at work, `report.json`
+    about all of them, and nothing else; until the search is done, a folder `unfinished` keeps what
+    is needed to go on after an interruption.
 
     Raises:
-        ValueError: There is no such generator or device, or `out` holds another search.
+        ValueError: There is no such generator, device or attribute, or the folder holds another
+            search.
         CheckpointError: Weights cannot be used.
         ImportError: scikit-learn is missing.
     """
-    place = resolve_device(device)
+    return report_on(find_all(config))
+
+
+def find_all(config: DirectionSearch) -> list[dict[str, Any]]:
+    """Return a record for each attribute: `kept`, and what the judge measured."""
+    config = replace(config, attributes=config.attributes or NAMES)
+    if unknown := sorted(set(config.attributes) - set(NAMES)):
+        raise ValueError(f"expected attributes of {', '.join(NAMES)}, got {unknown}")
+    out, place = config.out, resolve_device(config.device)
     generator = load_generator(config.generator)
     networks = [load_features(name) for name in (config.labeller, config.judge)]
     hashes = [weights_hash(network.state_dict()) for network in (generator, *networks)]
-    settings = {**vars(config), "generator_sha256": hashes[0], "networks": hashes[1:]}
+    settings = determining(config, "overwrite")
+    settings |= {"generator_sha256": hashes[0], "networks": hashes[1:]}
     settings = json.loads(json.dumps(settings))
-    if (records := earlier(out, settings, overwrite)) is not None:
+    if (records := earlier(out, settings, config.overwrite)) is not None:
         return records
     work = Records(out / UNFINISHED, settings)
     generator.to(place).to(memory_format=torch.channels_last)  # pyright: ignore - no overload
@@ -122,7 +103,7 @@ def find_directions(
     there = [name for name in config.attributes if name in search.normals]
     for name in tqdm([name for name in there if name not in done], unit="direction", disable=None):
         found = replace(search.best(name, bench), generator_sha256=hashes[0])
-        record = described(found, check(found))
+        record = judgement(found, check(found))
         if record["kept"]:
             save_direction(found, out / f"{name}{SUFFIX}")
         work.add([record])
@@ -227,7 +208,7 @@ class Search:
         """Take codes (N, D) of a generator, and labels (N, A)."""
         self.config, self.generator = config, generator
         self.white = Whitening(w)
-        self.normals = find_boundaries(self.white(w), labels, config.share)
+        self.normals = find_boundaries(self.white(w), labels, SHARE)
         self.effects = linear_model(self.white(w), labels)
         self.about = f"linear SVM on {len(w):,} samples labelled by {config.labeller}"
         self._spread = generator.sample_w(SAMPLES)
@@ -334,3 +315,80 @@ def selection(found: Sweep) -> tuple[bool, float]:
     # A direction that seldom gets there has its drift measured on the easy pictures only.
     score = float(np.sqrt(np.nanmean(moved**2))) / float(reached.mean())
     return bool(np.nanmax(moved) >= NAMED), score
+
+
+def judgement(direction: Direction, found: Sweep) -> dict[str, Any]:
+    """What the judge says about a direction.
+
+    It is kept if its attribute rises with strength from -2 to 2, by enough, and no other attribute
+    moves as far as the one that it is named after.
+    """
+    if not found.visible.any():
+        return {"name": direction.name, "kept": False, "about": "never shown"}
+    near = np.abs(found.strengths) <= 2
+    curve = found.change[:, found.visible].mean(axis=1)
+    moved, identity, reached = matched_drift(found)
+    worst = float(np.nanmax(moved)) if reached.any() else float("inf")
+    steady, moved_by = bool(rises(curve[near])), float(curve[near][-1] - curve[near][0])
+    flipped = flips(found, direction.name)
+    record: dict[str, Any] = {
+        "name": direction.name,
+        "kept": steady and moved_by >= KEPT_FROM and worst < NAMED,
+        "about": direction.about,
+        "layers": direction.layers,
+        "strengths": list(found.strengths),
+        "change": [float(value) for value in curve],
+        "rises": steady,
+        "slope": float(found.slope()[found.visible].mean()),
+        "reached": float(reached.mean()),
+        "flips": float(flipped.mean()) if direction.name in ACCESSORIES else None,
+    }
+    if reached.any():
+        order = np.argsort(-np.nan_to_num(moved))[:3]
+        record |= {
+            "drift": float(np.nanmean(moved)),
+            "most_entangled": {NAMES[i]: float(moved[i]) for i in order},
+            "identity": float(identity.mean()),
+        }
+    return record
+
+
+def report_on(records: list[dict[str, Any]]) -> Report:
+    """Return the report, the cleanest directions first."""
+    columns = [
+        "direction",
+        "kept",
+        "layers",
+        Column("change per strength", "+.2f"),
+        "rises over -2..2",
+        Column("reaches 1 deviation", ".0%"),
+        Column("drift of others", ".2f"),
+        "most entangled with",
+        Column("identity", ".2f"),
+        Column("flips", ".0%"),
+    ]
+    yes = {True: "yes", False: "no", None: None}
+    rows = []
+    for r in sorted(records, key=lambda r: (not r["kept"], r.get("drift", 9.0))):
+        layers, most = r.get("layers"), r.get("most_entangled", {})
+        rows.append(
+            [
+                r["name"],
+                yes[r["kept"]],
+                f"{layers[0]}-{layers[-1]}" if layers else "all",
+                r.get("slope"),
+                yes[r.get("rises")],
+                r.get("reached"),
+                r.get("drift"),
+                ", ".join(f"{name} {value:.2f}" for name, value in most.items()),
+                r.get("identity"),
+                r.get("flips"),
+            ]
+        )
+    kept = [r for r in records if r["kept"]]
+    clean = [r for r in kept if max(r["most_entangled"].values()) < CLEAN]
+    said = (
+        f"{len(kept)} of {len(records)} directions are kept; with {len(clean)} of these every "
+        f"other attribute moves by less than {CLEAN} deviations, on average, for one of its own."
+    )
+    return Report("Directions", records, [Section(tables=[Table(columns, rows)], prose=[said])])

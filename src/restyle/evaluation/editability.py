@@ -1,153 +1,69 @@
-"""How well what an inversion found can be edited: against the truth, at matched change.
-
-The renderer draws the same person with one attribute truly changed. An inverted portrait is edited
-until the judge reads that change, and is then compared with that drawing and with itself before:
-did anything else change, is it still the same person?
-"""
+"""How well inversions can be edited: tables, the trade-off with distortion, and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from tqdm import tqdm
+from PIL import Image
 
 from restyle.editing.directions import Direction, directions_in, find_direction
-from restyle.editing.edits import shift
-from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, changed, shown
-from restyle.evaluation.compare import line_up
-from restyle.evaluation.data import as_images, unseen_portraits
-from restyle.evaluation.edit_sweep import drift, flips, sweep
-from restyle.evaluation.records import arrays_in_parts, claim
-from restyle.evaluation.runner import Contestant
+from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
+from restyle.evaluation.comparison import line_up
+from restyle.evaluation.data import unseen_portraits
+from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, mean_known, rises
+from restyle.evaluation.edited_portraits import STRENGTHS, Edited, Tools, measure_all
+from restyle.evaluation.plots import lines
+from restyle.evaluation.records import MEASUREMENT, SETTINGS
+from restyle.evaluation.report import Figure, Report, Section
+from restyle.evaluation.settings import EditingEvaluation, determining
 from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import objective_for
 from restyle.io.checkpoints import weights_hash
-from restyle.io.images import to_uint8
-from restyle.losses.perceptual import perceptual
-from restyle.losses.pixels import l2
+from restyle.io.claims import claim
+from restyle.io.images import grid, save_image, strip
+from restyle.io.tables import Column, Table
+from restyle.metrics.distributions import frechet_distance
+from restyle.metrics.intervals import Interval, bootstrap_mean
 from restyle.model import ReStyle
-from restyle.portraits.attributes import Attributes
-from restyle.refine import Render, pool_to
 
-STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
-ALMOST = 0.9
-"""Share of an accessory's change that is asked for: its probability nears 0 and 1 only slowly."""
+EQUAL_IDENTITY = 0.8
+"""Identity similarity at which methods are compared by how much they change."""
 
-EXAMPLES = 4
-SEVERAL = ("models", "methods")  # may be added to an evaluation later
+RESAMPLES = 200
 
 
-@dataclass(frozen=True)
-class EditingEvaluation:
-    """What is compared.
-
-    Attributes:
-        models: What `restyle.load` takes, each.
-        methods: Of inversion, as `restyle.inversion.methods.build` takes them.
-        attributes: Those that are edited; all that there are directions for if empty.
-        directions: A folder of directions; those that come with the package if None.
-        images: Test portraits.
-        judge: The feature network that judges, a bundled name or a folder.
-        features: The one that optimisation minimises a distance of.
-    """
-
-    models: tuple[str, ...] = ("portraits",)
-    methods: tuple[str, ...] = ("restyle",)
-    attributes: tuple[str, ...] = ()
-    directions: str | None = None
-    images: int = 128
-    judge: str = "portraits-judge"
-    features: str = "portraits-features"
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What every measurement needs.
-
-    Attributes:
-        reader: The judge.
-        directions: What is edited, by the attribute's name.
-        portraits: The test split.
-    """
-
-    reader: Reader
-    directions: dict[str, Direction]
-    portraits: Any
-
-
-@dataclass(frozen=True)
-class Inverted:
-    """N test portraits that a method has inverted.
-
-    Attributes:
-        render: What renders their codes.
-        ws: (N, num_ws, D): the codes.
-        people: Who they are.
-        target: (N, 3, h, w): the portraits.
-        reconstruction: The same, as inverted.
-        seen: What the judge reads in the reconstructions.
-        unedited: What it reads in the renders, which may be larger than the portraits.
-    """
-
-    render: Render
-    ws: Tensor
-    people: Sequence[Attributes]
-    target: Tensor
-    reconstruction: Tensor
-    seen: Reading
-    unedited: Reading
-
-
-@dataclass(frozen=True)
-class Edited:
-    """All that was measured of one method; N images, T attributes, A readings, S strengths.
-
-    Attributes:
-        name: The method's.
-        attributes: The T attributes that were edited.
-        arrays: See `measure` and `measure_edit` for the names.
-    """
-
-    name: str
-    attributes: tuple[str, ...]
-    arrays: dict[str, np.ndarray]
-
-
-def evaluate_editing(
-    config: EditingEvaluation, out: Path, device: str = "auto", batch_size: int = 16
-) -> list[Edited]:
+def evaluate_editing(config: EditingEvaluation) -> Report:
     """Edit test portraits that every method has inverted; what is done is not done again.
 
-    Args:
-        config: What is compared.
-        out: Keeps the measurements in parts, a folder for each method.
-        device: Where to compute.
-        batch_size: Images at once; always one at a time for pivotal tuning.
-
     Raises:
-        ValueError: There is no such model, method or direction, or `out` holds another evaluation.
+        ValueError: There is no such model, method or direction, or the folder holds another
+            evaluation.
     """
-    models = {name: load(name, device) for name in config.models}
+    return report_on(edit_all(config), config.out).write(config.out)
+
+
+def edit_all(config: EditingEvaluation) -> list[Edited]:
+    """Invert and edit with every method; keep the measurements in parts, a folder for each."""
+    models = {name: load(name, config.device) for name in config.model}
     place = next(iter(models.values())).device
     judge = load_features(config.judge).to(place)
     objective = objective_for(config.methods, config.features, place)
-    settings = {key: value for key, value in vars(config).items() if key not in SEVERAL}
-    claim(out, {**settings, "judge_sha256": weights_hash(judge.state_dict())})
+    settings = determining(config, "model", "methods")  # which may be added to later
+    settings["judge_sha256"] = weights_hash(judge.state_dict())
+    claim(config.out / SETTINGS, settings, MEASUREMENT)
     found = []
     for one in line_up(models, config.methods, objective):
         directions = directions_of(one.model, config)
-        folder = one.folder(out)
+        folder = one.folder(config.out)
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
-        claim(folder, {"model": one.weights_hash(), "directions": vectors})
+        used = {"model": one.weights_hash(), "directions": vectors}
+        claim(folder / SETTINGS, used, MEASUREMENT)
         size = one.model.domain.input_size
         tools = Tools(Reader(judge), directions, unseen_portraits("portraits", size))
-        arrays = measure_all(one, tools, folder, config.images, batch_size)
+        arrays = measure_all(one, tools, folder, config.images, config.batch_size)
         found.append(Edited(one.name, tuple(directions), arrays))
     return found
 
@@ -173,167 +89,263 @@ def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direct
     }
 
 
-def measure_all(
-    one: Contestant, tools: Tools, folder: Path, images: int, batch_size: int
-) -> dict[str, np.ndarray]:
-    """Everything about one method: arrays with a row for each image."""
-    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
-    with tqdm(total=images, unit="image", desc=one.name, disable=None) as progress:
+def report_on(found: Sequence[Edited], out: Path) -> Report:
+    """Return the report of what was measured, a method each; draws its figures into a folder."""
+    results = {one.name: summary(one) for one in found}
+    tables = {"Figures": figures_table(found, results), "Methods": method_table(results)}
+    tables |= {f"Attributes: {name}": attribute_table(r) for name, r in results.items()}
+    count = len(found[0].arrays["mse"])
+    note = "Target, reconstruction, edit at matched change, and the truth."
+    return Report(
+        "How well inversions can be edited",
+        results,
+        [
+            *(Section(title, [table]) for title, table in tables.items()),
+            Section("Editing and distortion", figures=plots(results, out / "plots")),
+            Section("Examples", note=note, figures=examples(found, out / "examples")),
+        ],
+        [f"{count} test portraits; changes and drifts in standard deviations, as judged."],
+    )
 
-        def part(indices: range) -> dict[str, np.ndarray]:
-            arrays = measure(one, tools, indices)
-            progress.update(len(indices))
-            return arrays
 
-        return arrays_in_parts(folder / "parts", images, size, part)
+def summary(one: Edited) -> dict[str, Any]:
+    """The figures of one method: of its reconstructions, of all edits, and of each attribute."""
+    arrays = one.arrays
+    there = np.isfinite(arrays["identity"])
+    edits, truths = arrays["features"][there], arrays["truth_features"][there]
+    attributes = {name: of_attribute(one, i) for i, name in enumerate(one.attributes)}
+
+    def mean(key: str) -> float | None:
+        return _mean(np.array([a[key] for a in attributes.values()], dtype=float))
+
+    return {
+        "mse": bootstrap_mean(arrays["mse"])._asdict(),
+        "perceptual": _mean(arrays["perceptual"]),
+        "identity_to_target": _mean(arrays["kept"]),
+        "w_distance": _mean(arrays["w_distance"]),
+        "edit_w_distance": _mean(arrays["edit_w_distance"]),
+        "reached": mean("reached"),
+        "drift": mean("drift"),
+        "identity": mean("identity"),
+        "truth_mse": mean("truth_mse"),
+        "truth_perceptual": mean("truth_perceptual"),
+        "change_at_equal_identity": mean("change_at_equal_identity"),
+        "frechet": frechet_distance(edits, truths) if len(edits) > 1 else None,
+        "attributes": attributes,
+    }
 
 
-def measure(one: Contestant, tools: Tools, indices: Sequence[int]) -> dict[str, np.ndarray]:
-    """Invert some test portraits, and edit each of their attributes.
+def of_attribute(one: Edited, index: int) -> dict[str, Any]:
+    """The figures of one attribute's edits; what never happens is None."""
+    a = {key: array[:, index] for key, array in one.arrays.items() if array.ndim > 1}
+    visible = np.isfinite(a["asked"])
+    asked = np.abs(a["asked"])[:, None]
+    # An edit is asked for the true change, which is about one deviation: drift is that per one.
+    moved = mean_known(a["drift"] / asked)
+    curve, kept = a["change"].mean(axis=0), a["identity_at"].mean(axis=0)
+    near = np.abs(STRENGTHS) <= 2
+    worst = NAMES[int(np.nanargmax(moved))] if np.isfinite(moved).any() else None
+    return {
+        "slope": _mean(a["slope"]),
+        "curve": curve.tolist(),
+        "identity_curve": kept.tolist(),
+        "rises": bool(rises(curve[near])),
+        "share_rising": _mean(a["rises"].astype(float)),
+        "reached": _mean(np.isfinite(a["strength"])[visible].astype(float)),
+        "strength": _mean(np.abs(a["strength"])),
+        "drift": _mean(moved),
+        "worst": worst,
+        "worst_drift": float(np.nanmax(moved)) if worst else None,
+        "identity": _mean(a["identity"]),
+        "truth_mse": _mean(a["truth_mse"]),
+        "unedited_mse": _mean(a["unedited_mse"]),
+        "truth_perceptual": _mean(a["truth_perceptual"]),
+        "truth_identity": _mean(a["truth_identity"]),
+        "flips": _mean(a["flips"]),
+        "change_at_equal_identity": change_at(EQUAL_IDENTITY, a["change"], a["identity_at"]),
+    }
 
-    Returns:
-        `mse`, `perceptual`, `kept` (identity) of the reconstructions and `w_distance` (N,), and
-        what `measure_edit` gives, with the attributes as the second axis. `examples` (E, T, 4, h,
-        w, 3) uint8: target, reconstruction, edit and truth of the first few portraits.
+
+def change_at(identity: float, change: np.ndarray, kept: np.ndarray) -> float:
+    """How much the attribute has changed where the mean identity has fallen to a value.
+
+    The mean of both directions; the change at the end of the sweep where it never falls so far.
+
+    Args:
+        identity: The value.
+        change: (N, S), in deviations, at `STRENGTHS`.
+        kept: (N, S), identity similarity.
     """
-    found = inverted(one, tools, indices)
-    target, kept = found.target, tools.reader(found.target).embeddings
-    network = tools.reader.network
-    with torch.no_grad():
-        arrays = {
-            "mse": l2(found.reconstruction, target).cpu().numpy(),
-            "perceptual": perceptual(network, found.reconstruction, target).cpu().numpy(),
-            "kept": (found.seen.embeddings * kept).sum(axis=1),
-            "w_distance": w_distance(found.ws).cpu().numpy(),
-        }
-        edits = [
-            measure_edit(found, name, direction, tools.reader)
-            for name, direction in tools.directions.items()
+    strengths = np.array(STRENGTHS)
+    found = []
+    for sign in (1, -1):
+        side = np.flatnonzero(sign * strengths >= 0)
+        order = side[np.argsort(sign * strengths[side])]  # from no change on
+        similarity, moved = kept[:, order].mean(axis=0), sign * change[:, order].mean(axis=0)
+        below = np.flatnonzero(similarity < identity)
+        if not len(below):
+            found.append(moved[-1])
+            continue
+        k = below[0]
+        share = (similarity[k - 1] - identity) / (similarity[k - 1] - similarity[k])
+        found.append(moved[k - 1] + share * (moved[k] - moved[k - 1]))
+    return float(np.mean(found))
+
+
+def change_beside(first: Edited, other: Edited) -> Interval | None:
+    """The change at equal identity of one method as a share of another one's.
+
+    Of means over the attributes, with a 95 % percentile bootstrap interval: the images, which are
+    the same for both, are resampled together. None if they are not the same, or edited otherwise.
+    """
+    count = len(first.arrays["mse"])
+    if first.attributes != other.attributes or len(other.arrays["mse"]) != count:
+        return None
+
+    def total(one: Edited, rows: np.ndarray) -> float:
+        change, kept = one.arrays["change"][rows], one.arrays["identity_at"][rows]
+        edits = range(len(one.attributes))
+        return sum(change_at(EQUAL_IDENTITY, change[:, i], kept[:, i]) for i in edits)
+
+    random = np.random.default_rng(0)
+    draws = [np.arange(count), *random.integers(count, size=(RESAMPLES, count))]
+    shares = [total(other, rows) / total(first, rows) for rows in draws]
+    low, high = np.quantile(shares[1:], [0.025, 0.975])
+    return Interval(shares[0], float(low), float(high))
+
+
+def figures_table(found: Sequence[Edited], results: dict[str, Any]) -> Table:
+    """A row for each method: what its edits are asked to be, and how many of them are."""
+    flips = [f"{name} flips at identity > {STILL_THE_SAME:g}" for name in ACCESSORIES]
+    columns = [
+        "method",
+        "rise over -2..2",
+        f"drift of others below {CLEAN}",
+        f"every other below {CLEAN}",
+        *(Column(title, ".0%") for title in flips),
+        Column(f"change at identity {EQUAL_IDENTITY:g}, of {found[0].name}'s", ".3f"),
+    ]
+    rows = []
+    for one in found:
+        edits = results[one.name]["attributes"]
+        rows.append(
+            [
+                one.name,
+                _how_many(edits, lambda a: a["rises"]),
+                _how_many(edits, lambda a: _clean(a["drift"])),
+                _how_many(edits, lambda a: _clean(a["worst_drift"])),
+                *(edits[name]["flips"] if name in edits else None for name in ACCESSORIES),
+                change_beside(found[0], one),
+            ]
+        )
+    return Table(columns, rows)
+
+
+def method_table(results: dict[str, Any]) -> Table:
+    """A row for each method: means over the attributes."""
+    columns = {
+        "w_distance": Column("distance from W", ".2f"),
+        "edit_w_distance": Column("of edits", ".2f"),
+        "reached": Column("reached", ".2f"),
+        "drift": Column("drift of others", ".3f"),
+        "identity": Column("identity", ".3f"),
+        "truth_mse": Column("MSE to the truth", ".4f"),
+        "truth_perceptual": Column("perceptual to the truth", ".4f"),
+        "change_at_equal_identity": Column(f"change at identity {EQUAL_IDENTITY:g}", ".2f"),
+        "frechet": Column("Fréchet distance", ".1f"),
+    }
+    rows = [
+        [name, Interval(**r["mse"]), *(r[key] for key in columns)] for name, r in results.items()
+    ]
+    return Table(["method", Column("MSE", ".4f"), *columns.values()], rows)
+
+
+def attribute_table(result: dict[str, Any]) -> Table:
+    """A row for each attribute of one method."""
+    columns = [
+        "attribute",
+        Column("change per strength", ".2f"),
+        "rises over -2..2",
+        Column("reached", ".2f"),
+        Column("drift of others", ".3f"),
+        "most entangled with",
+        Column("identity", ".3f"),
+        Column("MSE to the truth", ".4f"),
+        Column("unedited", ".4f"),
+        Column("flips", ".2f"),
+    ]
+    rows = [
+        [
+            name,
+            a["slope"],
+            f"{'yes' if a['rises'] else 'no'} ({a['share_rising']:.0%} of images)",
+            a["reached"],
+            a["drift"],
+            f"{a['worst']} {a['worst_drift']:.2f}" if a["worst"] else "",
+            *(a[key] for key in ("identity", "truth_mse", "unedited_mse", "flips")),
         ]
-    arrays |= {key: np.stack([edit[key] for edit in edits], axis=1) for key in edits[0]}
-    first = [i for i, index in enumerate(indices) if index < EXAMPLES]
-    pictures = arrays.pop("pictures")  # (N, T, 2, h, w, 3)
-    before = np.stack([to_uint8(target), to_uint8(found.reconstruction)], axis=1)
-    before = np.broadcast_to(before[:, None], pictures.shape)
-    arrays["examples"] = np.concatenate([before, pictures], axis=2)[first]
-    return arrays
+        for name, a in result["attributes"].items()
+    ]
+    return Table(columns, rows)
 
 
-def inverted(one: Contestant, tools: Tools, indices: Sequence[int]) -> Inverted:
-    """Invert some test portraits, and read what came of it."""
-    people = [tools.portraits[i].attributes for i in indices]
-    target = as_images(tools.portraits.images(indices)).to(one.model.device)
-    *_, estimate = one.method(target, one.model.start(len(target)))
-    render = render_of(one)
-    with torch.no_grad():
-        image = render(estimate.ws)
-        reconstruction = pool_to(image, target)
-        seen, unedited = tools.reader(reconstruction), tools.reader(image)
-    return Inverted(render, estimate.ws, people, target, reconstruction, seen, unedited)
+def plots(results: dict[str, Any], folder: Path) -> list[Figure]:
+    """The trade-off of editing and distortion, and identity against change."""
+    reached = {name: r for name, r in results.items() if r["drift"] is not None}
+    drifts = {name: ([r["mse"]["mean"]], [r["drift"]]) for name, r in reached.items()}
+    curves = {name: _identity_curve(r) for name, r in results.items()}
+    found = []
+    if drifts:
+        path = lines(folder / "trade-off.svg", drifts, "MSE of reconstructions", "drift of others")
+        found.append((path, "Left and below is better: nearer to the target, and edits that stay."))
+    path = lines(folder / "identity.svg", curves, "change (deviations)", "identity similarity")
+    return [*found, (path, "Identity that is left, by change of the asked attribute.")]
 
 
-def render_of(one: Contestant) -> Render:
-    """What renders the codes that a method has just found: a tuned generator, if it tunes one."""
-    tuning = one.method.tuning
-    if tuning is None:
-        return one.model.generate
-    generator, crop = tuning.generator, one.model.domain.crop_render
-    return lambda ws: crop(generator.synthesis(ws))
+def examples(found: Sequence[Edited], folder: Path) -> list[Figure]:
+    """A sheet for each method and attribute: target, reconstruction, edit, truth."""
+    sheets = []
+    for one in found:
+        for index, attribute in enumerate(one.attributes):
+            rows = []
+            pictures, strengths = one.arrays["examples"][:, index], one.arrays["strength"][:, index]
+            for row, strength in zip(pictures, strengths, strict=False):
+                # Where no strength brings the change, the edit is the reconstruction.
+                # The attribute's name is left out: captions must not make rows of unequal width.
+                edit = "edit " + ("never" if np.isnan(strength) else f"{strength:+.1f}")
+                labels = ["target", "reconstruction", edit, "truth"]
+                rows.append(strip([Image.fromarray(picture) for picture in row], labels))
+            path = folder / f"{one.name.replace('/', '_')} {attribute}.png".replace(" ", "_")
+            save_image(grid(rows, columns=2), path)
+            sheets.append((path, f"{one.name}: {attribute}"))
+    return sheets
 
 
-def w_distance(ws: Tensor) -> Tensor:
-    """How far codes (B, num_ws, D) are from W: root mean square distance of rows to their mean."""
-    return (ws - ws.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
+def _how_many(edits: dict[str, Any], good: Callable[[dict[str, Any]], bool | None]) -> str:
+    """How many attributes are as they should be, which ones are not, and of which it is unknown."""
+    said = {name: good(figures) for name, figures in edits.items()}
+    bad, unknown = ([name for name, is_good in said.items() if is_good is x] for x in (False, None))
+    known = len(edits) - len(unknown)
+    notes = [f"not {', '.join(bad)}"] if bad else []
+    notes += [f"never reached: {', '.join(unknown)}"] if unknown else []
+    return f"{known - len(bad)} of {known}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def measure_edit(
-    one: Inverted, name: str, direction: Direction, reader: Reader
-) -> dict[str, np.ndarray]:
-    """Change one attribute of inverted portraits, and compare with the true change.
-
-    Returns:
-        Arrays of N rows, NaN where an edit does not get there:
-        - `change`, `identity_at` (N, S): at the strengths of the sweep; `slope`; `rises`; `flips`,
-          of accessories, whether one appears or goes while the person stays;
-        - `asked`, the change in deviations, and `strength`, where it is reached;
-        - there: `drift` (N, A) of the attributes that can be seen, `identity` to the
-          reconstruction, `edit_w_distance` of the codes, and against the true picture
-          `truth_mse`, `truth_perceptual`, `truth_identity`, beside `unedited_mse` of the
-          reconstruction that was not edited;
-        - `features` of the edit and `truth_features` (N, F); `pictures` (N, 2, h, w, 3): edit,
-          truth.
-    """
-    own, target = NAMES.index(name), one.target
-    found = sweep(one.render, one.ws, direction, STRENGTHS, reader, own, one.unedited)
-    others = [changed(person, name, reader.network) for person in one.people]
-    truth = drawn(others, target)
-    asked = asked_change(name, one.people, others, truth, target, reader)
-    strengths = found.strength_for(asked)
-    ws = shift(one.ws, direction, torch.from_numpy(np.nan_to_num(strengths)).to(one.ws))
-    edit = pool_to(one.render(ws), target)
-    seen = reader(edit)
-    there = ~np.isnan(strengths)
-    arrays = {
-        "drift": _seen(drift(seen.values, found.before, own), one.people, others),
-        "identity": (seen.embeddings * one.seen.embeddings).sum(axis=1),
-        "edit_w_distance": w_distance(ws).cpu().numpy(),
-        "truth_mse": l2(edit, truth).cpu().numpy(),
-        "truth_perceptual": perceptual(reader.network, edit, truth).cpu().numpy(),
-        "truth_identity": (seen.embeddings * reader(truth).embeddings).sum(axis=1),
-        "unedited_mse": l2(one.reconstruction, truth).cpu().numpy(),
-        "features": reader.network.features(edit).cpu().numpy(),
-    }
-    arrays = {key: np.where(_as(there, a), a, np.nan) for key, a in arrays.items()}
-    return arrays | {
-        "change": found.change.T,
-        "identity_at": found.identity.T,
-        "slope": found.slope(),
-        "rises": found.rises(),
-        "flips": flips(found, name),
-        "asked": asked,
-        "strength": strengths,
-        "truth_features": reader.network.features(truth).cpu().numpy(),
-        "pictures": np.stack([to_uint8(edit), to_uint8(truth)], axis=1),
-    }
+def _clean(drift: float | None) -> bool | None:
+    return None if drift is None else drift < CLEAN
 
 
-def drawn(people: Sequence[Attributes], like: Tensor) -> Tensor:
-    """Portraits of people, of the size and on the device of `like` (N, 3, h, w)."""
-    from restyle.portraits import render
-
-    return as_images(np.stack([render(p, like.shape[-1]) for p in people])).to(like.device)
-
-
-def asked_change(
-    name: str,
-    people: Sequence[Attributes],
-    others: Sequence[Attributes],
-    truth: Tensor,
-    target: Tensor,
-    reader: Reader,
-) -> np.ndarray:
-    """How much an attribute is to change, (N,) in deviations; NaN where it cannot be seen.
-
-    Of a continuous attribute it is the true change; of an accessory most of what the judge reads in
-    the true pictures.
-    """
-    own = NAMES.index(name)
-    if name in ACCESSORIES:
-        asked = ALMOST * (reader(truth).values[:, own] - reader(target).values[:, own])
-    else:
-        moved = np.stack([o.to_vector() for o in others]) - [p.to_vector() for p in people]
-        asked = moved[:, own] / reader.network.scale[own].item()
-    visible = [shown(p)[own] and shown(o)[own] for p, o in zip(people, others, strict=True)]
-    return np.where(visible, asked, np.nan)
+def _identity_curve(result: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean change and identity over the attributes, both directions, from no change on."""
+    strengths = np.array(STRENGTHS)
+    change, kept = (
+        np.array([a[key] for a in result["attributes"].values()]).mean(axis=0)
+        for key in ("curve", "identity_curve")
+    )
+    up, down = strengths >= 0, strengths <= 0
+    return (change[up] - change[down][::-1]) / 2, (kept[up] + kept[down][::-1]) / 2
 
 
-def _seen(
-    moved: np.ndarray, people: Sequence[Attributes], others: Sequence[Attributes]
-) -> np.ndarray:
-    """What is shown both before and after the true change: a hat hides the parting."""
-    there = [np.logical_and(shown(p), shown(o)) for p, o in zip(people, others, strict=True)]
-    return np.where(there, moved, np.nan)
-
-
-def _as(mask: np.ndarray, array: np.ndarray) -> np.ndarray:
-    return mask.reshape(-1, *[1] * (array.ndim - 1))
+def _mean(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.evaluation.data import Targets, as_images, unseen_portraits
-from restyle.evaluation.records import Records, arrays_in_parts, claim, markdown
+from restyle.evaluation.records import MEASUREMENT, SETTINGS, Records, arrays_in_parts
+from restyle.evaluation.report import Report, Section
+from restyle.evaluation.settings import GeneratorEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import folder_of, load_features, load_generator
 from restyle.inversion.optimisation import optimise_ws
 from restyle.io.checkpoints import load_config, weights_hash
-from restyle.io.files import write_json
+from restyle.io.claims import claim
+from restyle.io.tables import Column, Table
 from restyle.losses.pixels import l2
 from restyle.metrics.distributions import frechet_distance, precision_recall
 from restyle.metrics.intervals import Interval, bootstrap_mean, bootstrap_ratio
@@ -40,60 +42,27 @@ PART = 500
 BATCH = 50
 
 
-@dataclass(frozen=True)
-class GeneratorEvaluation:
-    """How a generator is evaluated.
-
-    Attributes:
-        samples: Samples, and test portraits that they are compared with.
-        images: Test portraits that are inverted by optimisation.
-        iterations: Adam's steps on each of them.
-        lr: Adam's learning rate at its highest.
-        data: "portraits" or "toon".
-        judge: The feature network that judges, a bundled name or a folder.
-        seed: Of the samples.
-    """
-
-    samples: int = 10_000
-    images: int = 32
-    iterations: int = 300
-    lr: float = 0.1
-    data: str = "portraits"
-    judge: str = "portraits-judge"
-    seed: int = 0
-
-
-def evaluate_generators(
-    folders: list[str], out: Path, config: GeneratorEvaluation
-) -> list[dict[str, Any]]:
+def evaluate_generators(config: GeneratorEvaluation) -> Report:
     """Evaluate generators against the same test portraits; what is done already is not done again.
 
-    Args:
-        folders: What `restyle.hub.registry.load_generator` takes, each.
-        out: Keeps the judge's readings in parts, `results.json` and, for every generator, a line an
-            optimised image.
-        config: How.
-
-    Returns:
-        A record for each generator.
-
     Raises:
-        ValueError: There is no such generator, or `out` holds another measurement.
+        ValueError: There is no such generator, or the folder holds another measurement.
         CheckpointError: Weights cannot be used.
     """
     judge = load_features(config.judge)
-    digest = weights_hash(judge.state_dict())
-    claim(out, {"config": vars(config), "judge": digest, "spectra": True})  # older ones have none
-    results = [evaluate_generator(folder, judge, out, config) for folder in folders]
-    write_json(out / "results.json", results)
-    return results
+    settings = determining(config, "folders")
+    settings["judge_sha256"] = weights_hash(judge.state_dict())
+    settings["spectra"] = True  # older measurements have none
+    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    results = [evaluate_generator(folder, judge, config) for folder in config.folders]
+    return report_on(results).write(config.out)
 
 
 def evaluate_generator(
-    name: str, judge: FeatureNetwork, out: Path, config: GeneratorEvaluation
+    name: str, judge: FeatureNetwork, config: GeneratorEvaluation
 ) -> dict[str, Any]:
     """Evaluate one generator; see `evaluate_generators`."""
-    generator = load_generator(name)
+    generator, out = load_generator(name), config.out
     digest = weights_hash(generator.state_dict())[:16]
     side = generator.config.size
     real = read_portraits(judge, side, out / f"data-{side}", config)
@@ -126,7 +95,7 @@ def read_portraits(
 
     def part(indices: range) -> dict[str, np.ndarray]:
         images = as_images(portraits.images(indices))
-        truth = shown_labels([portraits[i].attributes for i in indices])
+        truth = visible_labels([portraits[i].attributes for i in indices])
         progress.update(len(indices))
         return measured(judge, images) | {"true_labels": truth}
 
@@ -141,7 +110,7 @@ def read_samples(
     progress = tqdm(total=config.samples, unit="image", desc="samples", disable=None)
 
     def part(indices: range) -> dict[str, np.ndarray]:
-        rng = torch.Generator().manual_seed(config.seed * 1_000_003 + indices.start)
+        rng = torch.Generator().manual_seed(indices.start)
         z = torch.randn(len(indices), generator.config.z_dim, generator=rng)
         with torch.no_grad():
             images = torch.cat([generator(chunk) for chunk in z.split(BATCH)])
@@ -161,14 +130,14 @@ def judged(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
         images: (N, 3, h, w) in [-1, 1], of any size.
 
     Returns:
-        `features` (N, F); `labels` (N, len(SHARED)), the classes' numbers as `shown_labels` gives
+        `features` (N, F); `labels` (N, len(SHARED)), the classes' numbers as `visible_labels` gives
         them.
     """
     features, people = [], []
     for batch in images.split(BATCH):
         features.append(judge.features(batch).numpy())
         people += read_attributes(judge.attributes(batch))
-    return {"features": np.concatenate(features), "labels": shown_labels(people)}
+    return {"features": np.concatenate(features), "labels": visible_labels(people)}
 
 
 def measured(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
@@ -188,7 +157,7 @@ def read_attributes(seen: dict[str, Tensor]) -> list[Attributes]:
     return [Attributes(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
-def shown_labels(people: list[Attributes]) -> np.ndarray:
+def visible_labels(people: list[Attributes]) -> np.ndarray:
     """The numbers of the classes that are to be seen: (N, len(SHARED)) int64, -1 for hidden ones.
 
     Bald and very old heads hide their hair's colour.
@@ -279,40 +248,41 @@ def projections(
     }
 
 
-def describe(results: list[dict[str, Any]]) -> str:
-    """The results as Markdown: a table of the generators, then the shares for each."""
-    rows = []
-    for r in results:
-        rows.append(
-            [
-                r["generator"],
-                "" if r["images_seen"] is None else f"{r['images_seen']:,}",
-                f"{r['frechet']:.2f}",
-                f"{r['precision']:.3f}",
-                f"{r['recall']:.3f}",
-                *(f"{ratio:.2f}" for ratio in r["octaves"]),
-                f"{Interval(**r['projection_mse']):.5f}",
-                f"{Interval(**r['projection_missed']):.2f}",
-                f"{worst_share(r['shares']):.0%}",
-            ]
-        )
-    header = ["generator", "images seen", "Fréchet distance", "precision", "recall"]
-    header += ["energy in the highest octave", "in the one below", "W+ optimisation, MSE"]
-    header += ["energy it misses in the highest octave", "largest deviation of a share"]
-    parts = [markdown(header, rows)]
-    parts.append(
-        f"Fréchet distance between two halves of the data: {results[0]['frechet_of_data']:.2f}."
-    )
-    for r in results:
-        table = [
-            [row["attribute"], row["class"]]
-            + [f"{row[key]:.3f}" for key in ("truth", "data", "samples")]
-            + ["" if row["ratio"] is None else f"{row['ratio']:.2f}"]
-            for row in r["shares"]
+def report_on(results: list[dict[str, Any]]) -> Report:
+    """Return the report: a table of the generators, then the shares for each."""
+    columns = [
+        "generator",
+        Column("images seen", ","),
+        Column("Fréchet distance", ".2f"),
+        Column("precision", ".3f"),
+        Column("recall", ".3f"),
+        Column("energy in the highest octave", ".2f"),
+        Column("in the one below", ".2f"),
+        Column("W+ optimisation, MSE", ".5f"),
+        Column("energy it misses in the highest octave", ".2f"),
+        Column("largest deviation of a share", ".0%"),
+    ]
+    figures = ("generator", "images_seen", "frechet", "precision", "recall")
+    rows = [
+        [
+            *(r[name] for name in figures),
+            *r["octaves"],
+            Interval(**r["projection_mse"]),
+            Interval(**r["projection_missed"]),
+            worst_share(r["shares"]),
         ]
-        header = ["attribute", "class", "true share", "judged in data", "judged in samples"]
-        parts.append(f"{r['generator']}\n\n" + markdown([*header, "samples / true"], table))
-    return "\n\n".join(parts)
+        for r in results
+    ]
+    halves = results[0]["frechet_of_data"]
+    said = f"Fréchet distance between two halves of the data: {halves:.2f}."
+    read = {"truth": "true share", "data": "judged in data", "samples": "judged in samples"}
+    shared = [Column(title, ".3f") for title in read.values()]
+    shared = ["attribute", "class", *shared, Column("samples / true", ".2f")]
+    sections = [Section(tables=[Table(columns, rows)], prose=[said])]
+    for r in results:
+        table = Table(shared, [list(row.values()) for row in r["shares"]])
+        sections.append(Section(r["generator"], [table]))
+    return Report("How good generators are", results, sections)
 
 
 def worst_share(rows: list[dict[str, Any]]) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
 from pathlib import Path
 
 from restyle.io.files import atomic_write
+from restyle.io.tables import Table
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -44,17 +44,12 @@ class Page:
         """Say which command prints these figures again."""
         self._parts.append(f"<p>Printed again by <code>{html.escape(text)}</code></p>")
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(self, table: Table) -> None:
         """Add a table; one of very many rows is closed until the reader opens it."""
-        cells = [("th", header), *(("td", row) for row in rows)]
-        lines = [
-            "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in row) + "</tr>"
-            for tag, row in cells
-        ]
-        table = "<table>\n" + "\n".join(lines) + "\n</table>"
-        if len(rows) > MANY_ROWS:
-            table = f"<details>\n<summary>{len(rows)} rows</summary>\n{table}\n</details>"
-        self._parts.append(table)
+        text = table.html()
+        if len(table.rows) > MANY_ROWS:
+            text = f"<details><summary>{len(table.rows)} rows</summary>{text}</details>"
+        self._parts.append(text)
 
     def picture(self, path: Path, caption: str) -> None:
         """Add an SVG or PNG file, which becomes part of the page."""

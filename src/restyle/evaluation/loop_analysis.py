@@ -11,12 +11,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restyle.inversion.adaptive import MOST_STEPS, still_helps
+from restyle.inversion.methods import DEFAULT_STEPS
 from restyle.losses.pixels import l2
+from restyle.metrics.intervals import bootstrap_mean
 from restyle.model import ReStyle
 from restyle.refine import Estimate, pool_to, refine
 
 BANDS = 6
 """Frequency bands, each an octave wide; the last one ends where the sampling does."""
+
+TOLERANCES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""Those that stopping early is tried with, beside its own."""
+
+Arrays = dict[str, np.ndarray]
 
 
 @torch.no_grad()
@@ -207,3 +214,143 @@ def stopped_early(model: ReStyle, target: Tensor) -> dict[str, Any]:
     result = model.invert(target, "auto", len(target))
     image = pool_to(result.image, target)
     return {"mse": l2(image, target).cpu().numpy(), "steps": result.steps_used.cpu().numpy()}
+
+
+def measure(model: ReStyle, other: ReStyle | None, target: Tensor, steps: int, seed: int) -> Arrays:
+    """All measurements of one batch, under names that `summarise` knows."""
+    found = trace(model, target, model.start(len(target)), steps)
+    found["heat"] = found["heat"][None] * len(target)
+    found["heat_of"] = np.array([len(target)])
+    for name, start in starts(model, target, DEFAULT_STEPS, seed, other):
+        found[f"start:{name}"] = trace(model, target, start, MOST_STEPS)["mse"]
+    for name, values in disturbed(model, target, DEFAULT_STEPS, seed).items():
+        found |= {f"disturbed:{name}:{key}": array for key, array in values.items()}
+    stopped = stopped_early(model, target)
+    return found | {f"auto:{key}": array for key, array in stopped.items()}
+
+
+def summarise(found: Arrays) -> dict[str, Any]:
+    """From the values of all images to figures with 95 % intervals."""
+    return {
+        "steps": step_rows(found),
+        "layers": found["layers"].mean(axis=0).tolist(),
+        "bands": band_shares(found["bands"]).mean(axis=0).tolist(),
+        "starts": [
+            {"name": key.removeprefix("start:"), "mse": mse.mean(axis=0).tolist()}
+            for key, mse in found.items()
+            if key.startswith("start:")
+        ],
+        "disturbances": disturbance_rows(found),
+        "early_stopping": early_stopping(found),
+    }
+
+
+def step_rows(found: Arrays) -> list[dict[str, Any]]:
+    """For each step: error, size of the change, its centre in layers and octaves, who gained.
+
+    `ratio` is the length of a residual to that of the step before; `finer` says how far up in the
+    bands (0: the mean of the image) and `layer` in which layer the change's centre lies.
+    """
+    mse, layers = found["mse"], found["layers"]
+    lengths = np.linalg.norm(layers, axis=2)  # (N, S)
+    band = (band_shares(found["bands"]) * np.arange(found["bands"].shape[2])).sum(axis=2)
+    energy = np.square(layers)
+    layer = (energy * np.arange(layers.shape[2])).sum(axis=2) / _positive(energy.sum(axis=2))
+    rows: list[dict[str, Any]] = [{"step": 0, "mse": bootstrap_mean(mse[:, 0])._asdict()}]
+    for step in range(1, mse.shape[1]):
+        row = {
+            "step": step,
+            "mse": bootstrap_mean(mse[:, step])._asdict(),
+            "length": bootstrap_mean(lengths[:, step - 1])._asdict(),
+            "change": float(np.sqrt(found["bands"][:, step - 1].sum(axis=1)).mean()),
+            "band": bootstrap_mean(band[:, step - 1])._asdict(),
+            "layer": bootstrap_mean(layer[:, step - 1])._asdict(),
+            "improved": float((mse[:, step] < mse[:, step - 1]).mean()),
+            "worse_by_1_percent": float((mse[:, step] > 1.01 * mse[:, step - 1]).mean()),
+        }
+        if step > 1:
+            ratio = lengths[:, step - 1] / _positive(lengths[:, step - 2])
+            row["ratio"] = dict(
+                zip(
+                    ("low", "median", "high"),
+                    np.quantile(ratio, (0.25, 0.5, 0.75)).tolist(),
+                    strict=True,
+                )
+            )
+        rows.append(row)
+    return rows
+
+
+def band_shares(bands: np.ndarray) -> np.ndarray:
+    """The energies of each image's change as shares that sum to 1."""
+    return bands / _positive(bands.sum(axis=2, keepdims=True))
+
+
+def disturbance_rows(found: Arrays) -> list[dict[str, Any]]:
+    """For each disturbance: the error to what was shown, and how far the codes moved."""
+    rows: dict[str, dict[str, Any]] = {}
+    for key, values in found.items():
+        if key.startswith("disturbed:"):
+            _, name, figure = key.split(":")
+            rows.setdefault(name, {"disturbance": name})[figure] = bootstrap_mean(values)._asdict()
+    return list(rows.values())
+
+
+def early_stopping(found: Arrays) -> dict[str, Any]:
+    """What `steps="auto"` costs and loses, and what it would with other tolerances.
+
+    Returns:
+        What `stopping_row` gives of the measured run; `histogram`, how many images took how many
+        steps; `fixed`, the mean error after each number of steps up to the most; `tolerances`, a
+        row each as of the measured run, from what the steps of all images are known to give.
+    """
+    mse, lengths = found["mse"], np.linalg.norm(found["layers"], axis=2)
+    steps = found["auto:steps"]
+    most = min(MOST_STEPS, lengths.shape[1])
+    return {
+        **stopping_row(steps, found["auto:mse"], mse),
+        "histogram": np.bincount(steps, minlength=MOST_STEPS + 1).tolist(),
+        "fixed": mse[:, : most + 1].mean(axis=0).tolist(),
+        "tolerances": [
+            {"tolerance": tolerance} | stopping_row(*stopped_at(mse, lengths, tolerance, most), mse)
+            for tolerance in TOLERANCES
+        ],
+    }
+
+
+def stopping_row(steps: np.ndarray, mse: np.ndarray, fixed: np.ndarray) -> dict[str, Any]:
+    """Compare stopping early with fixed numbers of steps.
+
+    Args:
+        steps: (N,) that the images took.
+        mse: (N,) their errors then.
+        fixed: (N, S + 1) their errors after each number of steps.
+
+    Returns:
+        `steps`, the mean number; `mse` with its interval; `fixed_at_same_cost`, the mean error of
+        as many steps for every image (between whole numbers, of the share of images that reaches
+        the mean), and `difference` from it, image by image; `best_fixed`, the lowest mean of the
+        first ten numbers of steps, and `loss`, how much more than that it is; `best_of_each`, the
+        mean of each image's own best of them, and `loss_to_each`.
+    """
+    mse, fixed = mse.astype(np.float64), fixed.astype(np.float64)
+    taken = steps.mean()
+    below = int(taken)
+    above, share = min(below + 1, fixed.shape[1] - 1), taken - below
+    same = (1 - share) * fixed[:, below] + share * fixed[:, above]
+    first = fixed[:, 1 : MOST_STEPS + 1]
+    best, each = first.mean(axis=0).min(), first.min(axis=1).mean()
+    return {
+        "steps": float(taken),
+        "mse": bootstrap_mean(mse)._asdict(),
+        "fixed_at_same_cost": float(same.mean()),
+        "difference": bootstrap_mean(mse - same)._asdict(),
+        "best_fixed": float(best),
+        "loss": float(mse.mean() / best - 1),
+        "best_of_each": float(each),
+        "loss_to_each": float(mse.mean() / each - 1),
+    }
+
+
+def _positive(values: np.ndarray) -> np.ndarray:
+    return np.maximum(values, 1e-12)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from restyle.faces.recognition import FaceRecognition
 from restyle.io.checkpoints import weights_hash
-from restyle.losses.extraction import look
+from restyle.losses.extraction import extract
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
@@ -131,7 +131,7 @@ class Judge:
         looking = [
             self.network if name in self.names else None for name in ("perceptual", "identity")
         ]
-        wanted = look(target, *looking)
+        wanted = extract(target, *looking)
         lpips: Any = self.photo.lpips.maps(target) if "lpips" in self.names else None
         functions: dict[str, Callable[[Tensor, Any], Tensor]] = {
             "mse": lambda image, _: l2(image, target),
@@ -146,7 +146,7 @@ class Judge:
         @torch.no_grad()
         def measure(image: Tensor) -> dict[str, list[Any]]:
             small = pool_to(image, target)
-            seen, found = look(small, *looking), compare(small)
+            seen, found = extract(small, *looking), compare(small)
             plain = {n: functions[n](small, seen).tolist() for n in self.names if n in functions}
             return plain | found
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from restyle.io.files import append_jsonl, atomic_write, write_json
+from restyle.io.claims import claim
+from restyle.io.files import append_jsonl, atomic_write
 
-SETTINGS = "settings.json"
+SETTINGS, MEASUREMENT = "settings.json", "a measurement"
 ROWS = "rows.jsonl"
 
 
@@ -33,7 +34,7 @@ class Records:
             ValueError: The folder holds a measurement with other settings.
         """
         self.folder = Path(folder)
-        claim(self.folder, settings)
+        claim(self.folder / SETTINGS, settings, MEASUREMENT)
 
     @property
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -54,31 +55,6 @@ class Records:
         """Append rows."""
         for row in rows:
             append_jsonl(self.folder / ROWS, row)
-
-
-def claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Let a folder be that of one measurement, and refuse to mix two in it.
-
-    Raises:
-        ValueError: The folder holds a measurement with other settings.
-    """
-    path = Path(folder) / SETTINGS
-    settings = json.loads(json.dumps(settings, default=str))
-    if not path.exists():
-        write_json(path, settings)
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found != settings:
-        differing = {k: (settings.get(k), found.get(k)) for k in {*settings, *found}}
-        shown = [
-            f"{key} {wanted!r} (found {there!r})"
-            for key, (wanted, there) in sorted(differing.items())
-            if wanted != there
-        ]
-        raise ValueError(
-            f"{folder}: expected a measurement with {', '.join(shown)}; "
-            "choose another folder for this one"
-        )
 
 
 def arrays_in_parts(
@@ -117,14 +93,3 @@ def kept_arrays(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dic
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise ValueError(f"{path}: expected arrays (.npz), got: {error}") from error
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown whose columns line up."""
-    cells = [list(header), *(list(map(str, row)) for row in rows)]
-    widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(header))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in cells
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])

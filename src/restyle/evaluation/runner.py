@@ -32,7 +32,7 @@ LONG = 50  # steps from which on a batch has a progress bar of its own
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Entry:
     """A model with a method.
 
     Attributes:
@@ -97,16 +97,16 @@ def log_steps(last: int) -> list[int]:
     return sorted({number for number in numbers if number < last} | {last})
 
 
-def contestant(label: str, model: ReStyle, method: str, objective: Objective) -> Contestant:
+def entry(label: str, model: ReStyle, method: str, objective: Objective) -> Entry:
     """Let a model invert with a method, named as `restyle.inversion.methods.build` takes it.
 
     Raises:
         ValueError: There is no such method.
     """
-    return Contestant(label, model, build(method, networks_of(model, objective)))
+    return Entry(label, model, build(method, networks_of(model, objective)))
 
 
-def run(one: Contestant, targets: Targets, judge: Judge, records: Records, batch_size: int) -> None:
+def run(one: Entry, targets: Targets, judge: Judge, records: Records, batch_size: int) -> None:
     """Invert all images and record a row for each image and measured step.
 
     A row says `method`, `image`, `step`, `seconds` (per image, from the first step on) and the
@@ -129,7 +129,7 @@ def run(one: Contestant, targets: Targets, judge: Judge, records: Records, batch
 
 
 def _rows(
-    one: Contestant, names: list[str], target: Tensor, judge: Judge
+    one: Entry, names: list[str], target: Tensor, judge: Judge
 ) -> Iterable[dict[str, object]]:
     measure = judge.against(target)
     start = one.model.start(len(target))
@@ -205,14 +205,14 @@ def outcome(records: Records, name: str, measures: Iterable[str], targets: Targe
     return Outcome(list(columns), np.array(steps), arrays.pop("seconds"), arrays)
 
 
-def measure_speed(contestants: list[Contestant], out: Path, batch_size: int) -> dict[str, Any]:
+def measure_speed(entries: list[Entry], out: Path, batch_size: int) -> dict[str, Any]:
     """Time a step of every model's methods, one image at a time and in batches.
 
     Stages of methods are timed once for each model, whatever their number of steps and learning
     rate: these do not change the time that a step takes.
 
     Args:
-        contestants: Whose stages.
+        entries: Whose stages.
         out: A folder that keeps what is found.
         batch_size: How large the batches are; pivotal tuning takes one image at a time.
 
@@ -223,7 +223,7 @@ def measure_speed(contestants: list[Contestant], out: Path, batch_size: int) -> 
     kept = Records(out, {"steps": SPEED_STEPS, "batch_size": batch_size})
     known = {row["method"]: row for row in kept.rows}
     found = {}
-    for one in contestants:
+    for one in entries:
         for part, stage, steps in zip(one.parts, one.method.stages, one.method.steps, strict=True):
             name = f"{one.label} {part}"
             if name not in known:

@@ -106,9 +106,9 @@ class Chain:
         """Invert targets (B, 3, h, w) in [-1, 1]; yields the estimate after each step."""
         estimate = start
         for method in self.stages:
-            for reached in method(target, estimate):
-                yield reached
-            estimate = reached
+            before = estimate
+            for estimate in method(target, before):
+                yield estimate
 
     @property
     def tuning(self) -> PivotalTuning | None:

@@ -66,10 +66,10 @@ def optimise_ws(
     _check_batch(target, start)
     ws = start.ws.detach().clone().requires_grad_(True)
     optimiser = torch.optim.Adam([ws], lr=lr)
+    with torch.enable_grad():
+        image = render(ws)
     for step in range(steps):
         with torch.enable_grad():
-            if step == 0:
-                image = render(ws)
             distance = objective(pool_to(image, target), target).sum()
             (ws.grad,) = torch.autograd.grad(distance, ws)
             _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
@@ -126,10 +126,10 @@ def optimise_w(
         ws = (w + shift).unsqueeze(1).expand(-1, start.ws.shape[1], -1)
         return Estimate(ws, noise.render(ws, maps) if noise else render(ws))
 
+    with torch.enable_grad():
+        estimate = rendered(0)
     for step in range(steps):
         with torch.enable_grad():
-            if step == 0:
-                estimate = rendered(step)
             image = pool_to(estimate.image, target)
             distance = objective(image, target).sum()
             if noise:

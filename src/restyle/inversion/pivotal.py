@@ -64,10 +64,10 @@ class PivotalTuning:
         parameters = list(synthesis.parameters())
         optimiser = torch.optim.Adam(parameters, lr=self.lr)
         pivots = start.ws.detach().clone()
-        for step in range(self.steps):
+        with torch.enable_grad():
+            image = self._crop(synthesis(pivots))
+        for _ in range(self.steps):
             with torch.enable_grad():
-                if step == 0:
-                    image = self._crop(synthesis(pivots))
                 distance = self._objective(pool_to(image, target), target).sum()
                 gradients = torch.autograd.grad(distance, parameters, allow_unused=True)
                 for parameter, gradient in zip(parameters, gradients, strict=True):

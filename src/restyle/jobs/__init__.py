@@ -1,1 +1,58 @@
-"""Work on many files, callable from Python: each job is a dataclass and a function."""
+"""Work on many files, callable from Python: each job is a dataclass and a function.
+
+    from restyle import jobs
+
+    summary = jobs.invert(jobs.Invert(inputs=["photos"], out="results"))
+
+Functions are loaded when first used, so that their options can be read without torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render
+
+__all__ = [
+    "Align",
+    "Animate",
+    "Bootstrap",
+    "Edit",
+    "Invert",
+    "Mix",
+    "Render",
+    "Summary",
+    "align",
+    "animate",
+    "bootstrap",
+    "edit",
+    "invert",
+    "mix",
+    "render",
+]
+
+# No module has the name of a function: importing it would put the module in the function's place.
+_HOME = {
+    "Summary": "manifest",
+    "align": "alignment",
+    "animate": "editing",
+    "bootstrap": "bootstrapping",
+    "edit": "editing",
+    "invert": "inversion",
+    "mix": "editing",
+    "render": "rendering",
+}
+
+if TYPE_CHECKING:
+    from restyle.jobs.alignment import align
+    from restyle.jobs.bootstrapping import bootstrap
+    from restyle.jobs.editing import animate, edit, mix
+    from restyle.jobs.inversion import invert
+    from restyle.jobs.manifest import Summary
+    from restyle.jobs.rendering import render
+
+
+def __getattr__(name: str) -> Any:
+    """Import a function on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'restyle.jobs' has no attribute {name!r}")
+    return getattr(import_module(f"restyle.jobs.{_HOME[name]}"), name)

@@ -1,4 +1,4 @@
-"""The ways in which `restyle invert` inverts: the model's own steps, or a method by name."""
+"""How targets are inverted: the model's own steps, or a method by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from restyle.inversion.results import InversionResult
 from restyle.jobs.manifest import Item
 from restyle.model import ReStyle, Steps
 
-SHOWN = 6
+STRIP_STEPS = 6
 """How many steps of a method are shown and kept, beside the start, at most."""
 
 _LONG = 20  # steps from which on a method has a progress bar of its own
@@ -34,12 +34,12 @@ Extra = Callable[[InversionResult, Item, Path], tuple[Outputs, dict[str, Any]]]
 
 
 def nothing_more(result: InversionResult, item: Item, out: Path) -> tuple[Outputs, dict[str, Any]]:
-    """No further outputs and facts."""
+    """Return no further outputs and facts."""
     return {}, {}
 
 
 @dataclass(frozen=True)
-class Way:
+class Inverter:
     """How targets are inverted.
 
     Attributes:
@@ -48,7 +48,7 @@ class Way:
         labels: Of the steps that the strip shows, which are the result's last ones; the average and
             the numbers of all steps if there are none.
         extra: Further outputs of one image.
-        alone: Whether images are inverted one at a time.
+        alone: Invert images one at a time.
     """
 
     invert: Callable[[Tensor], InversionResult]
@@ -58,15 +58,15 @@ class Way:
     alone: bool = False
 
 
-def by_steps(model: ReStyle, steps: Steps, preview: int | None, batch_size: int) -> Way:
-    """The model's own way, a number of steps, or "auto" for as many as help each image.
+def by_steps(model: ReStyle, steps: Steps, preview: int | None, batch_size: int) -> Inverter:
+    """Return the model's own way, a number of steps, or "auto" for as many as help each image.
 
     Raises:
         ValueError: The model cannot take so many steps, or render such previews.
     """
     steps = model.checked_steps(steps)
     model.checked_preview(preview, steps)
-    return Way(
+    return Inverter(
         lambda targets: model.invert(targets, steps, batch_size, preview),
         {"steps": steps, "preview": preview},
         extra=_steps_used if steps == "auto" else nothing_more,
@@ -77,8 +77,8 @@ def _steps_used(result: InversionResult, item: Item, out: Path) -> tuple[Outputs
     return {}, {"steps_used": int(result.steps_used[0])}
 
 
-def by_method(model: ReStyle, text: str, features: str | None) -> Way:
-    """A method by name.
+def by_method(model: ReStyle, text: str, features: str | None) -> Inverter:
+    """Return a method by name.
 
     Args:
         model: The model.
@@ -92,14 +92,14 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Way:
     features = features or usual_features(model)
     objective = objective_for([text], features, model.device, model.dtype)
     chain = build(text, networks_of(model, objective))
-    labels = shown_steps(chain)
+    labels = strip_steps(chain)
     settings = {
         "method": chain.name,
         "iterations": sum(chain.steps),
         "shown": list(labels),
         "features": features if objective.features is not None else NONE,
     }
-    return Way(
+    return Inverter(
         partial(_follow, chain, model, set(labels)),
         settings,
         list(labels.values()),
@@ -108,8 +108,8 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Way:
     )
 
 
-def shown_steps(chain: Chain) -> dict[int, str]:
-    """The steps of a method that are shown and kept, with their labels; 0 is the start.
+def strip_steps(chain: Chain) -> dict[int, str]:
+    """Return the steps of a method that are shown and kept, with labels; 0 is the start.
 
     Of the last of its parts a few, farther and farther apart; of the others the last one each.
     """
@@ -124,8 +124,8 @@ def shown_steps(chain: Chain) -> dict[int, str]:
     return labels
 
 
-def spread(last: int, most: int = SHOWN) -> list[int]:
-    """Whole numbers from 1 to `last`, all of them or `most`, about evenly on a log axis."""
+def spread(last: int, most: int = STRIP_STEPS) -> list[int]:
+    """Return whole numbers from 1 to `last`, all of them or `most`, about evenly on a log axis."""
     if last <= most:
         return list(range(1, last + 1))
     return sorted({round(last ** (i / (most - 1))) for i in range(most)})

@@ -5,7 +5,7 @@ Of several lines of `manifest.jsonl` about one input the last one holds.
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from restyle.io.files import append_jsonl, read_jsonl, sha256
 from restyle.io.images import ImageError, ImageFile, list_images
 
-MANIFEST = "manifest.jsonl"
+FILE = "manifest.jsonl"
 Prepared = TypeVar("Prepared")
 
 
@@ -39,7 +39,7 @@ class Item:
 
 
 @dataclass
-class Ledger:
+class Manifest:
     """What the manifest of an output folder says about each input, and what is added to it.
 
     Attributes:
@@ -55,12 +55,12 @@ class Ledger:
 
     def __post_init__(self) -> None:
         """Read the manifest where there is one."""
-        records = read_jsonl(self.out / MANIFEST)
+        records = read_jsonl(self.out / FILE)
         self.records = {r["input"]: r for r in records if _is_whole(r)}
         self.names = {record["name"].casefold(): path for path, record in self.records.items()}
 
     def name(self, file: ImageFile) -> str:
-        """The name of an input's results: always the same, and no other input's."""
+        """Return the name of an input's results: always the same, and no other input's."""
         path = os.path.abspath(file.path)
         if path in self.records:
             return self.records[path]["name"]
@@ -71,7 +71,7 @@ class Ledger:
         return name
 
     def is_done(self, item: Item) -> bool:
-        """Whether this content was done with these settings, and the results are there."""
+        """Return True if this content was done with these settings and the results are there."""
         record = self.records.get(os.path.abspath(item.file), {})
         wanted = {"status": "done", "sha256": item.sha256, **self.settings}
         same = all(record.get(key) == value for key, value in wanted.items())
@@ -79,11 +79,15 @@ class Ledger:
             (self.out / path).exists() for path in record.get("outputs", {}).values()
         )
 
+    def add_done(self, item: Item, outputs: Mapping[str, str], **facts: Any) -> None:
+        """Append what was made of an input: the paths of its results, and further facts."""
+        self.add(item.file, item.name, "done", sha256=item.sha256, outputs=outputs, **facts)
+
     def add(self, file: Path, name: str, status: str, **facts: Any) -> None:
         """Append a record."""
         record = {"input": os.path.abspath(file), "name": name, "status": status}
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        append_jsonl(self.out / MANIFEST, {**record, **facts, **self.settings, "time": when})
+        append_jsonl(self.out / FILE, {**record, **facts, **self.settings, "time": when})
 
 
 def _is_whole(record: dict[str, Any]) -> bool:
@@ -106,7 +110,7 @@ def content_hash(path: Path) -> str:
         raise ImageError(path, "a readable file", str(error.strerror)) from error
 
 
-def find_inputs(paths: Sequence[Path], out: Path, folders: Sequence[str]) -> list[ImageFile]:
+def find_inputs(paths: Sequence[str | Path], out: Path, folders: Sequence[str]) -> list[ImageFile]:
     """List the images below some paths, but no results of an earlier call.
 
     Args:
@@ -131,7 +135,7 @@ def find_inputs(paths: Sequence[Path], out: Path, folders: Sequence[str]) -> lis
 
 def pending(
     files: Sequence[ImageFile],
-    ledger: Ledger,
+    manifest: Manifest,
     overwrite: bool,
     summary: Summary,
     progress: tqdm,
@@ -141,7 +145,7 @@ def pending(
 
     Args:
         files: All inputs.
-        ledger: Knows what is done, and is told what fails.
+        manifest: Knows what is done, and is told what fails.
         overwrite: Do again what is done.
         summary: Counts what fails and what is skipped.
         progress: Is moved on by those.
@@ -151,15 +155,15 @@ def pending(
         Each input, and what was made of it.
     """
     for file in files:
-        name = ledger.name(file)
+        name = manifest.name(file)
         try:
             item = Item(file.path, name, content_hash(file.path))
-            if overwrite or not ledger.is_done(item):
+            if overwrite or not manifest.is_done(item):
                 yield item, prepare(file.path)
                 continue
             summary.skipped += 1
         except ImageError as error:
             tqdm.write(f"restyle: {error}", file=sys.stderr)
-            ledger.add(file.path, name, "failed", error=str(error))
+            manifest.add(file.path, name, "failed", error=str(error))
             summary.failed += 1
         progress.update()

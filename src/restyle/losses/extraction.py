@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 
-class Seen(NamedTuple):
+class Extracted(NamedTuple):
     """What was seen in B images.
 
     Attributes:
@@ -17,18 +17,18 @@ class Seen(NamedTuple):
     embedding: Any
 
 
-def look(images: Tensor, perceptual: Any = None, identity: Any = None) -> Seen:
+def extract(images: Tensor, perceptual: Any = None, identity: Any = None) -> Extracted:
     """Look at images (B, 3, h, w) in [-1, 1] with one network or two.
 
     Args:
         images: What is looked at.
         perceptual: Gives `maps`, if any are wanted.
         identity: Gives `embed`, if an embedding is wanted. If it is the same network, and this has
-            a `look` for both, there is one pass through it.
+            a `extract` for both, there is one pass through it.
     """
-    if perceptual is not None and perceptual is identity and hasattr(perceptual, "look"):
-        return Seen(*perceptual.look(images))
-    return Seen(
+    if perceptual is not None and perceptual is identity and hasattr(perceptual, "extract"):
+        return Extracted(*perceptual.extract(images))
+    return Extracted(
         perceptual.maps(images) if perceptual is not None else [],
         identity.embed(images) if identity is not None else None,
     )

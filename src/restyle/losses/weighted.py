@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from restyle.losses.extraction import Seen, look
+from restyle.losses.extraction import Extracted, extract
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
@@ -35,26 +35,26 @@ class WeightedLosses:
         self.l2, self.perceptual, self.identity = l2, perceptual, identity
         self.dtype = dtype
         self._target: Tensor | None = None
-        self._wanted: Seen | None = None
+        self._wanted: Extracted | None = None
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         """The distance (B,) of images (B, 3, h, w) in [-1, 1] to their targets."""
         total = self.l2 * l2(images, targets)
         if self.features is None:
             return total
-        seen, wanted = self._look(images), self._of(targets)
+        seen, wanted = self._extract(images), self._of(targets)
         total = total + self.perceptual * perceptual(self.features, seen.maps, wanted.maps)
         return total + self.identity * identity(self.features, seen.embedding, wanted.embedding)
 
-    def _of(self, targets: Tensor) -> Seen:
+    def _of(self, targets: Tensor) -> Extracted:
         """What the network sees in the targets; computed once as long as they are the same."""
         if self._wanted is None or self._target is not targets:
             with torch.no_grad():
-                self._wanted = self._look(targets)
+                self._wanted = self._extract(targets)
             self._target = targets
         return self._wanted
 
-    def _look(self, images: Tensor) -> Seen:
+    def _extract(self, images: Tensor) -> Extracted:
         mixed = self.dtype != torch.float32
         with torch.autocast(images.device.type, self.dtype, enabled=mixed):
-            return look(images, self.features, self.features)
+            return extract(images, self.features, self.features)

@@ -1,10 +1,11 @@
 """How sure a mean is."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-BLOCK, BLOCKS = 100, 20  # 2000 resamples
+RESAMPLES = 2000
+BATCH_VALUES = 2_000_000  # resampled at once: all of them would grow with the number of images
 
 
 class Interval(NamedTuple):
@@ -15,13 +16,13 @@ class Interval(NamedTuple):
     high: float
 
     def __format__(self, spec: str) -> str:
-        """`mean [low, high]`, each in the given format."""
+        """Return `mean [low, high]`, each in the given format."""
         mean, low, high = (format(value, spec) for value in self)
         return f"{mean} [{low}, {high}]"
 
 
 def bootstrap_mean(values: np.ndarray, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """The mean with a percentile bootstrap interval (Efron 1979).
+    """Return the mean with a percentile bootstrap interval (Efron 1979).
 
     Give the difference of two methods on the same images for a paired comparison.
 
@@ -33,14 +34,13 @@ def bootstrap_mean(values: np.ndarray, confidence: float = 0.95, seed: int = 0) 
     Raises:
         ValueError: No values, or one that is not finite.
     """
-    (column,) = _columns(values)
-    return _interval(column.mean(), _resampled_means(seed, column)[0], confidence)
+    return _interval(np.mean, confidence, seed, values)
 
 
 def bootstrap_ratio(
     above: np.ndarray, below: np.ndarray, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """The ratio of two means over the same images, which are resampled together.
+    """Return the ratio of two means over the same images, which are resampled together.
 
     Args:
         above: (N,), one for each image.
@@ -51,31 +51,34 @@ def bootstrap_ratio(
     Raises:
         ValueError: No values, not as many of both, or one that is not finite.
     """
-    columns = _columns(above, below)
-    means = _resampled_means(seed, *columns)
-    return _interval(columns[0].mean() / columns[1].mean(), means[0] / means[1], confidence)
+
+    def ratio(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+        return a.mean(axis=axis) / b.mean(axis=axis)
+
+    return _interval(ratio, confidence, seed, above, below)
 
 
-def _columns(*columns: np.ndarray) -> list[np.ndarray]:
+def _interval(statistic: Any, confidence: float, seed: int, *columns: np.ndarray) -> Interval:
+    try:
+        from scipy.stats import bootstrap
+    except ImportError as error:
+        raise ImportError("intervals need scipy: pip install 'restyle[evaluate]'") from error
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
-    shape = arrays[0].shape
     for array in arrays:
-        usable = array.ndim == 1 and len(array) and array.shape == shape
+        usable = array.ndim == 1 and len(array) and array.shape == arrays[0].shape
         if not usable or not np.isfinite(array).all():
             raise ValueError(f"expected finite values (N,), got shape {array.shape}")
-    return arrays
-
-
-def _resampled_means(seed: int, *columns: np.ndarray) -> np.ndarray:
-    """Means (columns, resamples) of the same random rows of every column (N,)."""
-    rng = np.random.default_rng(seed)
-    count = len(columns[0])
-    # In blocks: the whole matrix of resamples would grow with the number of images.
-    blocks = (rng.integers(count, size=(BLOCK, count)) for _ in range(BLOCKS))
-    means = [[column[rows].mean(axis=1) for column in columns] for rows in blocks]
-    return np.concatenate(means, axis=1)
-
-
-def _interval(mean: float, resampled: np.ndarray, confidence: float) -> Interval:
-    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(mean), float(low), float(high))
+    mean = float(statistic(*arrays))
+    if len(arrays[0]) == 1:  # nothing to resample
+        return Interval(mean, mean, mean)
+    found = bootstrap(
+        arrays,
+        statistic,
+        n_resamples=RESAMPLES,
+        batch=max(1, BATCH_VALUES // len(arrays[0])),
+        paired=len(arrays) > 1,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high))

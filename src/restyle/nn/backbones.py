@@ -132,8 +132,9 @@ class PReLU(nn.PReLU):
     built-in forward pass faster; the values are the same.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
+        x = input
         if not (x.requires_grad and x.device.type == "cpu"):
             return super().forward(x)
         positive = x.relu()

@@ -247,7 +247,7 @@ class FeatureNetwork(nn.Module, Pretrained):
         """
         return self.heads(images)["embedding"]
 
-    def look(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+    def extract(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """Compute `maps` and `embed` of images (B, 3, h, w) in [-1, 1] in one pass."""
         maps = self.maps(images)
         features, _ = self._read(images, maps)

@@ -41,7 +41,7 @@ CONTRAST = 2.0  # from a class to the next, where a continuous attribute deviate
 ENTRIES = len(continuous_names) + sum(len(names) - 1 for names in class_names.values())
 
 
-class Supervision:
+class AttributePretraining:
     """What portraits are drawn from, and how far a drawing is from them."""
 
     def __init__(self, config: GeneratorTraining, device: torch.device):

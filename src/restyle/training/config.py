@@ -3,20 +3,105 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from math import inf, isinf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+RENAMED = {
+    "continuation": "rollout",
+    "rest": "fixed_point",
+    "head_start": "discriminator_warmup",
+}
+"""Options of older trainings, and what they are called now."""
+
+_NUMBERS = {
+    (1, inf): "batch accumulate steps processes images size z_dim w_dim mapping_layers r1_interval "
+    "hidden embedding snapshot_images progressive_start",
+    (0, inf): "skip warmup_images supervised_images supervised_weight supervised_lr "
+    "supervised_features supervised_pyramid discriminator_warmup lr discriminator_lr "
+    "adversarial_lr r1 r1_gamma path_length_weight ema_images detail feature_weight keep_coarse "
+    "fade_images pool validation_steps validation_images progressive_interval l2 perceptual "
+    "identity moco w_norm delta_norm fixed_point adversarial seed checkpoint_minutes",
+    (0, 1): "decay fresh",
+    (0, 0.99): "rollout",
+}
+RANGES = {name: limits for limits, names in _NUMBERS.items() for name in names.split()}
+"""The least and the greatest value of every option that is a number."""
+
+CHOICES = {
+    "optimiser": ("ranger", "adam", "adamw"),
+    "precision": ("auto", "float32", "bf16", "fp16"),
+    "head": ("psp", "e4e"),
+    "style": ("photo", "toon"),
+    "device": ("auto", "cpu", "cuda"),
+}
+"""The values of every option that has a few."""
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """Return the options of a configuration by name, those of its groups among them."""
+    options: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        options |= flat(value) if is_dataclass(value) else {field.name: value}
+    return options
+
+
+def with_options(config: T, **options: Any) -> T:
+    """Return a configuration with other options, named as `flat` names them.
+
+    Raises:
+        TypeError: There is no such option.
+    """
+    changes: dict[str, Any] = {}
+    for field in fields(config):  # pyright: ignore[reportArgumentType]
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            own = {name: options.pop(name) for name in flat(value) if name in options}
+            changes[field.name] = with_options(value, **own)
+    return replace(config, **changes, **options)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def as_record(config: Any) -> dict[str, Any]:
-    """The fields of a configuration as JSON keeps them: paths as text, tuples as lists."""
-    return json.loads(json.dumps(asdict(config), default=str))
+    """Return the options of a configuration as JSON keeps them: paths as text, tuples as lists."""
+    return json.loads(json.dumps(flat(config), default=str))
 
 
-def _check_least(config: Any, least: int, *names: str) -> None:
-    for name in names:
-        if (found := getattr(config, name)) < least:
-            raise ValueError(f"{name}: expected a number of {least} or more, got {found}")
+def renamed(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a training, perhaps of an older version, with today's names."""
+    return {RENAMED.get(name, name): value for name, value in record.items()}
+
+
+def check(config: Any) -> None:
+    """Refuse options out of `RANGES` or not among `CHOICES`.
+
+    Raises:
+        ValueError: Such an option, with what was expected and what was got.
+    """
+    for name, value in flat(config).items():
+        if name in RANGES:
+            least, most = RANGES[name]
+            if not least <= value <= most or isinf(value):  # NaN is in no range
+                upper = "or more" if isinf(most) else f"to {most:g}"
+                raise ValueError(f"{name}: expected a number of {least:g} {upper}, got {value}")
+        elif name in CHOICES and value not in CHOICES[name]:
+            raise ValueError(f"{name}: expected one of {', '.join(CHOICES[name])}, got {value!r}")
+
+
+def check_shares(batch: int, processes: int, parts: int = 1) -> None:
+    """Refuse a batch that cannot be divided by processes, and by the parts of their shares.
+
+    Raises:
+        ValueError: Such a batch.
+    """
+    if batch % (processes * parts):
+        raise ValueError(
+            f"batch: expected a multiple of {processes * parts} "
+            f"({processes} processes, {parts} parts each), got {batch}"
+        )
 
 
 @dataclass(frozen=True)
@@ -29,7 +114,7 @@ class GeneratorTraining:
         size: Height and width of the images in pixels.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
-        supervised_images: The first so many of them, portraits, are not told from samples but
+        supervised_images: The first N of them, portraits, are not told from samples but
             drawn: the generator learns to make each of what its attributes are.
         supervised_weight: What that counts afterwards, beside the discriminators.
         supervised_lr: Adam's learning rate at the beginning of that time; it falls evenly to `lr`.
@@ -57,7 +142,8 @@ class GeneratorTraining:
         freeze_synthesis: With `initial`: train the mapping network alone. Every code shows what it
             did, so that encoders and inversions stay valid; which codes samples have changes.
         fresh_discriminator: With `initial`: do not start from its discriminator as well.
-        head_start: Images on which a fresh discriminator learns alone, before the generator does.
+        discriminator_warmup: Images on which a fresh discriminator learns alone, before the
+            generator does.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.
         detail: How much fine detail is amplified for the discriminator; 0 for StyleGAN2's own.
         feature_network: What a second discriminator looks through (projected GAN): a feature
@@ -102,7 +188,7 @@ class GeneratorTraining:
     train_mapping: bool = False
     freeze_synthesis: bool = False
     fresh_discriminator: bool = False
-    head_start: int = 0
+    discriminator_warmup: int = 0
     discriminator_channels: tuple[int, ...] = ()
     detail: float = 0.0
     feature_network: str = ""
@@ -120,10 +206,11 @@ class GeneratorTraining:
         """Refuse what cannot be trained, before anything is loaded.
 
         Raises:
-            ValueError: A synthesis network that is neither there nor trained, or a negative number.
+            ValueError: An option out of its range, a batch that cannot be divided, or a synthesis
+                network that is neither there nor trained.
         """
-        _check_least(self, 1, "batch")
-        _check_least(self, 0, "images", "supervised_images", "head_start")
+        check(self)
+        check_shares(self.batch, self.processes)
         if self.freeze_synthesis and (self.initial is None or self.train_mapping):
             raise ValueError(
                 "freeze_synthesis: trains the mapping network of an initial generator alone; "
@@ -172,6 +259,15 @@ class FeatureTraining:
     seed: int = 1
     checkpoint_minutes: float = 5.0
 
+    def __post_init__(self):
+        """Refuse what cannot be trained, before anything is loaded.
+
+        Raises:
+            ValueError: An option out of its range, or a batch that cannot be divided.
+        """
+        check(self)
+        check_shares(self.batch, self.processes, 2)
+
 
 FEATURES = {
     "train": FeatureTraining(export=Path("src/restyle/weights/portraits-features")),
@@ -203,33 +299,69 @@ FEATURES |= {
 
 
 @dataclass(frozen=True)
-class EncoderTraining:
-    """How an encoder is trained to invert a generator. A loss takes part if its weight is positive.
+class Data:
+    """What an encoder is trained and validated on.
 
     Attributes:
-        generator: Folder, bundled name, pulled name or checkpoint file of the generator to invert.
-        out: The run folder; repeating the command resumes it.
         data: "portraits", a folder of images, a zip file, or shards (shards-{000..009}.tar).
         targets: What the data shall become, as `data`, with the same names: pSp's other tasks.
             Empty: the data themselves.
-        encoder: The encoder's size, a name of `restyle.encoders.PRESETS`.
-        initial: What the encoder begins with: the file or pulled name of a backbone (ir-se50,
-            resnet34), or a trained model with an equal encoder. Empty: random weights.
-        domain: What the images show: portraits, toon, faces, cars, churches, horses, wild animals.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
         skip: Images of the data that are left out first, as an initial model has seen them.
         warmup_images: Samples of the generator, with known codes, to train on before.
+        flip: Mirror half of the images.
+        validation_images: Images that the encoder is validated on; 0: all that are held out.
+    """
+
+    data: str = "portraits"
+    targets: str = ""
+    style: str = "photo"
+    images: int = 60_000
+    skip: int = 0
+    warmup_images: int = 60_000
+    flip: bool = False
+    validation_images: int = 512
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How it learns from the refinement of a batch.
+
+    Attributes:
         batch: Images in a step, over all processes.
         accumulate: Parts that a process's share of a batch goes through the networks in.
         steps: Refinement steps on each batch.
-        continuation: Share of the images that are refined by a step before those that are learned
+        rollout: Share of the images that are refined by a step before those that are learned
             from; again and again, so that 0.65 makes 1.8 such steps on average, and 9 at most.
+        validation_steps: Refinement steps that it is validated with; 0: `steps`.
         freeze_norms: Keep the batch norms as they are in use, with statistics of all steps that are
             estimated once, at the beginning; with those of an initial encoder that had them frozen.
         optimiser: ranger, adam or adamw.
         lr: The learning rate.
         decay: Share of the images, at the end, over which the learning rate falls to zero.
+        progressive_start: Step at which e4e's first delta is switched on; warm-up steps count.
+        progressive_interval: Steps from one delta to the next; 0: all are on from the beginning.
+    """
+
+    batch: int = 16
+    accumulate: int = 1
+    steps: int = 5
+    rollout: float = 0.3
+    validation_steps: int = 0
+    freeze_norms: bool = False
+    optimiser: str = "adam"
+    lr: float = 1e-3
+    decay: float = 0.4
+    progressive_start: int = 20_000
+    progressive_interval: int = 0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What images and codes are compared by. A loss takes part if its weight is positive.
+
+    Attributes:
         l2: Weight of the mean squared error.
         perceptual: Weight of the perceptual distance.
         perceptual_network: lpips-alex or lpips-vgg (pulled), or a feature network for portraits.
@@ -239,48 +371,11 @@ class EncoderTraining:
         moco_network: MoCo's network: moco-v2 (pulled) or its file.
         w_norm: Weight of the distance from the average code.
         delta_norm: Weight of the distance of the codes of one image from the first of them.
-        rest: Weight of the squared residual where little or nothing is left to do, which shall be
-            zero: for a target that the current image equals, and from the sixth step on.
+        fixed_point: Weight of the squared residual where little or nothing is left to do, which
+            shall be zero: for a target that the current image equals, and from the sixth step on.
         adversarial: Weight of the discriminator of codes.
-        adversarial_lr: Its learning rate.
-        r1: Weight of its R1 penalty.
-        r1_interval: Steps from one R1 penalty to the next.
-        pool: Codes that it remembers.
-        progressive_start: Step at which e4e's first delta is switched on; warm-up steps count.
-        progressive_interval: Steps from one delta to the next; 0: all are on from the beginning.
-        single_shot: Train an encoder that sees the target alone and takes one step.
-        head: psp (each code on its own) or e4e (one code and deltas).
-        flip: Mirror half of the images.
-        validation_steps: Refinement steps that it is validated with; 0: `steps`.
-        validation_images: Images that the encoder is validated on; 0: all that are held out.
-        precision: float32, bf16, fp16 (mixed, with a gradient scaler), or auto: bf16 where the
-            processor computes it, else float32.
-        compile: Compile encoder and generator with torch.compile.
-        processes: Processes on this machine, data parallel.
-        device: auto, cpu or cuda.
-        seed: Seed of everything random.
-        checkpoint_minutes: Minutes from one checkpoint to the next.
     """
 
-    generator: str = "portraits"
-    out: Path = Path("runs/encoder")
-    data: str = "portraits"
-    targets: str = ""
-    encoder: str = "portraits"
-    initial: str = ""
-    domain: str = "portraits"
-    style: str = "photo"
-    images: int = 60_000
-    skip: int = 0
-    warmup_images: int = 60_000
-    batch: int = 16
-    accumulate: int = 1
-    steps: int = 5
-    continuation: float = 0.3
-    freeze_norms: bool = False
-    optimiser: str = "adam"
-    lr: float = 1e-3
-    decay: float = 0.4
     l2: float = 1.0
     perceptual: float = 0.8
     perceptual_network: str = "portraits-features"
@@ -290,19 +385,48 @@ class EncoderTraining:
     moco_network: str = "moco-v2"
     w_norm: float = 0.0
     delta_norm: float = 0.0
-    rest: float = 0.0
+    fixed_point: float = 0.0
     adversarial: float = 0.0
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of the losses that take part."""
+        return {name: weight for name in LOSSES if (weight := getattr(self, name))}
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """The discriminator of codes, if `adversarial` has a weight.
+
+    Attributes:
+        adversarial_lr: Its learning rate.
+        r1: Weight of its R1 penalty.
+        r1_interval: Steps from one R1 penalty to the next.
+        pool: Codes that it remembers.
+    """
+
     adversarial_lr: float = 2e-5
     r1: float = 10.0
     r1_interval: int = 16
     pool: int = 50
-    progressive_start: int = 20_000
-    progressive_interval: int = 0
-    single_shot: bool = False
-    head: Literal["psp", "e4e"] = "psp"
-    flip: bool = False
-    validation_steps: int = 0
-    validation_images: int = 512
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and on what a training runs.
+
+    Attributes:
+        out: The run folder; repeating the command resumes it.
+        precision: float32, bf16, fp16 (mixed, with a gradient scaler), or auto: bf16 where the
+            processor computes it, else float32.
+        compile: Compile encoder and generator with torch.compile.
+        processes: Processes on this machine, data parallel.
+        device: auto, cpu or cuda.
+        seed: Seed of everything random.
+        checkpoint_minutes: Minutes from one checkpoint to the next.
+    """
+
+    out: Path = Path("runs/encoder")
     precision: str = "auto"
     compile: bool = False
     processes: int = 1
@@ -310,67 +434,77 @@ class EncoderTraining:
     seed: int = 0
     checkpoint_minutes: float = 5.0
 
+
+@dataclass(frozen=True)
+class EncoderTraining:
+    """How an encoder is trained to invert a generator; `with_options` changes any of it by name.
+
+    Attributes:
+        generator: Folder, bundled name, pulled name or checkpoint file of the generator to invert.
+        encoder: The encoder's size, a name of `restyle.encoders.PRESETS`.
+        head: psp (each code on its own) or e4e (one code and deltas).
+        single_shot: Train an encoder that sees the target alone and takes one step.
+        initial: What the encoder begins with: the file or pulled name of a backbone (ir-se50,
+            resnet34), or a trained model with an equal encoder. Empty: random weights.
+        domain: What the images show: portraits, toon, faces, cars, churches, horses, wild animals.
+        data: What it is trained on.
+        loop: How it learns.
+        losses: What for.
+        adversary: The discriminator of codes.
+        run: Where and on what.
+    """
+
+    generator: str = "portraits"
+    encoder: str = "portraits"
+    head: Literal["psp", "e4e"] = "psp"
+    single_shot: bool = False
+    initial: str = ""
+    domain: str = "portraits"
+    data: Data = Data()
+    loop: Loop = Loop()
+    losses: Losses = Losses()
+    adversary: Adversary = Adversary()
+    run: RunOptions = RunOptions()
+
     def __post_init__(self):
         """Refuse what cannot be trained, before anything is loaded.
 
         Raises:
-            ValueError: Identity and MoCo together, no loss, a negative weight, a number or share
-                out of its range, a batch that cannot be divided, toons as input, or an unknown
-                name.
+            ValueError: An option out of its range, identity and MoCo together, no loss, a batch
+                that cannot be divided, or toons as input.
         """
-        if not 0 <= self.continuation < 1:
-            raise ValueError(
-                f"continuation: expected a share from 0 to below 1, got {self.continuation}"
-            )
-        _check_least(self, 1, "steps", "batch", "accumulate")
-        _check_least(self, 0, "images", "warmup_images", "skip")
-        if self.lr < 0:
-            raise ValueError(f"lr: expected a rate of 0 or more, got {self.lr}")
-        negative = [name for name in LOSSES if getattr(self, name) < 0]
-        if negative:
-            found = getattr(self, negative[0])
-            raise ValueError(f"{negative[0]}: expected a weight of 0 or more, got {found}")
-        if self.identity and self.moco:
+        check(self)
+        losses, loop = self.losses, self.loop
+        if losses.identity and losses.moco:
             raise ValueError(
                 "expected an identity loss (faces) or a MoCo loss (anything else), "
-                f"got both: identity {self.identity}, moco {self.moco}"
+                f"got both: identity {losses.identity}, moco {losses.moco}"
             )
-        if self.rest and self.single_shot:
+        if losses.fixed_point and self.single_shot:
             raise ValueError(
-                f"rest: a single-shot encoder sees no current image; expected 0, got {self.rest}"
+                "fixed_point: a single-shot encoder sees no current image; expected 0, "
+                f"got {losses.fixed_point}"
             )
-        if not (self.l2 or self.perceptual or self.identity or self.moco):
+        if not (losses.l2 or losses.perceptual or losses.identity or losses.moco):
             raise ValueError(
                 "expected a positive weight for one of l2, perceptual, identity, moco; got none"
             )
-        parts = self.processes * self.accumulate
-        if self.batch % parts:
-            raise ValueError(
-                f"batch: expected a multiple of {parts} (processes x accumulate), got {self.batch}"
-            )
-        if self.domain == "toon" and self.style == "toon":
+        check_shares(loop.batch, self.run.processes, loop.accumulate)
+        if self.domain == "toon" and self.data.style == "toon":
             raise ValueError(
                 "style: a toon encoder is trained on photos (style photo), which its generator "
                 "turns into toons; got toon"
             )
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
-
-    @property
-    def losses(self) -> dict[str, float]:
-        """The weights of the losses that take part."""
-        return {name: getattr(self, name) for name in LOSSES if getattr(self, name)}
 
 
-LOSSES = ("l2", "perceptual", "identity", "moco", "w_norm", "delta_norm", "rest", "adversarial")
-"""The fields of `EncoderTraining` that are weights of losses."""
-
-CHOICES = {
-    "optimiser": ("ranger", "adam", "adamw"),
-    "precision": ("auto", "float32", "bf16", "fp16"),
-    "head": ("psp", "e4e"),
-}
-"""What some of its fields may be."""
+LOSSES = (
+    "l2",
+    "perceptual",
+    "identity",
+    "moco",
+    "w_norm",
+    "delta_norm",
+    "fixed_point",
+    "adversarial",
+)
+"""The fields of `Losses` that are weights of losses."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from restyle.training.config import EncoderTraining
+from restyle.training.config import EncoderTraining, with_options
 from restyle.training.data import HELD_OUT, open_source
 from restyle.training.encoder import build_trainer
 from restyle.training.encoder_trainer import EncoderTrainer
@@ -17,7 +16,7 @@ from restyle.training.encoder_trainer import EncoderTrainer
 _MOMENTS = {"adam": 2, "adamw": 2, "ranger": 3}  # tensors that are kept for each parameter
 
 
-def describe_encoder(config: EncoderTraining) -> str:
+def dry_run(config: EncoderTraining) -> str:
     """Describe a training in a few lines: data, model, parameters, losses, memory.
 
     Raises:
@@ -25,10 +24,11 @@ def describe_encoder(config: EncoderTraining) -> str:
         CheckpointError: A network cannot be used.
     """
     # Tensors without numbers cannot go through compiled networks.
-    trainer = build_trainer(replace(config, compile=False), torch.device("cpu"))
+    trainer = build_trainer(with_options(config, compile=False), torch.device("cpu"))
     shape, generator = trainer.encoder.config, trainer.generator
-    steps = (config.warmup_images + config.images) // config.batch
-    memory = memory_estimate(trainer, -(-config.batch // (config.processes * config.accumulate)))
+    data, loop, run = config.data, config.loop, config.run
+    steps = (data.warmup_images + data.images) // loop.batch
+    memory = memory_estimate(trainer, -(-loop.batch // (run.processes * loop.accumulate)))
     rows = {
         "data": _data(config, shape.input_size),
         "generator": f"{config.generator}: {generator.config.size} px, {shape.num_ws} codes of "
@@ -37,16 +37,17 @@ def describe_encoder(config: EncoderTraining) -> str:
         f"{shape.input_channels} x {shape.input_size[0]} x {shape.input_size[1]}, "
         f"{_millions(trainer.encoder)} parameters, from {config.initial or 'random weights'}",
         "losses": ", ".join(
-            f"{name} {weight:g}{_network(config, name)}" for name, weight in config.losses.items()
+            f"{name} {weight:g}{_network(config, name)}"
+            for name, weight in config.losses.weights.items()
         ),
-        "training": f"{config.warmup_images:,} samples with known codes, then {config.images:,} "
-        f"images from number {config.skip:,} on: {steps:,} updates by batches of {config.batch}, "
+        "training": f"{data.warmup_images:,} samples with known codes, then {data.images:,} "
+        f"images from number {data.skip:,} on: {steps:,} updates by batches of {loop.batch}, "
         f"learning from {trainer.steps} refinement{'s' * (trainer.steps > 1)} each"
-        + (", batch norms frozen" if config.freeze_norms else ""),
-        "optimiser": f"{config.optimiser}, learning rate {config.lr:g}, {config.precision}",
+        + (", batch norms frozen" if loop.freeze_norms else ""),
+        "optimiser": f"{loop.optimiser}, learning rate {loop.lr:g}, {run.precision}",
         "memory": f"about {sum(memory.values()) / 1e9:.2g} GB a process: "
         + ", ".join(f"{name} {n / 1e9:.2g}" for name, n in memory.items()),
-        "run folder": str(config.out),
+        "run folder": str(run.out),
     }
     return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
 
@@ -81,7 +82,7 @@ def memory_estimate(trainer: EncoderTrainer, batch: int) -> dict[str, float]:
     return {
         "weights": float(sum(t.numel() * t.element_size() for t in weights)),
         "gradients": float(trained),
-        "moments": float(trained * _MOMENTS[trainer.config.optimiser]),
+        "moments": float(trained * _MOMENTS[trainer.config.loop.optimiser]),
         "activations": float(sum(t.untyped_storage().nbytes() for t in kept.values())),
     }
 
@@ -91,16 +92,16 @@ def _storage(tensor: Tensor) -> Any:
 
 
 def _data(config: EncoderTraining, size: tuple[int, int]) -> str:
-    source = open_source(config.data, size, config.style, "all", config.targets)
-    if config.data == "portraits":
-        return f"portraits drawn as {config.style}, as many as are asked for"
-    found = f"{config.data}: {len(source):,} images"
-    found += f" to become those of {config.targets}" if config.targets else ""
-    return f"{found}, one in {HELD_OUT} held out" + (", mirrored at random" * config.flip)
+    source = open_source(config.data.data, size, config.data.style, "all", config.data.targets)
+    if config.data.data == "portraits":
+        return f"portraits drawn as {config.data.style}, as many as are asked for"
+    found = f"{config.data.data}: {len(source):,} images"
+    found += f" to become those of {config.data.targets}" if config.data.targets else ""
+    return f"{found}, one in {HELD_OUT} held out" + (", mirrored at random" * config.data.flip)
 
 
 def _network(config: EncoderTraining, loss: str) -> str:
-    name = getattr(config, f"{loss}_network", "")
+    name = getattr(config.losses, f"{loss}_network", "")
     return f" ({name})" if name else ""
 
 

@@ -18,7 +18,7 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
 from restyle.io.files import write_json
 from restyle.io.images import grid, save_image
-from restyle.training.config import EncoderTraining, as_record
+from restyle.training.config import EncoderTraining, as_record, check_shares
 from restyle.training.data import Ahead, Pictures, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
@@ -73,33 +73,29 @@ def train_encoder(config: EncoderTraining) -> None:
         OSError: If the disk is full; the last checkpoint stays.
     """
     run = Run(
-        config.out,
+        config.run.out,
         config,
-        images=config.warmup_images + config.images,
-        seed=config.seed,
-        device=config.device,
-        checkpoint_minutes=config.checkpoint_minutes,
+        images=config.data.warmup_images + config.data.images,
+        seed=config.run.seed,
+        device=config.run.device,
+        checkpoint_minutes=config.run.checkpoint_minutes,
         may_change=MAY_CHANGE,
     )
-    parts = run.processes * config.accumulate
-    if config.batch % parts:
-        raise ValueError(
-            f"batch: expected a multiple of {parts} (processes x accumulate), got {config.batch}"
-        )
+    check_shares(config.loop.batch, run.processes, config.loop.accumulate)
     with run:
         trainer = build_trainer(config, run.device)
         run.say_precision(trainer.dtype)
         size = trainer.encoder.config.input_size
         train, held_out = (
-            open_source(config.data, size, config.style, split, config.targets)
+            open_source(config.data.data, size, config.data.style, split, config.data.targets)
             for split in ("train", "val")
         )
         if (state := run.load()) is not None:
             trainer.load_state_dict(state, run.rank)
-        elif config.freeze_norms and not had_frozen_norms(config.initial):
-            positions = range(config.skip, config.skip + FOR_NORMS)
-            images = draw(train, positions, config.seed, config.flip)
-            trainer.settle_norms(images[:, :3].to(run.device))
+        elif config.loop.freeze_norms and not had_frozen_norms(config.initial):
+            positions = range(config.data.skip, config.data.skip + FOR_NORMS)
+            images = draw(train, positions, config.run.seed, config.data.flip)
+            trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
         same_everywhere(trainer.encoder)
         _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
     run.say(
@@ -110,26 +106,26 @@ def train_encoder(config: EncoderTraining) -> None:
 
 def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], None]) -> None:
     config = trainer.config
-    batch = config.batch // run.processes
+    batch = config.loop.batch // run.processes
 
     def positions(images: int) -> range:
-        first = images + config.skip + run.rank * batch
+        first = images + config.data.skip + run.rank * batch
         return range(first, first + batch)
 
     def read(images: int) -> Tensor:
-        return draw(source, positions(images), config.seed, config.flip)
+        return draw(source, positions(images), config.run.seed, config.data.flip)
 
     ahead = Ahead(read)
     try:
         while run.unfinished:
             trainer.set_progress(run.images)
-            if run.images < config.warmup_images:
+            if run.images < config.data.warmup_images:
                 numbers = trainer.warm_up(batch)
             else:
                 before = trainer.steps_before(positions(run.images))
                 images = ahead(run.images).to(run.device)
-                if run.images + config.batch < run.total:
-                    ahead.prepare(run.images + config.batch)
+                if run.images + config.loop.batch < run.total:
+                    ahead.prepare(run.images + config.loop.batch)
                 numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
             run.step(batch, average_numbers(numbers))
             if run.checkpoint(trainer.state_dict):

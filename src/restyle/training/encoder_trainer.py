@@ -24,10 +24,11 @@ from restyle.encoders.heads import MapToStyle
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
-from restyle.refine import Estimate, average_estimate, refine, step
+from restyle.refine import Encoder as Encode
+from restyle.refine import Estimate, average_estimate, pool_to, step
 from restyle.runtime.devices import training_dtype
 from restyle.training.config import EncoderTraining
-from restyle.training.latent_adversary import Adversary
+from restyle.training.latent_adversary import LatentAdversary
 from restyle.training.loaders import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
@@ -37,7 +38,7 @@ MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversi
 
 NORM_BATCH = 64
 
-REST_AFTER = 5  # steps; what an encoder still does then makes images worse as often as better
+FIXED_AFTER = 5  # steps; what an encoder still does then makes images worse as often as better
 
 
 class EncoderTrainer:
@@ -66,22 +67,24 @@ class EncoderTrainer:
         if device.type == "cuda" and process_count() > 1:
             self.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(self.encoder)  # pyright: ignore
         self._encoder, self._synthesis = self.encoder, generator.synthesis
-        if config.compile:
+        if config.run.compile:
             self._encoder = torch.compile(self.encoder)
             self._synthesis = torch.compile(generator.synthesis)
         self.start_ws = generator.broadcast(generator.w_avg[None])[0]
         adversary = None
-        if config.adversarial:
-            settings = (config.adversarial_lr, config.r1, config.r1_interval, config.pool)
-            adversary = Adversary(generator.config.w_dim, device, *settings)
-        self.objective = Objective(config.losses, networks.to(device), self.start_ws, adversary)
-        self.optimiser = make_optimiser(config.optimiser, self.encoder.parameters(), config.lr)
+        if config.losses.adversarial:
+            adversary = LatentAdversary(generator.config.w_dim, device, config.adversary)
+        loop = config.loop
+        self.objective = Objective(
+            config.losses.weights, networks.to(device), self.start_ws, adversary
+        )
+        self.optimiser = make_optimiser(loop.optimiser, self.encoder.parameters(), loop.lr)
         self._kind = "cuda" if device.type == "cuda" else "cpu"
-        self.dtype = training_dtype(config.precision, device)
+        self.dtype = training_dtype(config.run.precision, device)
         self.scaler = torch.amp.GradScaler(self._kind, enabled=self.dtype == torch.float16)
-        self.steps = 1 if config.single_shot else config.steps
+        self.steps = 1 if config.single_shot else loop.steps
         """Refinement steps between two updates."""
-        self.shown_steps = 1 if config.single_shot else config.validation_steps or config.steps
+        self.validation_steps = 1 if config.single_shot else loop.validation_steps or loop.steps
         """Refinement steps of a validation."""
         self.began: dict[str, Any] | None = None
         """How the model that it began as was trained: its name may mean another one later."""
@@ -140,10 +143,10 @@ class EncoderTrainer:
     def stage_at(self, images: int) -> int:
         """How many of e4e's deltas are on after a number of images (Tov et al., section 4.2)."""
         config, all_of_them = self.config, self.generator.num_ws - 1
-        if config.head != "e4e" or not config.progressive_interval:
+        if config.head != "e4e" or not config.loop.progressive_interval:
             return all_of_them
-        steps = images // config.batch - config.progressive_start
-        return min(max(0, steps // config.progressive_interval + 1), all_of_them)
+        steps = images // config.loop.batch - config.loop.progressive_start
+        return min(max(0, steps // config.loop.progressive_interval + 1), all_of_them)
 
     def set_progress(self, images: int) -> None:
         """Set what depends on the images seen: e4e's stage, and the learning rate.
@@ -151,10 +154,10 @@ class EncoderTrainer:
         The rate is constant, then falls to zero over the last images.
         """
         self.encoder.stage = self.stage_at(images)
-        total = self.config.warmup_images + self.config.images
-        left = (total - images) / max(1.0, self.config.decay * self.config.images)
+        total = self.config.data.warmup_images + self.config.data.images
+        left = (total - images) / max(1.0, self.config.loop.decay * self.config.data.images)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.lr * min(1.0, left)
+            group["lr"] = self.config.loop.lr * min(1.0, left)
 
     def warm_up(self, batch: int) -> dict[str, Tensor]:
         """Train on samples of the generator, whose codes are known.
@@ -217,7 +220,7 @@ class EncoderTrainer:
         return Estimate(ws, image)
 
     @torch.no_grad()
-    def settle_norms(self, source: Tensor) -> None:
+    def recalibrate_batch_norms(self, source: Tensor) -> None:
         """Estimate the batch norms' statistics anew, over all steps of the refinement of images.
 
         Precise statistics (Wu & Johnson 2021, *Rethinking "Batch" in BatchNorm*, section 3), in
@@ -226,7 +229,7 @@ class EncoderTrainer:
         Args:
             source: (N, 3, h, w), as the encoder sees it.
         """
-        steps = torch.arange(len(source)) % self.shown_steps
+        steps = torch.arange(len(source)) % self.validation_steps
         parts = list(zip(source.split(NORM_BATCH), steps.split(NORM_BATCH), strict=True))
         pairs = [torch.cat([part, self.refined(part, n).image], dim=1) for part, n in parts]
         momenta = [norm.momentum for norm in self._norms]
@@ -244,8 +247,10 @@ class EncoderTrainer:
     def steps_before(self, positions: Iterable[int]) -> Tensor:
         """How often images are refined before they are learned from; by their positions alone."""
         # No state: every process and every resumed run comes to the same answer.
-        share = 0.0 if self.config.single_shot else self.config.continuation
-        random = (np.random.default_rng((self.config.seed, position, 2)) for position in positions)
+        share = 0.0 if self.config.single_shot else self.config.loop.rollout
+        random = (
+            np.random.default_rng((self.config.run.seed, position, 2)) for position in positions
+        )
         steps = [one.geometric(1 - share) - 1 for one in random]
         return torch.tensor(steps).clamp(max=MOST_BEFORE)
 
@@ -265,7 +270,7 @@ class EncoderTrainer:
         Returns:
             The losses: the mean over the steps, and the squared error of the first and the last.
         """
-        count = self.config.accumulate
+        count = self.config.loop.accumulate
         whole = (source, target, start.ws, start.image, before)
         parts = zip(*(t.chunk(count) for t in whole), strict=True)
         numbers: list[dict[str, Tensor]] = []
@@ -296,29 +301,20 @@ class EncoderTrainer:
             before: (B,) after how many steps; none if not given.
         """
         with self.autocast():
-            wanted = self.objective.look_at(target)
+            wanted = self.objective.extract(target)
         # Every fourth image: the same ones in any number of shares that are multiples of four.
-        still = torch.cat([source, target], dim=1)[::4] if self.config.rest else None
-        rest: Tensor | None = None
-        done = 0 if before is None else before.to(source.device).view(-1, 1, 1)
-
-        def encode(pair: Tensor) -> Tensor:
-            nonlocal rest, done
-            if still is None:
-                return self.encode(pair)
-            # Together, as batch norms would see a batch of nothing but equal images otherwise.
-            residuals = self.encode(torch.cat([pair, still]))
-            moving = residuals[: len(pair)]
-            late = moving * (done >= REST_AFTER)
-            rest = residuals[len(pair) :].square().mean() + late.square().mean()
-            done = done + 1
-            return moving
-
-        for estimate in refine(encode, self.render, source, start, self.steps):
-            image = self.pooled(estimate.image)
+        still = torch.cat([source, target], dim=1)[::4] if self.config.losses.fixed_point else None
+        done = torch.zeros(len(source)) if before is None else before
+        estimate = start
+        for number in range(self.steps):
+            encoder = _BesideStill(self.encode, still, done + number >= FIXED_AFTER)
+            estimate = step(encoder, self.render, source, estimate)
+            image = pool_to(estimate.image, source)
             with self.autocast():
-                losses = self.objective.losses(image, estimate.ws, wanted, self.encoder.stage, rest)
-            self.scaler.scale(losses["loss"] / self.config.accumulate).backward()
+                losses = self.objective.losses(
+                    image, estimate.ws, wanted, self.encoder.stage, encoder.fixed_point
+                )
+            self.scaler.scale(losses["loss"] / self.config.loop.accumulate).backward()
             yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}
 
     def model(self) -> ReStyle:
@@ -336,11 +332,11 @@ class EncoderTrainer:
             head.out_weight.data[off] = 0
             head.out_bias.data[off] = 0
             first += head.count
-        model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
+        model = ReStyle(self.generator, encoder, self.domain, self.config.run.out.name)
         return model.to(self.device, self.dtype)
 
     def pooled(self, image: Tensor) -> Tensor:
-        """A render at the encoder's input size."""
+        """Pool a render (B, 3, H, W) to the encoder's input size."""
         return F.adaptive_avg_pool2d(image, self.encoder.config.input_size)
 
     def autocast(self) -> torch.autocast:
@@ -349,7 +345,7 @@ class EncoderTrainer:
 
     def _learn(self) -> None:
         self.encoder.train()
-        if self.config.freeze_norms:
+        if self.config.loop.freeze_norms:
             for norm in self._norms:
                 norm.eval()
 
@@ -369,6 +365,29 @@ class EncoderTrainer:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad()
+
+
+class _BesideStill:
+    """An encoder that sees images at their fixed point as well, and keeps what it does to them.
+
+    Together, as batch norms would see a batch of nothing but equal images otherwise.
+
+    Attributes:
+        fixed_point: () mean squared residual of those images, and of late ones; None without them.
+    """
+
+    def __init__(self, encode: Encode, still: Tensor | None, late: Tensor):
+        self.encode, self.still, self.late = encode, still, late.view(-1, 1, 1)
+        self.fixed_point: Tensor | None = None
+
+    def __call__(self, pair: Tensor) -> Tensor:
+        if self.still is None:
+            return self.encode(pair)
+        residuals = self.encode(torch.cat([pair, self.still]))
+        moving = residuals[: len(pair)]
+        late = moving * self.late.to(moving.device)
+        self.fixed_point = residuals[len(pair) :].square().mean() + late.square().mean()
+        return moving
 
 
 def _means(numbers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

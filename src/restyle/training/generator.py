@@ -25,12 +25,12 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError, load_strict, save_folder
 from restyle.io.images import grid, save_image
 from restyle.runtime.devices import training_dtype
-from restyle.training.attribute_pretraining import Supervision, teach_mapping
-from restyle.training.config import GeneratorTraining
+from restyle.training.attribute_pretraining import AttributePretraining, teach_mapping
+from restyle.training.config import GeneratorTraining, check_shares
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
-from restyle.training.image_adversary import Critic, r1_penalty
-from restyle.training.initial import load_initial, load_run_state
+from restyle.training.image_adversary import ImageAdversary, r1_penalty
+from restyle.training.loaders import load_initial, load_run_state
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
 
@@ -58,17 +58,17 @@ class GeneratorTrainer:
             # A code keeps its meaning, so that the latent spaces of the generator that is started
             # from and of the one that it becomes stay related (Toonify, Pinkney and Adler 2020).
             self.generator.mapping.requires_grad_(False)
-        self.critic = Critic.of(config, shape.channels, device)
-        self.supervision: Supervision | None = None
+        self.adversary = ImageAdversary.of(config, shape.channels, device)
+        self.pretraining: AttributePretraining | None = None
         if config.supervised_images or config.supervised_weight:
-            self.supervision = Supervision(config, device)
+            self.pretraining = AttributePretraining(config, device)
         self.ema = Ema(self.generator, config.ema_images)
         self.path_length = torch.zeros((), device=device)
         self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
         groups = (
             [{"params": list(self.generator.parameters()), "lr": config.lr}],
-            self.critic.groups(config.discriminator_lr or config.lr),
+            self.adversary.groups(config.discriminator_lr or config.lr),
         )
         self.optimisers = [torch.optim.Adam(group, betas=BETAS, fused=True) for group in groups]
 
@@ -76,7 +76,7 @@ class GeneratorTrainer:
         """Everything that a resumed training needs."""
         return {
             "generator": self.generator.state_dict(),
-            "critic": self.critic.state_dict(),
+            "critic": self.adversary.state_dict(),
             "ema": self.ema.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "path_length": self.path_length,
@@ -86,7 +86,7 @@ class GeneratorTrainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         self.generator.load_state_dict(state["generator"])
-        self.critic.load_state_dict(state["critic"])
+        self.adversary.load_state_dict(state["critic"])
         self.ema.model.load_state_dict(state["ema"])
         for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
             rates = [group["lr"] for group in optimiser.param_groups]
@@ -122,7 +122,7 @@ class GeneratorTrainer:
             elif head == "coarse":
                 continue
             shifted[name] = tensor
-        _overlay(self.critic.pixels, shifted, "the smaller discriminator")
+        _overlay(self.adversary.pixels, shifted, "the smaller discriminator")
 
     def begin(self, show: bool = False) -> None:
         """Take over the networks that the configuration says to begin with; may show progress."""
@@ -147,14 +147,14 @@ class GeneratorTrainer:
         for network, name in ((self.generator, "generator"), (self.ema.model, "ema")):
             load_strict(network, state[name], f"the initial {name}")
         if "critic" in state and not self.config.fresh_discriminator:
-            self.critic.take(state["critic"], "the initial discriminator")
+            self.adversary.take(state["critic"], "the initial discriminator")
 
     def set_progress(self, images: int) -> None:
         """Set what depends on the images seen: rates, momentum, how far a new block is faded in."""
         config = self.config
         fade = min(1.0, images / config.fade_images) if config.grow_from else 1.0
         self.generator.synthesis.fade = self.ema.model.synthesis.fade = fade
-        self.critic.pixels.fade = fade
+        self.adversary.pixels.fade = fade
         (group,) = self.optimisers[0].param_groups
         if images < config.supervised_images:
             left = 1 - images / config.supervised_images
@@ -174,7 +174,9 @@ class GeneratorTrainer:
         from_second = (mixed & (rows >= crossing)).unsqueeze(-1)
         return torch.where(from_second, second.unsqueeze(1), first.unsqueeze(1))
 
-    def draw(self, target: Tensor, z: Tensor, images: int, global_batch: int) -> dict[str, Tensor]:
+    def pretrain(
+        self, target: Tensor, z: Tensor, images: int, global_batch: int
+    ) -> dict[str, Tensor]:
         """Train the generator alone, to make of vectors what they stand for.
 
         Args:
@@ -212,8 +214,8 @@ class GeneratorTrainer:
         known = 0 if z is None else len(z)
         ws = self.sample_ws(len(real) - known)
         fake = self._render(ws if z is None else torch.cat([self._codes(z), ws]))
-        numbers = self._train_critic(real, fake.detach())
-        if images >= self.config.supervised_images + self.config.head_start:
+        numbers = self._train_adversary(real, fake.detach())
+        if images >= self.config.supervised_images + self.config.discriminator_warmup:
             numbers |= self._train_generator(fake, real[:known])
             self.ema.update(self.generator, global_batch, images)
         self.steps += 1
@@ -227,26 +229,26 @@ class GeneratorTrainer:
             return self.generator.synthesis(ws, self.noise)
 
     def _supervised(self, image: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        assert self.supervision is not None
+        assert self.pretraining is not None
         with self._autocast():
-            return self.supervision.loss(image.float(), target)
+            return self.pretraining.loss(image.float(), target)
 
-    def _train_critic(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        self.critic.requires_grad_(True)
+    def _train_adversary(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        self.adversary.requires_grad_(True)
         with self._autocast():
-            loss, numbers = self.critic.discriminate(fake, real)
+            loss, numbers = self.adversary.discriminate(fake, real)
         loss.backward()
         if self.steps % self.config.r1_interval == 0:
-            penalty = r1_penalty(self.critic.pixels, real, self._autocast)
+            penalty = r1_penalty(self.adversary.pixels, real, self._autocast)
             (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
             numbers["r1"] = penalty.detach()
-        self._update(self.critic, self.optimisers[1])
+        self._update(self.adversary, self.optimisers[1])
         return numbers
 
     def _train_generator(self, fake: Tensor, known: Tensor) -> dict[str, Tensor]:
-        self.critic.requires_grad_(False)
+        self.adversary.requires_grad_(False)
         with self._autocast():
-            loss, numbers = self.critic.fool(fake)
+            loss, numbers = self.adversary.fool(fake)
         if len(known):
             drawn, more = self._supervised(fake[: len(known)], known)
             loss, numbers = loss + self.config.supervised_weight * drawn, numbers | more
@@ -309,7 +311,12 @@ def train_generator(config: GeneratorTraining) -> None:
     source = open_source(config.data, config.size, config.style)
     changeable = ("images", "processes", "device", "checkpoint_minutes", "snapshot_images")
     changeable += ("lr", "discriminator_lr", "r1_gamma", "ema_images")
-    changeable += ("supervised_images", "supervised_weight", "supervised_lr", "head_start")
+    changeable += (
+        "supervised_images",
+        "supervised_weight",
+        "supervised_lr",
+        "discriminator_warmup",
+    )
     changeable += ("supervised_pyramid", "precision")
     run = Run(
         config.out,
@@ -320,10 +327,7 @@ def train_generator(config: GeneratorTraining) -> None:
         checkpoint_minutes=config.checkpoint_minutes,
         may_change=changeable,
     )
-    if config.batch % run.processes:
-        raise ValueError(
-            f"batch: expected a multiple of the {run.processes} processes, got {config.batch}"
-        )
+    check_shares(config.batch, run.processes)
     batch = config.batch // run.processes
     with run:
         trainer = GeneratorTrainer(config, run.device)
@@ -333,7 +337,7 @@ def train_generator(config: GeneratorTraining) -> None:
         else:
             trainer.begin(run.is_main)
         same_everywhere(trainer.generator)
-        same_everywhere(trainer.critic)
+        same_everywhere(trainer.adversary)
         while run.unfinished:
             first = run.images + run.rank * batch
             places = range(first, first + batch)
@@ -356,14 +360,14 @@ def train_generator(config: GeneratorTraining) -> None:
 
 def _step(trainer: GeneratorTrainer, real: Tensor, places: range, images: int) -> dict[str, Tensor]:
     """One step of whichever kind is due, on the images at some places of the data."""
-    config, supervision = trainer.config, trainer.supervision
-    if supervision is None:
+    config, pretraining = trainer.config, trainer.pretraining
+    if pretraining is None:
         return trainer.step(real, images, config.batch)
     alone = images < config.supervised_images
     known = len(real) if alone else len(real) // 2 if config.supervised_weight else 0
-    z = supervision.vectors(places[:known]) if known else None
+    z = pretraining.vectors(places[:known]) if known else None
     if alone and z is not None:
-        return trainer.draw(real, z, images, config.batch)
+        return trainer.pretrain(real, z, images, config.batch)
     return trainer.step(real, images, config.batch, z)
 
 

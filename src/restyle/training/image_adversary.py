@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import torch
@@ -18,10 +19,10 @@ from restyle.training.config import GeneratorTraining
 
 Maps = Callable[[Tensor], list[Tensor]]
 HEADS_RATE = 0.5
-Autocast = Callable[[], torch.autocast]
+Autocast = Callable[[], AbstractContextManager[object]]
 
 
-class Critic(nn.Module):
+class ImageAdversary(nn.Module):
     """Scores images with all discriminators; the losses are non-saturating ones.
 
     Attributes:
@@ -62,10 +63,10 @@ class Critic(nn.Module):
         channels = tuple(config.discriminator_channels) or channels
         pixels = Discriminator(DiscriminatorConfig(config.size, channels, detail=config.detail))
         features = load_maps(config.feature_network) if config.feature_network else None
-        critic = cls(pixels, coarse_maps(features) if features else None, config.feature_weight)
+        adversary = cls(pixels, coarse_maps(features) if features else None, config.feature_weight)
         if features:
             features.to(device, memory_format=torch.channels_last)  # pyright: ignore
-        return critic.to(device, memory_format=torch.channels_last)  # pyright: ignore
+        return adversary.to(device, memory_format=torch.channels_last)  # pyright: ignore
 
     def groups(self, lr: float) -> list[dict[str, Any]]:
         """Parameters with their learning rates: low for heads, whose slope nothing holds."""
@@ -97,7 +98,7 @@ class Critic(nn.Module):
         return loss, numbers
 
     def take(self, state: dict[str, Any], source: str) -> None:
-        """Take over the weights of another training's critic; heads that it lacks stay fresh.
+        """Take over the weights of another training's adversary; heads that it lacks stay fresh.
 
         Raises:
             CheckpointError: They do not fit.
@@ -110,7 +111,7 @@ class Critic(nn.Module):
 
 
 def coarse_maps(features: FeatureMaps) -> Maps:
-    """A network's maps but the one in full resolution, which is left to the pixels' critic."""
+    """A network's maps but the one in full resolution, which is left to the pixels' adversary."""
     return lambda images: features.maps(images)[1:]
 
 
@@ -119,11 +120,11 @@ def r1_penalty(discriminator: nn.Module, real: Tensor, autocast: Autocast) -> Te
 
     Args:
         discriminator: Maps images to scores (B,).
-        real: (B, 3, H, W) images of the data.
+        real: (B, ...) images or codes of the data.
         autocast: Makes the context in which scores are computed.
     """
     real = real.detach().requires_grad_(True)
     with autocast():
         scores = discriminator(real)
     (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
-    return gradient.float().square().sum(dim=(1, 2, 3)).mean()
+    return gradient.float().square().flatten(1).sum(dim=1).mean()

@@ -6,12 +6,15 @@ after Nitzan et al., "Face Identity Disentanglement via Latent Space Mapping" (2
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restyle.training.config import Adversary
+from restyle.training.image_adversary import r1_penalty
 from restyle.training.parallel import average_gradients, same_everywhere
 
 
@@ -88,14 +91,7 @@ def adversarial(discriminator: nn.Module, ws: Tensor, stage: int) -> Tensor:
     return F.softplus(-discriminator(ws[:, : stage + 1])).mean(dim=1)
 
 
-def gradient_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
-    """R1: the mean squared gradient of the scores at real codes (Mescheder et al. 2018, eq. 9)."""
-    real = real.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
-    return gradient.square().sum(dim=1).mean()
-
-
-class Adversary:
+class LatentAdversary:
     """The discriminator with what trains it: an optimiser, a pool, and lazy regularisation.
 
     Attributes:
@@ -108,17 +104,16 @@ class Adversary:
         self,
         w_dim: int,
         device: torch.device,
-        lr: float = 2e-5,
-        r1: float = 10.0,
-        r1_interval: int = 16,
-        pool: int = 50,
+        options: Adversary = Adversary(),  # noqa: B008
     ):
         """Build an untrained discriminator."""
         self.discriminator = CodeDiscriminator(w_dim).to(device).requires_grad_(False)
         same_everywhere(self.discriminator)
-        self.optimiser = torch.optim.Adam(self.discriminator.parameters(), lr=lr)
-        self.pool = CodePool(pool, w_dim, device)
-        self.r1, self.r1_interval = r1, r1_interval
+        self.optimiser = torch.optim.Adam(
+            self.discriminator.parameters(), lr=options.adversarial_lr
+        )
+        self.pool = CodePool(options.pool, w_dim, device)
+        self.r1, self.r1_interval = options.r1, options.r1_interval
         self.steps = 0
         self.penalty = torch.zeros((), device=device)  # the last one that was computed
 
@@ -139,7 +134,7 @@ class Adversary:
         loss = of_real + of_fake
         numbers = {"loss_d_real": of_real.detach(), "loss_d_fake": of_fake.detach()}
         if self.r1 and self.steps % self.r1_interval == 0:
-            penalty = gradient_penalty(self.discriminator, real)
+            penalty = r1_penalty(self.discriminator, real, nullcontext)
             loss = loss + penalty * (self.r1 / 2 * self.r1_interval)
             self.penalty = penalty.detach()
         numbers["r1"] = self.penalty

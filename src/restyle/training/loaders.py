@@ -1,15 +1,23 @@
-"""The frozen networks around an encoder's training, found by the names that its options give."""
+"""The networks that trainings use or begin with, found by the names that their options give."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from restyle.encoders import Encoder
-from restyle.hub.registry import find_file, folder_of, load_features, load_maps, network_file
+from restyle.hub.registry import (
+    find_file,
+    folder_of,
+    load_features,
+    load_generator,
+    load_maps,
+    network_file,
+)
 from restyle.io.checkpoints import (
     CheckpointError,
     load_config,
@@ -20,6 +28,7 @@ from restyle.io.checkpoints import (
 from restyle.losses.identity import AlignedFaces, Embedding
 from restyle.losses.perceptual import FeatureMaps
 from restyle.nn.backbones import ArcFace, Trunk
+from restyle.training.checkpoint import read_checkpoint
 from restyle.training.config import EncoderTraining
 
 STEM = "trunk.stem.0.weight"
@@ -62,9 +71,9 @@ def load_networks(config: EncoderTraining) -> LossNetworks:
         return loaded[name]
 
     return LossNetworks(
-        once(config.perceptual_network, load_maps) if config.perceptual else None,
-        once(config.identity_network, load_faces) if config.identity else None,
-        once(config.moco_network, load_moco) if config.moco else None,
+        once(config.losses.perceptual_network, load_maps) if config.losses.perceptual else None,
+        once(config.losses.identity_network, load_faces) if config.losses.identity else None,
+        once(config.losses.moco_network, load_moco) if config.losses.moco else None,
     )
 
 
@@ -159,3 +168,27 @@ def made_of(name: str) -> dict[str, Any] | None:
         )
     made = {key: card[key] for key in ("images_seen", "training", "initial") if card.get(key)}
     return made or None
+
+
+def load_run_state(folder: Path) -> dict[str, Any]:
+    """What a generator's run folder holds: the `state_dict` of its trainer.
+
+    Raises:
+        CheckpointError: If there is no readable checkpoint.
+    """
+    return read_checkpoint(Path(folder) / "checkpoint.pt")["state"]
+
+
+def load_initial(place: Path) -> dict[str, Any]:
+    """The networks to start from: those of a run's folder, or a trained generator alone.
+
+    Args:
+        place: A run's folder, or whatever else `load_generator` takes.
+
+    Raises:
+        CheckpointError: It is neither.
+    """
+    if (place / "checkpoint.pt").exists():
+        return load_run_state(place)
+    state = load_generator(place).state_dict()
+    return {"generator": state, "ema": state}

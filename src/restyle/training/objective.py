@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from restyle.losses.codes import delta_norms, w_norm
-from restyle.losses.extraction import Seen, look
+from restyle.losses.extraction import Extracted, extract
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
-from restyle.training.latent_adversary import Adversary, adversarial
+from restyle.training.latent_adversary import LatentAdversary, adversarial
 from restyle.training.loaders import LossNetworks
 
 
@@ -27,7 +27,7 @@ class Wanted:
     """
 
     image: Tensor
-    seen: Seen
+    seen: Extracted
     moco: Tensor | None = None
 
 
@@ -45,7 +45,7 @@ class Objective:
         weights: dict[str, float],
         networks: LossNetworks,
         average: Tensor,
-        adversary: Adversary | None = None,
+        adversary: LatentAdversary | None = None,
     ):
         """Put the parts together.
 
@@ -61,12 +61,12 @@ class Objective:
         self._average = average
 
     @torch.no_grad()
-    def look_at(self, target: Tensor) -> Wanted:
+    def extract(self, target: Tensor) -> Wanted:
         """Look at a target (B, 3, h, w) in [-1, 1] once, for `losses` at every step."""
         see = self.networks
         return Wanted(
             target,
-            look(target, see.perceptual, see.identity),
+            extract(target, see.perceptual, see.identity),
             see.moco.embed(target) if see.moco else None,
         )
 
@@ -76,7 +76,7 @@ class Objective:
         ws: Tensor,
         wanted: Wanted,
         stage: int,
-        rest: Tensor | None = None,
+        fixed_point: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compare an image and its codes with what is wanted.
 
@@ -85,15 +85,15 @@ class Objective:
             ws: (B, num_ws, w_dim) its codes.
             wanted: The target.
             stage: The last row of the codes that may differ from the first.
-            rest: () mean squared residual where little is left to do; without it, it does not
-                count.
+            fixed_point: () mean squared residual where little is left to do; None: it does
+                not count.
 
         Returns:
             Means over the batch: `loss`, the weighted sum, and each part by name; `l2` always.
         """
         parts = {"l2": l2(image, wanted.image)}
         see = self.networks
-        seen = look(image, see.perceptual, see.identity)
+        seen = extract(image, see.perceptual, see.identity)
         if see.perceptual:
             parts["perceptual"] = perceptual(see.perceptual, seen.maps, wanted.seen.maps)
         if see.identity:
@@ -106,10 +106,10 @@ class Objective:
             parts["delta_norm"] = delta_norms(ws, stage).sum(dim=1)
         if self.adversary:
             parts["adversarial"] = adversarial(self.adversary.discriminator, ws, stage)
-        if rest is not None:
-            parts["rest"] = rest
+        if fixed_point is not None:
+            parts["fixed_point"] = fixed_point
         means = {name: values.mean() for name, values in parts.items()}
-        # Only a training shows an encoder what is at rest; any other part has to be there.
-        counted = [n for n in self.weights if n != "rest" or rest is not None]
+        # Only a training shows an encoder what is at fixed_point; any other part has to be there.
+        counted = [n for n in self.weights if n != "fixed_point" or fixed_point is not None]
         total = torch.stack([self.weights[name] * means[name] for name in counted]).sum()
         return {"loss": total, **means}

@@ -80,7 +80,7 @@ class Pool:
         # A new pair may have taken the place of a chosen old one; then it comes twice.
         rows = np.concatenate([np.array(old, dtype=np.int64), np.array(new, dtype=np.int64)])
         return Batch(
-            to_images(_views_apart(self._images[rows])),
+            from_uint8(_views_apart(self._images[rows])),
             torch.from_numpy(_views_apart(self._vectors[rows])),
             torch.from_numpy(_views_apart(self._labels[rows])),
             torch.from_numpy(_views_apart(self._points[rows])),
@@ -108,7 +108,7 @@ def shown(attributes: Attributes) -> np.ndarray:
     return np.array([seen[name] for name in (*continuous_names, *class_names)])
 
 
-def to_images(pixels: np.ndarray) -> Tensor:
+def from_uint8(pixels: np.ndarray) -> Tensor:
     """Turn (B, h, w, 3) uint8 into (B, 3, h, w) float32 in [-1, 1], channels last in memory."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 

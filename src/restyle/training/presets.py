@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restyle.training.config import EncoderTraining, GeneratorTraining
+from restyle.training.config import EncoderTraining, GeneratorTraining, with_options
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),
@@ -21,7 +21,7 @@ _PORTRAITS_GENERATOR = GeneratorTraining(
     supervised_weight=10.0,
     lr=1e-3,
     discriminator_lr=2e-3,
-    head_start=2_000,
+    discriminator_warmup=2_000,
     r1_gamma=0.1,
     discriminator_channels=(192, 160, 96, 56, 32),
     detail=16.0,
@@ -75,10 +75,11 @@ GENERATORS = {
 }
 """Every generator training that has a name, the default first."""
 
-_PAPER = EncoderTraining(
+_PAPER = with_options(
+    EncoderTraining(),
     batch=8,
     warmup_images=0,
-    continuation=0.0,
+    rollout=0.0,
     optimiser="ranger",
     lr=1e-4,
     decay=0.0,
@@ -87,7 +88,7 @@ _PAPER = EncoderTraining(
     validation_images=0,
     precision="float32",
 )
-_FACES = replace(
+_FACES = with_options(
     _PAPER,
     generator="stylegan2-ffhq",
     domain="faces",
@@ -96,34 +97,37 @@ _FACES = replace(
     identity_network="ir-se50",
     images=8 * 110_000,
 )
-_OTHERS = replace(_PAPER, encoder="resnet", initial="resnet34", identity=0.0, moco=0.5)
+_OTHERS = with_options(_PAPER, encoder="resnet", initial="resnet34", identity=0.0, moco=0.5)
 _PSP = {
     "faces": _FACES,
-    "cars": replace(
+    "cars": with_options(
         _OTHERS, generator="stylegan2-car", domain="cars", encoder="cars", images=8 * 75_000
     ),
-    "churches": replace(
+    "churches": with_options(
         _OTHERS, generator="stylegan2-church", domain="churches", images=8 * 150_000
     ),
-    "horses": replace(_OTHERS, generator="stylegan2-horse", domain="horses", images=8 * 75_000),
-    "wild": replace(
+    "horses": with_options(
+        _OTHERS, generator="stylegan2-horse", domain="horses", images=8 * 75_000
+    ),
+    "wild": with_options(
         _OTHERS, generator="stylegan2-afhq-wild", domain="wild animals", images=8 * 40_000
     ),
 }
 _TOON = {"perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
 _E4E = {"head": "e4e", "delta_norm": 2e-4, "adversarial": 0.1}
-_PORTRAITS = EncoderTraining(
+_PORTRAITS = with_options(
+    EncoderTraining(),
     # Few steps an update, and small batches: on two cores there is no time for few and large ones.
     batch=8,
     steps=1,
-    continuation=0.65,
+    rollout=0.65,
     validation_steps=5,
     validation_images=128,
     warmup_images=6_000,
     images=56_000,
     decay=1.0,
 )
-_PORTRAITS_E4E = replace(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
+_PORTRAITS_E4E = with_options(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the
 # next ones, and that nothing is left to do at the target.
@@ -131,28 +135,32 @@ _SECOND: dict[str, Any] = {
     "warmup_images": 0,
     "images": 36_000,
     "steps": 3,
-    "continuation": 0.65,
-    "rest": 10.0,
+    "rollout": 0.65,
+    "fixed_point": 10.0,
 }
 
 
 def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
     """Each preset with a run folder of its own name."""
-    return {name: replace(p, out=Path("runs") / f"encoder-{name}") for name, p in presets.items()}
+    return {
+        name: with_options(p, out=Path("runs") / f"encoder-{name}") for name, p in presets.items()
+    }
 
 
 ENCODERS = _named(
     {
-        "portraits": replace(_PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND),
-        "portraits-e4e": replace(
+        "portraits": with_options(
+            _PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND
+        ),
+        "portraits-e4e": with_options(
             _PORTRAITS_E4E,
             initial="portraits-single-shot-e4e",
             progressive_interval=0,
             **_SECOND,
         ),
-        "portraits-single-shot": replace(_PORTRAITS, single_shot=True),
-        "portraits-single-shot-e4e": replace(_PORTRAITS_E4E, single_shot=True),
-        "portraits-toon": replace(
+        "portraits-single-shot": with_options(_PORTRAITS, single_shot=True),
+        "portraits-single-shot-e4e": with_options(_PORTRAITS_E4E, single_shot=True),
+        "portraits-toon": with_options(
             _PORTRAITS,
             **_TOON,
             generator="portraits-toon",
@@ -163,10 +171,10 @@ ENCODERS = _named(
         ),
         **_PSP,
         **{
-            f"{name}-e4e": replace(preset, **_E4E, progressive_interval=2_000)
+            f"{name}-e4e": with_options(preset, **_E4E, progressive_interval=2_000)
             for name, preset in _PSP.items()
         },
-        "toon": replace(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
+        "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
     }
 )
 """Every encoder training that has a name, the default first."""

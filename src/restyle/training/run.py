@@ -35,10 +35,10 @@ import torch
 from torch import Tensor
 
 from restyle.io.checkpoints import CheckpointError
-from restyle.io.claims import locked
+from restyle.io.claims import claim, locked, read_settings
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
 from restyle.training.checkpoint import read_checkpoint
-from restyle.training.config import as_record
+from restyle.training.config import as_record, renamed
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state
 
@@ -156,18 +156,16 @@ class Run:
             print(f"{bar}{self.folder}: {text}", file=sys.stderr, flush=True)
 
     def _write_config(self) -> None:
-        path = self.folder / "config.json"
-        config = as_record(self.config)
-        if path.exists() and (self.folder / "checkpoint.pt").exists():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            for name in [*config, *(name for name in found if name not in config)]:
-                old, new = found.get(name), config.get(name)
-                if old != new and name not in self.may_change:
-                    raise ValueError(
-                        f"{path}: this folder holds another run: {name} is {old!r} there, "
-                        f"{new!r} was asked for; choose another folder"
-                    )
-        write_json(path, config)
+        path, config = self.folder / "config.json", as_record(self.config)
+        if not (self.folder / "checkpoint.pt").exists():
+            path.unlink(missing_ok=True)
+        elif older := read_settings(path, "a training run"):
+            if older != renamed(older):
+                write_json(path, renamed(older))
+        found = claim(path, config, "a training run", self.may_change)
+        changed = [f"{n} {found.get(n)!r} -> {v!r}" for n, v in config.items() if found.get(n) != v]
+        if found and changed:
+            self.say(f"changed since the run began: {', '.join(changed)}")
 
     @contextlib.contextmanager
     def _signals(self):

@@ -45,15 +45,15 @@ def validate(
         processes: How many share the images.
     """
     config, model = trainer.config, trainer.model()
-    count = min(config.validation_images or len(source), len(source))
-    batch = max(1, config.batch // processes)
-    names = ["val_loss", *(f"val_{n}" for n in config.losses if n in IMAGE_LOSSES)]
-    names += [f"val_mse_{step + 1}" for step in range(trainer.shown_steps)]
+    count = min(config.data.validation_images or len(source), len(source))
+    batch = max(1, config.loop.batch // processes)
+    names = ["val_loss", *(f"val_{n}" for n in config.losses.weights if n in IMAGE_LOSSES)]
+    names += [f"val_mse_{step + 1}" for step in range(trainer.validation_steps)]
     sums = dict.fromkeys(names, 0.0)
     strips: list[Image.Image] = []
     for first in range(rank * batch, count, processes * batch):
         images = load(source, range(first, min(count, first + batch))).to(trainer.device)
-        result = model.invert(images[:, :3], trainer.shown_steps, batch_size=len(images))
+        result = model.invert(images[:, :3], trainer.validation_steps, batch_size=len(images))
         for name, value in _measured(trainer, result, images[:, -3:]).items():
             sums[name] += value * len(images)
         if not strips:
@@ -72,7 +72,7 @@ def _measured(
     """Means over a batch."""
     objective, images = trainer.objective, [trainer.pooled(e.image) for e in result.steps[1:]]
     with trainer.autocast():
-        wanted = objective.look_at(target)
+        wanted = objective.extract(target)
         losses = objective.losses(images[-1], result.ws, wanted, trainer.encoder.stage)
     weights = {name: w for name, w in objective.weights.items() if name in IMAGE_LOSSES}
     found = {f"val_{name}": float(losses[name]) for name in weights}

@@ -11,8 +11,8 @@ from restyle.io.checkpoints import CheckpointError
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.training.config import GeneratorTraining
 from restyle.training.generator import GeneratorTrainer, train_generator
-from restyle.training.image_adversary import Critic, coarse_maps, r1_penalty
-from restyle.training.initial import load_run_state
+from restyle.training.image_adversary import ImageAdversary, coarse_maps, r1_penalty
+from restyle.training.loaders import load_run_state
 
 CPU = torch.device("cpu")
 TINY = {"size": 16, "channels": (8, 8, 8), "z_dim": 8, "w_dim": 8, "mapping_layers": 2}
@@ -25,10 +25,10 @@ def features():
     return network.eval().requires_grad_(False)
 
 
-def critic(features=None) -> Critic:
+def adversary(features=None) -> ImageAdversary:
     torch.manual_seed(1)
     pixels = Discriminator(DiscriminatorConfig(16, (8, 8, 8)))
-    return Critic(pixels, coarse_maps(features) if features else None, weight=0.5)
+    return ImageAdversary(pixels, coarse_maps(features) if features else None, weight=0.5)
 
 
 def maps_of(count):
@@ -48,11 +48,11 @@ def test_heads_score_places_of_every_map():
 def test_the_second_loss_is_added_with_its_weight(features):
     fake, real = torch.randn(2, 4, 3, 16, 16).unbind()
     with torch.no_grad():
-        both, numbers = critic(features).discriminate(fake, real)
+        both, numbers = adversary(features).discriminate(fake, real)
         assert both.item() == pytest.approx(
             numbers["loss_d"].item() + 0.5 * numbers["loss_d_features"].item()
         )
-        network = critic(features)
+        network = adversary(features)
         network.discriminate(fake, real)
         both, numbers = network.fool(fake)
         assert both.item() == pytest.approx(
@@ -61,7 +61,7 @@ def test_the_second_loss_is_added_with_its_weight(features):
 
 
 def test_the_generator_learns_through_the_features_which_stay_as_they_are(features):
-    network = critic(features).requires_grad_(False)
+    network = adversary(features).requires_grad_(False)
     network.pixels.score.weight.zero_()  # pixels tell nothing
     fake = torch.randn(4, 3, 16, 16, requires_grad=True)
     network.discriminate(fake.detach(), torch.randn(4, 3, 16, 16))
@@ -117,7 +117,7 @@ def test_a_training_starts_from_a_generator_alone_and_lets_the_critic_learn_firs
         out=tmp_path / "second",
         initial=first.out / "generator",
         train_mapping=True,
-        head_start=8,
+        discriminator_warmup=8,
         discriminator_channels=(6, 6, 6),
     )
     train_generator(second)
@@ -125,9 +125,9 @@ def test_a_training_starts_from_a_generator_alone_and_lets_the_critic_learn_firs
     begun = GeneratorTrainer(second, CPU)
     begun.begin()
     for name, value in begun.generator.state_dict().items():
-        assert torch.equal(state["generator"][name], value), name  # 8 images: the critic's alone
+        assert torch.equal(state["generator"][name], value), name  # 8 images: the adversary's alone
     assert not torch.equal(
-        state["critic"]["pixels.score.weight"], begun.critic.state_dict()["pixels.score.weight"]
+        state["critic"]["pixels.score.weight"], begun.adversary.state_dict()["pixels.score.weight"]
     )
     train_generator(replace(second, images=16))
     after = load_run_state(second.out)["generator"]
@@ -139,6 +139,6 @@ def test_a_training_starts_from_a_generator_alone_and_lets_the_critic_learn_firs
 
 
 def test_a_critic_of_another_shape_is_refused():
-    state = critic().state_dict()
+    state = adversary().state_dict()
     with pytest.raises(CheckpointError, match="the other"):
-        Critic(Discriminator(DiscriminatorConfig(16, (6, 6, 6)))).take(state, "the other")
+        ImageAdversary(Discriminator(DiscriminatorConfig(16, (6, 6, 6)))).take(state, "the other")

@@ -14,7 +14,7 @@ from restyle.cli import main
 from restyle.inversion.methods import Chain, build, networks_of, tuned_model
 from restyle.io.files import read_jsonl
 from restyle.io.images import to_uint8
-from restyle.jobs.inverters import shown_steps, spread
+from restyle.jobs.inverters import spread, strip_steps
 from restyle.losses.pixels import l2
 from restyle.refine import Estimate
 from tests.tiny import CODES, tiny_model
@@ -162,6 +162,6 @@ def test_a_few_steps_are_shown():
     assert spread(1000) == [1, 4, 16, 63, 251, 1000]
     assert all(spread(n)[-1] == n and len(spread(n)) <= 6 for n in range(1, 2000))
     chain = build("restyle:5+ws:3+pti:2", networks_of(tiny_model(), l2))
-    assert shown_steps(chain) == {
+    assert strip_steps(chain) == {
         0: "average", 5: "restyle 5", 8: "ws 3", 9: "pti 1", 10: "pti 2"
     }  # fmt: skip

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from restyle.cli import main
-from restyle.training.config import EncoderTraining
-from restyle.training.dry_run import describe_encoder, memory_estimate
+from restyle.training.config import EncoderTraining, with_options
+from restyle.training.dry_run import dry_run, memory_estimate
 from restyle.training.encoder import build_trainer
 from tests.training.encoders import prepare
 
@@ -13,7 +13,7 @@ from tests.training.encoders import prepare
 def test_a_training_is_described_without_being_started(tmp_path):
     settings = prepare(tmp_path)
     changes = {"w_norm": 0.005, "optimiser": "ranger", "head": "e4e"}
-    text = describe_encoder(EncoderTraining(**{**settings, **changes}))
+    text = dry_run(with_options(EncoderTraining(), **{**settings, **changes}))
     assert "24 images, one in 20 held out, mirrored at random" in text
     assert "16 px, 6 codes of 8" in text and "e4e heads, 6 x 16 x 16" in text
     assert "l2 1, w_norm 0.005" in text
@@ -25,13 +25,16 @@ def test_a_training_is_described_without_being_started(tmp_path):
 def test_a_compiled_training_is_described_as_well(tmp_path):
     settings = prepare(tmp_path)
     plain, compiled = (
-        describe_encoder(EncoderTraining(**settings, compile=compile)) for compile in (False, True)
+        dry_run(with_options(EncoderTraining(), **settings, compile=compile))
+        for compile in (False, True)
     )
     assert compiled == plain
 
 
 def test_the_memory_estimate_grows_with_the_batch(tmp_path):
-    trainer = build_trainer(EncoderTraining(**prepare(tmp_path)), torch.device("cpu"))
+    trainer = build_trainer(
+        with_options(EncoderTraining(), **prepare(tmp_path)), torch.device("cpu")
+    )
     small, large = memory_estimate(trainer, 2), memory_estimate(trainer, 8)
     # Nearly four times as much: the scaled weights of the generator do not depend on the batch.
     assert 3 < large["activations"] / small["activations"] < 4
@@ -42,7 +45,7 @@ def test_the_memory_estimate_grows_with_the_batch(tmp_path):
 
 def test_the_estimate_is_what_a_step_keeps(tmp_path):
     """The same step with numbers keeps as many bytes for its backward pass."""
-    settings = EncoderTraining(**prepare(tmp_path))
+    settings = with_options(EncoderTraining(), **prepare(tmp_path))
     estimate = memory_estimate(build_trainer(settings, torch.device("cpu")), 4)["activations"]
     trainer = build_trainer(settings, torch.device("cpu"))
     parts = (trainer.encoder, trainer.generator)

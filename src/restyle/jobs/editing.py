@@ -1,9 +1,6 @@
 """What `restyle edit`, `mix` and `animate` do: codes from anywhere in, pictures and films out."""
 
-import os
-import sys
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +10,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from restyle import importers
 from restyle.editing.directions import Direction
-from restyle.editing.edits import GROUPS, layer_numbers, mix, parse_strengths
+from restyle.editing.edits import GROUPS, layer_numbers, parse_strengths
+from restyle.editing.edits import mix as mix_layers
 from restyle.editing.latents import SUFFIX as LATENTS
 from restyle.editing.latents import read_latents, save_latents
 from restyle.editing.video import between, check_video, save_video, there_and_back
@@ -23,9 +22,10 @@ from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
 from restyle.io.files import append_jsonl
 from restyle.io.images import save_image, strip
-from restyle.jobs.align import FOUND_WITH, describe, save_crops
-from restyle.jobs.invert import Prepared, model_facts, prepare
-from restyle.jobs.manifest import MANIFEST, Ledger, Summary, find_inputs, pending
+from restyle.jobs.alignment import FOUND_WITH, places, save_crops
+from restyle.jobs.inversion import Prepared, model_facts, prepare
+from restyle.jobs.manifest import FILE, Manifest, Summary, find_inputs, pending
+from restyle.jobs.settings import Animate, Edit, Mix
 from restyle.model import ReStyle
 
 FOLDERS = ("strips", "images", "aligned")
@@ -34,21 +34,8 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class EditJob:
-    """What is asked of `restyle edit`, as the command line says it."""
-
-    direction: str
-    strengths: str
-    also: tuple[str, ...]
-    layers: str | None
-    steps: int | None
-    video: str | None
-    align: bool
-
-
-@dataclass(frozen=True)
 class Plan:
-    """The same, checked against the model.
+    """What is asked for, checked against the model.
 
     Attributes:
         direction: What changes.
@@ -64,8 +51,20 @@ class Plan:
     layers: list[int] | None
     video: str | None
 
+    def record(self) -> dict[str, Any]:
+        """Return what manifests and latents files say about it."""
+        return {
+            "direction": self.direction.name,
+            "direction_sha256": weights_hash({"": self.direction.vector}),
+            "direction_scale": self.direction.scale,
+            "strengths": self.strengths,
+            "also": {direction.name: strength for direction, strength in self.also.items()},
+            "layers": self.layers,
+            "video": self.video,
+        }
+
     def label(self, strength: float) -> str:
-        """The caption of a picture."""
+        """Return the caption of a picture."""
         return f"{self.direction.name} {strength:+.3g}"
 
 
@@ -82,40 +81,17 @@ class Subject:
     target: Tensor | None = None
 
 
-def edit_files(
-    inputs: Sequence[Path],
-    seeds: Sequence[int],
-    model_name: str,
-    device: str,
-    dtype: str,
-    job: EditJob,
-    out: Path,
-    overwrite: bool = False,
-) -> Summary:
+def edit(job: Edit) -> Summary:
     """Edit photographs, latents files and samples; a bad photograph costs only itself.
 
-    Args:
-        inputs: Image and latents files, and folders that are searched for images.
-        seeds: Numbers of samples.
-        model_name: What `restyle.load` takes.
-        device: Where to compute.
-        dtype: The precision.
-        job: What to change.
-        out: The folder of the results.
-        overwrite: Do again what is done.
-
-    Returns:
-        The counts.
-
     Raises:
-        ValueError: There is nothing to edit, no such model, direction, strength or layer, or a
-            latents file cannot be used.
+        ValueError: There is no such model, direction, strength or layer, or a latents file cannot
+            be used.
         ImportError: A film is asked for, but imageio is missing.
         OSError: A result cannot be written.
     """
-    _check_inputs(inputs, seeds, fewest=1)
-    files = find_inputs(inputs, out, FOLDERS) if inputs else []
-    model = registry.load(model_name, device, dtype)
+    files = find_inputs(job.inputs, job.out, FOLDERS) if job.inputs else []
+    model = registry.load(job.model, job.device, job.dtype)
     steps = model.checked_steps(job.steps)
     plan = make_plan(model, job)
     latents = {f.path: _latents(f.path, model) for f in files if f.path.suffix == LATENTS}
@@ -124,47 +100,40 @@ def edit_files(
         "steps": steps,
         "dtype": str(model.dtype).removeprefix("torch."),
         "faces_found_with": FOUND_WITH if job.align else None,
-        "direction": plan.direction.name,
-        "direction_sha256": weights_hash({"": plan.direction.vector}),
-        "direction_scale": plan.direction.scale,
-        "strengths": plan.strengths,
-        "also": {direction.name: strength for direction, strength in plan.also.items()},
-        "layers": plan.layers,
-        "video": plan.video,
+        **plan.record(),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    ledger, summary = Ledger(out, settings), Summary()
+    job.out.mkdir(parents=True, exist_ok=True)
+    manifest, summary = Manifest(job.out, settings), Summary()
 
     def read(path: Path) -> Prepared | Tensor:
-        return latents[path] if path in latents else prepare(path, size, job.align)
+        return (
+            latents[path] if path in latents else prepare(path, model.domain.input_size, job.align)
+        )
 
-    size = model.domain.input_size
-    with tqdm(total=len(files) + len(seeds), unit="input", disable=None) as progress:
-        for item, found in pending(files, ledger, overwrite, summary, progress, read):
+    with tqdm(total=len(files) + len(job.seed), unit="input", disable=None) as progress:
+        for item, found in pending(files, manifest, job.overwrite, summary, progress, read):
             started, faces = time.perf_counter(), []
             if isinstance(found, Tensor):
                 subject = Subject(found)
             else:
                 target, faces = found
                 subject = Subject(model.invert(target, steps).ws, target[None])
-            outputs = save_edits(model, subject, plan, item.name, out, settings)
-            outputs |= save_crops(faces, item, out)
+            outputs = save_edits(model, subject, plan, item.name, manifest)
+            outputs |= save_crops(faces, item, job.out)
             seconds = round(time.perf_counter() - started, 4)
-            facts = {"sha256": item.sha256, "outputs": outputs, "seconds": seconds}
-            ledger.add(item.file, item.name, "done", **facts, faces=describe(faces))
+            manifest.add_done(item, outputs, seconds=seconds, faces=places(faces))
             summary.done += 1
             progress.update()
-        for seed in seeds:
-            name = f"seed{seed}"
+        for seed in job.seed:
             subject = Subject(model.sample(1, seed).ws)
-            outputs = save_edits(model, subject, plan, name, out, settings)
-            append_jsonl(out / MANIFEST, {"seed": seed, "outputs": outputs, **settings})
+            outputs = save_edits(model, subject, plan, f"seed{seed}", manifest)
+            append_jsonl(job.out / FILE, {"seed": seed, "outputs": outputs, **settings})
             summary.done += 1
             progress.update()
     return summary
 
 
-def make_plan(model: ReStyle, job: EditJob) -> Plan:
+def make_plan(model: ReStyle, job: Edit) -> Plan:
     """Check what is asked for.
 
     Raises:
@@ -189,48 +158,41 @@ def make_plan(model: ReStyle, job: EditJob) -> Plan:
 
 
 def find_direction(model: ReStyle, which: str) -> Direction:
-    """Find a direction by name or file, and say on stderr what is doubtful about it.
+    """Find a direction by name or file; what is doubtful about it is a warning.
 
     Raises:
         DirectionError: There is none, or it does not fit the model.
     """
-    from restyle import importers
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        published = Path(which).suffix in PUBLISHED
-        found = model.editor.direction(importers.read_direction(which) if published else which)
-    for warning in caught:
-        print(f"restyle: warning: {warning.message}", file=sys.stderr)
-    return found
+    published = Path(which).suffix in PUBLISHED
+    return model.editor.direction(importers.read_direction(which) if published else which)
 
 
 @torch.no_grad()
 def save_edits(
-    model: ReStyle, subject: Subject, plan: Plan, name: str, out: Path, settings: dict[str, Any]
+    model: ReStyle, subject: Subject, plan: Plan, name: str, manifest: Manifest
 ) -> dict[str, str]:
     """Write what the edits of one subject look like.
 
     Returns:
         The paths, relative to the output folder.
     """
-    stem = f"{name}.{plan.direction.name}"
+    out, stem = manifest.out, f"{name}.{plan.direction.name}"
     outputs = {"strip": f"strips/{stem}.png", "latents": f"latents/{stem}.safetensors"}
     ws = edited(model, subject, plan, plan.strengths)
     images = list(renders(model, ws))
     for strength, image in zip(plan.strengths, images, strict=True):
         outputs[f"image {strength:+g}"] = path = f"images/{stem}{strength:+g}.png"
         save_image(image, out / path)
-    shown, labels = list(images), [plan.label(strength) for strength in plan.strengths]
+    pictures, labels = list(images), [plan.label(strength) for strength in plan.strengths]
     if 0 not in plan.strengths or plan.also:
-        shown.insert(0, model.generate(subject.codes[-1:].to(model.device))[0].cpu())
+        pictures.insert(0, model.generate(subject.codes[-1:].to(model.device))[0].cpu())
         labels.insert(0, "before")
     if subject.target is not None:
         height, width = images[0].shape[-2:]
-        shown.insert(0, resized(subject.target.cpu(), (height, width))[0])
+        pictures.insert(0, resized(subject.target.cpu(), (height, width))[0])
         labels.insert(0, "target")
-    save_image(strip(shown, labels), out / outputs["strip"])
-    save_latents(ws, settings, out / outputs["latents"])
+    save_image(strip(pictures, labels), out / outputs["strip"])
+    save_latents(ws, manifest.settings, out / outputs["latents"])
     if plan.video:
         outputs["video"] = f"videos/{stem}.{plan.video}"
         path = there_and_back(plan.strengths[0], plan.strengths[-1])
@@ -240,7 +202,7 @@ def save_edits(
 
 
 def edited(model: ReStyle, subject: Subject, plan: Plan, strengths: Sequence[float]) -> Tensor:
-    """The subject's last codes at several strengths, (N, num_ws, D)."""
+    """Return the subject's last codes at several strengths, (N, num_ws, D)."""
     ws = subject.codes[-1:].to(model.device).expand(len(strengths), -1, -1)
     amounts = torch.tensor(strengths, device=ws.device)
     ws = model.editor.edit(ws, plan.also, layers=plan.layers)
@@ -253,98 +215,63 @@ def _rendered(model: ReStyle, ws: Tensor) -> Tensor:
 
 
 def renders(model: ReStyle, ws: Tensor) -> Iterator[Tensor]:
-    """Pictures (3, H, W) of codes (N, num_ws, D), a few of them in memory at once."""
+    """Yield pictures (3, H, W) of codes (N, num_ws, D), a few of them in memory at once."""
     for batch in ws.split(_BATCH):
         yield from _rendered(model, batch)
 
 
-def mix_people(
-    inputs: Sequence[Path],
-    seeds: Sequence[int],
-    model_name: str,
-    device: str,
-    dtype: str,
-    steps: int | None,
-    align: bool,
-    out: Path,
-) -> None:
-    """Write a strip of two people and what they give each other; see `restyle mix`.
+def mix(job: Mix) -> None:
+    """Write a strip of two people and what they give each other.
 
     Raises:
-        ValueError: There are not two people, or one of them cannot be used.
+        ValueError: One of them cannot be used.
         OSError: The strip cannot be written.
     """
-    _check_inputs(inputs, seeds, fewest=2, most=2)
-    model = registry.load(model_name, device, dtype)
-    first, second = (p.codes[-1:] for p in people(model, inputs, seeds, steps, align))
+    model = registry.load(job.model, job.device, job.dtype)
+    first, second = (person.codes[-1:] for person in people(model, job))
     groups = [name for name, (start, _) in GROUPS.items() if start < first.shape[1]]
-    mixtures = [mix(first, second, group) for group in groups]
+    mixtures = [mix_layers(first, second, group) for group in groups]
     labels = ["first", *(f"{group} of second" for group in groups), "second"]
     images = list(renders(model, torch.cat([first, *mixtures, second])))
-    save_image(strip(images, labels), out)
+    save_image(strip(images, labels), job.out)
 
 
-def film_people(
-    inputs: Sequence[Path],
-    seeds: Sequence[int],
-    model_name: str,
-    device: str,
-    dtype: str,
-    steps: int | None,
-    align: bool,
-    frames: int,
-    out: Path,
-) -> None:
-    """Write a film of an inversion, or of the way between people; see `restyle animate`.
+def animate(job: Animate) -> None:
+    """Write a film of an inversion, or of the way between people.
 
     Raises:
-        ValueError: There is nobody, or one of them cannot be used.
+        ValueError: One of them cannot be used, or is a single sample.
         ImportError: imageio is missing.
         OSError: The film cannot be written.
     """
-    _check_inputs(inputs, seeds, fewest=1)
-    check_video(out)
-    model = registry.load(model_name, device, dtype)
-    found = people(model, inputs, seeds, steps, align)
+    check_video(job.out)
+    model = registry.load(job.model, job.device, job.dtype)
+    found = people(model, job)
     stops = found[0].codes if len(found) == 1 else torch.cat([p.codes[-1:] for p in found])
     if len(stops) < 2:
         raise ValueError("expected a photograph or several inputs, got one sample")
-    ws = between(list(stops), frames)
-    save_video(tqdm(renders(model, ws), total=len(ws), unit="frame", disable=None), out)
+    ws = between(list(stops), job.frames)
+    save_video(tqdm(renders(model, ws), total=len(ws), unit="frame", disable=None), job.out)
 
 
-def people(
-    model: ReStyle, inputs: Sequence[Path], seeds: Sequence[int], steps: int | None, align: bool
-) -> list[Subject]:
-    """The codes of photographs (inverted), latents files and samples, in this order.
+def people(model: ReStyle, job: Mix | Animate) -> list[Subject]:
+    """Return the codes of photographs (inverted), latents files and samples, in this order.
 
     Raises:
         ValueError: One of them cannot be used.
     """
-    number, found = model.checked_steps(steps), []
-    for path in inputs:
+    steps, found = model.checked_steps(job.steps), []
+    for path in map(Path, job.inputs):
         if path.suffix == LATENTS:
             found.append(Subject(_latents(path, model)))
             continue
-        target, _ = prepare(path, model.domain.input_size, align)
-        result = model.invert(target, number)
+        target, _ = prepare(path, model.domain.input_size, job.align)
+        result = model.invert(target, steps)
         codes = torch.cat([estimate.ws for estimate in result.steps])
         found.append(Subject(codes.cpu(), target[None]))
-    return found + [Subject(model.sample(1, seed).ws.cpu()) for seed in seeds]
+    return found + [Subject(model.sample(1, seed).ws.cpu()) for seed in job.seed]
 
 
 def _latents(path: Path, model: ReStyle) -> Tensor:
     num_ws, w_dim = model.start_ws.shape
     return read_latents(path, model.weights_hash(), num_ws, w_dim)
-
-
-def _check_inputs(
-    inputs: Sequence[os.PathLike[str]], seeds: Sequence[int], fewest: int, most: int | None = None
-) -> None:
-    count = len(inputs) + len(seeds)
-    if count < fewest or (most is not None and count > most):
-        wanted = f"{fewest}" if most == fewest else f"at least {fewest}"
-        raise ValueError(
-            f"expected {wanted} of images, latents files (.safetensors) and --seed numbers, "
-            f"got {count}"
-        )

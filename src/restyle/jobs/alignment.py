@@ -4,7 +4,6 @@ The crops lie in the folder `aligned` below the output folder. `manifest.jsonl` 
 was found, so that an edited crop can be put back, and with which models.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,43 +12,34 @@ from tqdm import tqdm
 
 from restyle.faces import LICENCES, AlignedFace, NoFaceError, align_faces
 from restyle.io.images import ImageError, read_image, save_image
-from restyle.jobs.manifest import Item, Ledger, Summary, find_inputs, pending
+from restyle.jobs.manifest import Item, Manifest, Summary, find_inputs, pending
+from restyle.jobs.settings import Align
 
 FOLDER = "aligned"
 FOUND_WITH = LICENCES
 """What results with faces in them depend on, and its licences, for manifests and metadata."""
 
 
-def align_files(
-    inputs: Sequence[Path], out: Path, size: int, which: int | None, overwrite: bool = False
-) -> Summary:
+def align(job: Align) -> Summary:
     """Cut faces out of image files; one without a face costs only itself.
-
-    Args:
-        inputs: Files, and folders that are searched recursively.
-        out: The folder of the results. It may lie in a folder that is searched, or be one.
-        size: Height and width of the crops in pixels.
-        which: 1 for the largest face, 2 for the second largest; None for all of them.
-        overwrite: Do again what is done.
-
-    Returns:
-        The counts.
 
     Raises:
         ImageError: A folder holds no images.
         ImportError: The extra `restyle[faces]` is not installed.
         OSError: A result cannot be written.
     """
-    files = find_inputs(inputs, out, [FOLDER])
-    settings = {"size": size, "face": which or "all", "faces_found_with": FOUND_WITH}
-    ledger, summary = Ledger(out, settings), Summary()
+    which = {"largest": 1, "all": None}.get(job.face, 1) if isinstance(job.face, str) else job.face
+    files = find_inputs(job.inputs, job.out, [FOLDER])
+    settings = {"size": job.size, "face": which or "all", "faces_found_with": FOUND_WITH}
+    manifest, summary = Manifest(job.out, settings), Summary()
+
+    def read(path: Path) -> list[AlignedFace]:
+        return align_file(path, job.size, which)
+
     with tqdm(total=len(files), unit="image", disable=None) as progress:
-        todo = pending(
-            files, ledger, overwrite, summary, progress, lambda path: align_file(path, size, which)
-        )
-        for item, faces in todo:
-            facts = {"sha256": item.sha256, "outputs": save_crops(faces, item, out)}
-            ledger.add(item.file, item.name, "done", **facts, faces=describe(faces))
+        for item, faces in pending(files, manifest, job.overwrite, summary, progress, read):
+            outputs = save_crops(faces, item, job.out)
+            manifest.add_done(item, outputs, faces=places(faces))
             summary.done += 1
             progress.update()
     return summary
@@ -67,12 +57,6 @@ def align_file(path: Path, size: int = 256, which: int | None = 1) -> list[Align
         raise ImageError(path, error.expected, error.found) from error
 
 
-def show_licences() -> None:
-    """Say which models find faces, and under which licences they may be used."""
-    for name, licence in LICENCES.items():
-        print(f"using {name}: {licence}", file=sys.stderr)
-
-
 def save_crops(faces: Sequence[AlignedFace], item: Item, out: Path) -> dict[str, str]:
     """Write the crops of one input.
 
@@ -87,8 +71,8 @@ def save_crops(faces: Sequence[AlignedFace], item: Item, out: Path) -> dict[str,
     return outputs
 
 
-def describe(faces: Sequence[AlignedFace]) -> list[dict[str, Any]]:
-    """Where faces were found, as the manifest keeps it; coordinates are x, y in pixels."""
+def places(faces: Sequence[AlignedFace]) -> list[dict[str, Any]]:
+    """Return where faces were found, as the manifest keeps it; coordinates are x, y in pixels."""
     return [
         {
             "box": list(aligned.face.box),

@@ -17,7 +17,7 @@ from safetensors import safe_open
 
 import restyle
 from restyle.cli import main
-from restyle.cli.training import add_command
+from restyle.cli.training import add_training
 from restyle.cli.training import app as train_app
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
@@ -25,7 +25,7 @@ from restyle.training.config import FEATURES
 from restyle.training.presets import GENERATORS
 from tests.tiny import CODES, SIZE, tiny_model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -429,7 +429,7 @@ def test_portraits_are_drawn_with_a_table_of_what_they_show(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--style", "toon"], "expected portraits of"),
+        (["--style", "toon"], "expected portraits with style 'toon'"),
         (["--start", "49999"], "got start + count = 50,009"),
         (["--count", "0"], "--count"),
         (["--split", "none"], "--split"),
@@ -515,7 +515,9 @@ def test_a_configuration_may_have_a_field_called_preset(run, monkeypatch):
 
     taken = []
     monkeypatch.setattr("restyle.training.generator.train_generator", taken.append)
-    add_command("test", "A test.", {"only": Config()}, "restyle.training.generator:train_generator")
+    add_training(
+        "test", "A test.", {"only": Config()}, "restyle.training.generator:train_generator"
+    )
     try:
         run("train", "test", "--preset", "large")
     finally:

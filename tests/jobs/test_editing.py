@@ -304,10 +304,11 @@ def test_films_that_cannot_be_made(run, tmp_path, arguments, name, words):
 
 
 def test_labels_of_the_strip_are_signed(files):
-    from restyle.jobs.edit import EditJob, make_plan
+    from restyle.jobs import Edit
+    from restyle.jobs.editing import make_plan
 
     model = restyle.load(files / "model", "cpu")
-    job = EditJob(str(files / "smile.safetensors"), "-1,0,.5,-2.66667", (), None, None, None, False)
+    job = Edit(direction=str(files / "smile.safetensors"), strengths="-1,0,.5,-2.66667", seed=(1,))
     plan = make_plan(model, job)
     labels = [plan.label(strength) for strength in plan.strengths]
     assert labels == ["smile -1", "smile +0", "smile +0.5", "smile -2.67"]

@@ -1,10 +1,17 @@
 """The discriminator of codes: pool, losses, and that it learns."""
 
 import copy
+from contextlib import nullcontext
 
 import torch
 
-from restyle.training.latent_adversary import Adversary, CodePool, adversarial, gradient_penalty
+from restyle.training.config import Adversary
+from restyle.training.image_adversary import r1_penalty
+from restyle.training.latent_adversary import (
+    CodePool,
+    LatentAdversary,
+    adversarial,
+)
 
 CPU = torch.device("cpu")
 
@@ -38,7 +45,7 @@ def test_a_pool_of_nothing_gives_back():
 
 
 def test_it_learns_to_tell_codes_apart_and_is_fooled_by_real_ones():
-    adversary = Adversary(4, CPU, lr=1e-2, r1=0.0)
+    adversary = LatentAdversary(4, CPU, Adversary(adversarial_lr=1e-2, r1=0.0))
     fake = torch.randn(64, 3, 4) - 2
     for _ in range(100):
         numbers = adversary.step(torch.randn(64, 4) + 2, fake)
@@ -49,7 +56,7 @@ def test_it_learns_to_tell_codes_apart_and_is_fooled_by_real_ones():
 
 
 def test_rows_behind_the_stage_do_not_count():
-    discriminator = Adversary(4, CPU).discriminator
+    discriminator = LatentAdversary(4, CPU).discriminator
     ws = torch.randn(2, 5, 4)
     changed = ws.clone()
     changed[:, 3:] += 1
@@ -61,12 +68,15 @@ def test_rows_behind_the_stage_do_not_count():
 
 def test_the_penalty_is_the_squared_gradient():
     linear = torch.nn.Linear(3, 1)
-    penalty = gradient_penalty(lambda codes: linear(codes).squeeze(-1), torch.randn(5, 3))
+    penalty = r1_penalty(lambda codes: linear(codes).squeeze(-1), torch.randn(5, 3), nullcontext)
     torch.testing.assert_close(penalty, linear.weight.square().sum())
 
 
 def test_what_it_remembers_survives():
-    first, second = Adversary(4, CPU, pool=5), Adversary(4, CPU, pool=5)
+    first, second = (
+        LatentAdversary(4, CPU, Adversary(pool=5)),
+        LatentAdversary(4, CPU, Adversary(pool=5)),
+    )
     ws = torch.randn(8, 3, 4)
     first.step(torch.randn(8, 4), ws)
     second.load_state_dict(copy.deepcopy(first.state_dict()))

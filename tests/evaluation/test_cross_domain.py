@@ -6,7 +6,8 @@ import json
 import pytest
 import torch
 
-from restyle.evaluation.cross_domain import CrossingEvaluation, describe, evaluate_crossing
+from restyle.evaluation.cross_domain import evaluate_cross_domain
+from restyle.evaluation.settings import CrossDomainEvaluation
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.io.checkpoints import save_folder, with_prefix
 from tests.tiny import tiny_generator
@@ -24,12 +25,15 @@ def place(tmp_path) -> str:
 
 
 def test_everything_survives_in_the_same_generator(place, tmp_path):
-    results = evaluate_crossing(CrossingEvaluation(place, place, samples=60), tmp_path / "out")
+    report = evaluate_cross_domain(
+        CrossDomainEvaluation(place, place, samples=60, out=tmp_path / "out")
+    )
+    results = report.record()
     assert results["skin_tone"]["survives"] == pytest.approx(1, abs=1e-6)
     assert 0.1 < results["skin_tone"]["drawn"] < 1
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
     assert (tmp_path / "out" / "crossing.png").exists()
-    assert "| skin_tone " in describe(results)
+    assert "| skin_tone " in report.text()
 
 
 def test_less_survives_in_another_one(place, tmp_path):
@@ -38,11 +42,12 @@ def test_less_survives_in_another_one(place, tmp_path):
         for layer in generator.synthesis.layers:
             layer.weight.normal_()
     other = saved(tmp_path / "other", generator)
-    results = evaluate_crossing(CrossingEvaluation(place, other, samples=60), tmp_path / "out")
+    config = CrossDomainEvaluation(place, other, samples=60, out=tmp_path / "out")
+    results = evaluate_cross_domain(config).record()
     assert results["mean"]["survives"] < 0.9
 
 
 def test_generators_of_other_codes_are_refused(place, tmp_path):
     other = saved(tmp_path / "wide", StyleGAN2(StyleGAN2Config(16, 8, 12, (8, 8, 8), 2)))
     with pytest.raises(ValueError, match=r"\(6, 8\) for .* and \(6, 12\) for"):
-        evaluate_crossing(CrossingEvaluation(place, other, samples=60), tmp_path / "out")
+        evaluate_cross_domain(CrossDomainEvaluation(place, other, out=tmp_path / "out"))

@@ -1,0 +1,58 @@
+"""The commands that are jobs on files: invert, bootstrap, align, edit, mix, animate, render."""
+
+import sys
+from typing import Any
+
+from cyclopts import App
+
+from restyle import jobs
+from restyle.cli.derive import Command, Run, add_command
+
+FAILED = 1  # exit code where an input was not done
+
+portraits = App(name="portraits", help="Draw portraits, the domain whose ground truth is known.")
+
+
+def add_jobs(app: App) -> None:
+    """Add them to the program."""
+    files = Command(positional="inputs")
+    add_command(app, "invert", jobs.Invert, _on_files("invert", "inverted"), files)
+    add_command(app, "align", jobs.Align, _on_files("align", "aligned"), files)
+    add_command(app, "bootstrap", jobs.Bootstrap, _on_files("bootstrap", "translated"), files)
+    signed = Command(positional="inputs", signed=["strengths"])
+    add_command(app, "edit", jobs.Edit, _on_files("edit", "edited"), signed)
+    add_command(app, "mix", jobs.Mix, _to("mix", "the mixtures are in {out}"), files)
+    add_command(app, "animate", jobs.Animate, _to("animate", "the film is in {out}"), files)
+    add_command(portraits, "render", jobs.Render, _to("render", "{count} portraits in {out}"))
+    app.command(portraits)
+
+
+def _on_files(name: str, done: str) -> Run:
+    def run(job: Any) -> int:
+        _announce(job)
+        summary = getattr(jobs, name)(job)
+        print(
+            f"{summary.done} {done}, {summary.failed} failed, {summary.skipped} done before; "
+            f"results in {job.out}"
+        )
+        return FAILED if summary.failed else 0
+
+    return run
+
+
+def _to(name: str, message: str) -> Run:
+    def run(job: Any) -> None:
+        _announce(job)
+        getattr(jobs, name)(job)
+        print(message.format(**vars(job)))
+
+    return run
+
+
+def _announce(job: Any) -> None:
+    """Say which models find faces, and under which licences they may be used."""
+    if isinstance(job, jobs.Align) or getattr(job, "align", False):
+        from restyle.faces import LICENCES
+
+        for name, licence in LICENCES.items():
+            print(f"using {name}: {licence}", file=sys.stderr)

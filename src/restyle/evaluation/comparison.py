@@ -1,0 +1,304 @@
+"""Models and methods side by side: how good each is, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from restyle.evaluation.data import STYLES, Targets
+from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
+from restyle.evaluation.photographs import photo_networks
+from restyle.evaluation.records import MEASUREMENT, SETTINGS, Records
+from restyle.evaluation.runner import (
+    Entry,
+    Outcome,
+    entry,
+    log_steps,
+    measure_speed,
+    outcome,
+    run,
+)
+from restyle.evaluation.settings import Comparison, determining
+from restyle.evaluation.timing import describe_machine
+from restyle.hub.registry import load, load_features
+from restyle.inversion.methods import NONE, objective_for
+from restyle.io.checkpoints import weights_hash
+from restyle.io.claims import claim
+from restyle.losses.weighted import WeightedLosses
+from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
+from restyle.model import ReStyle
+from restyle.portraits.features import FeatureNetwork
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison found.
+
+    Attributes:
+        config: What was compared.
+        results: All of it as JSON has it.
+        outcomes: The values of every entry by name.
+        entries: Those who took part, in their order.
+        records: Where the rows are.
+    """
+
+    config: Comparison
+    results: dict[str, Any]
+    outcomes: dict[str, Outcome]
+    entries: list[Entry]
+    records: Records
+
+
+def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Compared:
+    """Run every method of every model on the same images; what is done is not done again.
+
+    Args:
+        config: What is compared; its folder keeps a line for each method, image and step
+            (`rows.jsonl`).
+        photo: Networks that photographs are judged by; those that `config` names if None.
+
+    Raises:
+        ValueError: There is no such model or method, or the folder holds another comparison, or
+            the images are too small for LPIPS.
+        ImageError: The folder of the data holds no images.
+    """
+    if photo is None:
+        photo = photo_networks(config.lpips, config.identity_network, config.mtcnn)
+    measures = (*(config.measures or default_measures(config.data)), *photo.measures)
+    features = optimised_by(config.data) if config.features is None else config.features
+    models = {name: load(name, config.device, config.dtype) for name in config.model}
+    first = next(iter(models.values()))
+    place = first.device
+    photo.to(place)
+    for model in models.values():
+        photo.check_size(model.domain.input_size)
+    network = _judge(config.judge, measures, place)
+    objective = objective_for(config.methods, features, place, first.dtype)
+    entries = line_up(models, config.methods, objective)
+    # More of these may join later; what is there already must stay comparable.
+    free = ("model", "methods", "images", "optimised", "identity_network", "mtcnn")
+    settings = {
+        **determining(config, *free),
+        "measures": measures,
+        "features": features,
+        "judge_sha256": network and weights_hash(network.state_dict()),
+        "batch_size": config.batch_size,
+        **photo.hashes(),
+    }
+    records = Records(config.out, settings)
+    for one in entries:
+        claim(one.folder(config.out) / SETTINGS, {"sha256": one.weights_hash()}, MEASUREMENT)
+    judge = Judge(network, measures, photo)
+    left_out: dict[str, str] = {}
+    outcomes = {}
+    for one in entries:
+        targets = targets_of(one, config)
+        run(one, targets, judge, records, config.batch_size)
+        left_out |= targets.left_out
+        outcomes[one.name] = outcome(records, one.name, measures, targets)
+    results = {
+        **settings,
+        "models": list(config.model),
+        "images": config.images,
+        "machine": describe_machine(place),
+        "left_out": left_out,
+        "speed": measure_speed(entries, config.out / "speed", config.batch_size),
+        "methods": {name: summary(found) for name, found in outcomes.items()},
+        "against_the_first": against_the_first(outcomes),
+        "beside_optimisation": beside_optimisation(entries, outcomes),
+        "no_face": without_face(outcomes, records),
+    }
+    return Compared(config, results, outcomes, entries, records)
+
+
+def line_up(
+    models: dict[str, ReStyle], methods: Sequence[str], objective: WeightedLosses
+) -> list[Entry]:
+    """Every model with every method, each once.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    names = [model.name for model in models.values()]
+    found: dict[str, Entry] = {}
+    generators: set[tuple[str, str]] = set()
+    for given, model in models.items():
+        name = model.name if names.count(model.name) == 1 else given
+        for method in methods:
+            one = entry(name, model, _possible(method, model), objective)
+            if not one.asks_the_encoder:
+                if (same := (one.weights_hash(), one.method.name)) in generators:
+                    continue
+                generators.add(same)
+            found.setdefault(one.name, one)
+    return list(found.values())
+
+
+def targets_of(one: Entry, config: Comparison) -> Targets:
+    """The images that a method inverts."""
+    targets = Targets(config.data, one.model.domain.input_size, config.images)
+    if not one.encodes:
+        targets.names = targets.names[: config.optimised]
+    return targets
+
+
+def summary(found: Outcome) -> list[dict[str, Any]]:
+    """Images, time, and the mean and 95 % interval of each measure, at each measured step.
+
+    A measure is None if no image has it. With the similarity also `without_face`: of how many
+    images there is none.
+    """
+    faces = found.values.get("similarity")
+    return [
+        {
+            "step": int(step),
+            "images": len(found.images),
+            "seconds": float(found.seconds[index].mean()),
+            **{name: _mean(values[index]) for name, values in found.values.items()},
+            **({"improved": _improved(found, index)} if index and "mse" in found.values else {}),
+            **({} if faces is None else {"without_face": int(np.isnan(faces[index]).sum())}),
+        }
+        for index, step in enumerate(found.steps)
+    ]
+
+
+def _improved(found: Outcome, index: int) -> dict[str, float] | None:
+    """The share of images that a measured step of the encoder made better than the one before."""
+    errors = found.values["mse"]
+    return bootstrap_mean(errors[index] < errors[index - 1])._asdict()
+
+
+def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
+    """Every other method's last step minus the first method's, image by image.
+
+    Returns:
+        For each: `method`, `images` in both, and the mean difference of each measure with its
+        interval; `better`, the share of images with a lower squared error (or whatever measure
+        comes first).
+    """
+    (_, first), *others = outcomes.items()
+    rows = []
+    for name, other in others:
+        shared = sorted(set(first.images) & set(other.images))
+        if not shared:
+            continue
+        ours, theirs = _of(first, shared), _of(other, shared)
+        row: dict[str, Any] = {"method": name, "images": len(shared)}
+        for measure in other.values:
+            difference = theirs[measure][-1] - ours[measure][-1]
+            row[measure] = _mean(difference)
+            sign = 1 if MEASURES[measure].higher_is_better else -1
+            row.setdefault("better", float((sign * difference > 0).mean()))
+        rows.append(row)
+    return rows
+
+
+def beside_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
+    """How much of what W+ optimisation gains the methods gain, and in which part of its time.
+
+    The gain is the squared error of the average image minus that of the result. Of several
+    optimisations, such as one for each learning rate, the one with the lowest squared error counts.
+
+    Returns:
+        Nothing without such an optimisation. Else for every method, and of encoders for some steps
+        too: `method`, `step`, `images` that the optimisation had as well, `mse`, `share` of its
+        gain (a ratio of means with its interval; None if it gained nothing), `seconds` an image,
+        and `times_faster`; `best` says which one the optimisation is.
+    """
+    best = _best_optimisation(entries, outcomes)
+    rows: list[dict[str, Any]] = []
+    told = set()  # restyle:10 has the steps of restyle:5 too
+    for one in entries if best else ():
+        found = outcomes[one.name]
+        shared = sorted(set(found.images) & set(outcomes[best].images))
+        if not shared:
+            continue
+        mine, other = _of(found, shared), _of(outcomes[best], shared)
+        gained = other["mse"][0] - other["mse"][-1]
+        for step in log_steps(one.steps) if one.encodes else [one.steps]:
+            if one.encodes and (one.label, step) in told:
+                continue
+            told.add((one.label, step))
+            at = found.steps.tolist().index(step)
+            gain, seconds = other["mse"][0] - mine["mse"][at], mine["seconds"][at].mean()
+            rows.append(
+                {
+                    "method": one.name,
+                    "step": step,
+                    "images": len(shared),
+                    "mse": bootstrap_mean(mine["mse"][at])._asdict(),
+                    "share": bootstrap_ratio(gain, gained)._asdict() if gained.mean() > 0 else None,
+                    "seconds": float(seconds),
+                    "times_faster": float(other["seconds"][-1].mean() / seconds),
+                    "best": one.name == best,
+                }
+            )
+    return rows
+
+
+def _best_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> str:
+    """The name of the W+ optimisation of the lowest squared error; none if there is none."""
+    found = {one.name: outcomes[one.name] for one in entries if one.parts == ["ws"]}
+    if not found or not all("mse" in other.values for other in found.values()):
+        return ""
+    shared = sorted(set.intersection(*(set(other.images) for other in found.values())))
+    return min(found, key=lambda name: _of(found[name], shared)["mse"][-1].mean())
+
+
+def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
+    """The values and the seconds (S, n) of some of a method's images."""
+    where = {image: index for index, image in enumerate(found.images)}
+    at = [where[image] for image in images]
+    arrays = {**found.values, "seconds": found.seconds}
+    return {name: values[:, at] for name, values in arrays.items()}
+
+
+def _mean(values: np.ndarray) -> dict[str, float] | None:
+    """The mean of the values that there are, with its interval."""
+    there = values[~np.isnan(values)]
+    return bootstrap_mean(there)._asdict() if len(there) else None
+
+
+def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[str, str]]:
+    """The images without an identity similarity at the last step: `method`, `image`, `in`.
+
+    `in` says where no face was found: target, reconstruction or both.
+    """
+    wanted = {
+        (name, image, int(found.steps[-1]))
+        for name, found in outcomes.items()
+        for image in found.images
+    }
+    return [
+        {"method": row["method"], "image": row["image"], "in": row[NO_FACE]}
+        for row in records.rows
+        if row.get(NO_FACE) and (row["method"], row["image"], row["step"]) in wanted
+    ]
+
+
+def _judge(name: str, measures: Sequence[str], place: torch.device) -> FeatureNetwork | None:
+    """Load the judge, where it is needed."""
+    judged = {"perceptual", "identity"} & set(measures)
+    return load_features(name).to(place) if judged else None
+
+
+def _possible(method: str, model: ReStyle) -> str:
+    """A method as a model can carry it out: a single-shot encoder takes one step."""
+    if not model.single_shot:
+        return method
+    parts = method.split("+")
+    return "+".join("restyle" if part.partition(":")[0] == "restyle" else part for part in parts)
+
+
+def default_measures(data: str) -> tuple[str, ...]:
+    """Those of drawn portraits; for a folder's images those that need no network of portraits."""
+    return DRAWN if data in STYLES else ("mse", "psnr", "ms_ssim")
+
+
+def optimised_by(data: str) -> str:
+    """The network of the optimisation's objective: the portraits' own, or "none" for others."""
+    return "portraits-features" if data in STYLES else NONE

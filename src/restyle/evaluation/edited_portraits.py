@@ -1,0 +1,256 @@
+"""How well what an inversion found can be edited: against the truth, at matched change.
+
+The renderer draws the same person with one attribute truly changed. An inverted portrait is edited
+until the judge reads that change, and is then compared with that drawing and with itself before:
+did anything else change, is it still the same person?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from restyle.editing.directions import Direction
+from restyle.editing.edits import shift
+from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, changed, shown
+from restyle.evaluation.data import as_images
+from restyle.evaluation.edit_sweep import drift, flips, sweep
+from restyle.evaluation.records import arrays_in_parts
+from restyle.evaluation.runner import Entry
+from restyle.io.images import to_uint8
+from restyle.losses.perceptual import perceptual
+from restyle.losses.pixels import l2
+from restyle.portraits.attributes import Attributes
+from restyle.refine import Render, pool_to
+
+STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
+ALMOST = 0.9
+"""Share of an accessory's change that is asked for: its probability nears 0 and 1 only slowly."""
+
+EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every measurement needs.
+
+    Attributes:
+        reader: The judge.
+        directions: What is edited, by the attribute's name.
+        portraits: The test split.
+    """
+
+    reader: Reader
+    directions: dict[str, Direction]
+    portraits: Any
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """N test portraits that a method has inverted.
+
+    Attributes:
+        render: What renders their codes.
+        ws: (N, num_ws, D): the codes.
+        people: Who they are.
+        target: (N, 3, h, w): the portraits.
+        reconstruction: The same, as inverted.
+        seen: What the judge reads in the reconstructions.
+        unedited: What it reads in the renders, which may be larger than the portraits.
+    """
+
+    render: Render
+    ws: Tensor
+    people: Sequence[Attributes]
+    target: Tensor
+    reconstruction: Tensor
+    seen: Reading
+    unedited: Reading
+
+
+@dataclass(frozen=True)
+class Edited:
+    """All that was measured of one method; N images, T attributes, A readings, S strengths.
+
+    Attributes:
+        name: The method's.
+        attributes: The T attributes that were edited.
+        arrays: See `measure` and `measure_edit` for the names.
+    """
+
+    name: str
+    attributes: tuple[str, ...]
+    arrays: dict[str, np.ndarray]
+
+
+def measure_all(
+    one: Entry, tools: Tools, folder: Path, images: int, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Everything about one method: arrays with a row for each image."""
+    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
+    with tqdm(total=images, unit="image", desc=one.name, disable=None) as progress:
+
+        def part(indices: range) -> dict[str, np.ndarray]:
+            arrays = measure(one, tools, indices)
+            progress.update(len(indices))
+            return arrays
+
+        return arrays_in_parts(folder / "parts", images, size, part)
+
+
+def measure(one: Entry, tools: Tools, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    """Invert some test portraits, and edit each of their attributes.
+
+    Returns:
+        `mse`, `perceptual`, `kept` (identity) of the reconstructions and `w_distance` (N,), and
+        what `measure_edit` gives, with the attributes as the second axis. `examples` (E, T, 4, h,
+        w, 3) uint8: target, reconstruction, edit and truth of the first few portraits.
+    """
+    found = inverted(one, tools, indices)
+    target, kept = found.target, tools.reader(found.target).embeddings
+    network = tools.reader.network
+    with torch.no_grad():
+        arrays = {
+            "mse": l2(found.reconstruction, target).cpu().numpy(),
+            "perceptual": perceptual(network, found.reconstruction, target).cpu().numpy(),
+            "kept": (found.seen.embeddings * kept).sum(axis=1),
+            "w_distance": w_distance(found.ws).cpu().numpy(),
+        }
+        edits = [
+            measure_edit(found, name, direction, tools.reader)
+            for name, direction in tools.directions.items()
+        ]
+    arrays |= {key: np.stack([edit[key] for edit in edits], axis=1) for key in edits[0]}
+    first = [i for i, index in enumerate(indices) if index < EXAMPLES]
+    pictures = arrays.pop("pictures")  # (N, T, 2, h, w, 3)
+    before = np.stack([to_uint8(target), to_uint8(found.reconstruction)], axis=1)
+    before = np.broadcast_to(before[:, None], pictures.shape)
+    arrays["examples"] = np.concatenate([before, pictures], axis=2)[first]
+    return arrays
+
+
+def inverted(one: Entry, tools: Tools, indices: Sequence[int]) -> Inverted:
+    """Invert some test portraits, and read what came of it."""
+    people = [tools.portraits[i].attributes for i in indices]
+    target = as_images(tools.portraits.images(indices)).to(one.model.device)
+    *_, estimate = one.method(target, one.model.start(len(target)))
+    render = render_of(one)
+    with torch.no_grad():
+        image = render(estimate.ws)
+        reconstruction = pool_to(image, target)
+        seen, unedited = tools.reader(reconstruction), tools.reader(image)
+    return Inverted(render, estimate.ws, people, target, reconstruction, seen, unedited)
+
+
+def render_of(one: Entry) -> Render:
+    """What renders the codes that a method has just found: a tuned generator, if it tunes one."""
+    tuning = one.method.tuning
+    if tuning is None:
+        return one.model.generate
+    generator, crop = tuning.generator, one.model.domain.crop_render
+    return lambda ws: crop(generator.synthesis(ws))
+
+
+def w_distance(ws: Tensor) -> Tensor:
+    """How far codes (B, num_ws, D) are from W: root mean square distance of rows to their mean."""
+    return (ws - ws.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
+
+
+def measure_edit(
+    one: Inverted, name: str, direction: Direction, reader: Reader
+) -> dict[str, np.ndarray]:
+    """Change one attribute of inverted portraits, and compare with the true change.
+
+    Returns:
+        Arrays of N rows, NaN where an edit does not get there:
+        - `change`, `identity_at` (N, S): at the strengths of the sweep; `slope`; `rises`; `flips`,
+          of accessories, whether one appears or goes while the person stays;
+        - `asked`, the change in deviations, and `strength`, where it is reached;
+        - there: `drift` (N, A) of the attributes that can be seen, `identity` to the
+          reconstruction, `edit_w_distance` of the codes, and against the true picture
+          `truth_mse`, `truth_perceptual`, `truth_identity`, beside `unedited_mse` of the
+          reconstruction that was not edited;
+        - `features` of the edit and `truth_features` (N, F); `pictures` (N, 2, h, w, 3): edit,
+          truth.
+    """
+    own, target = NAMES.index(name), one.target
+    found = sweep(one.render, one.ws, direction, STRENGTHS, reader, own, one.unedited)
+    others = [changed(person, name, reader.network) for person in one.people]
+    truth = drawn(others, target)
+    asked = asked_change(name, one.people, others, truth, target, reader)
+    strengths = found.strength_for(asked)
+    ws = shift(one.ws, direction, torch.from_numpy(np.nan_to_num(strengths)).to(one.ws))
+    edit = pool_to(one.render(ws), target)
+    seen = reader(edit)
+    there = ~np.isnan(strengths)
+    arrays = {
+        "drift": _seen(drift(seen.values, found.before, own), one.people, others),
+        "identity": (seen.embeddings * one.seen.embeddings).sum(axis=1),
+        "edit_w_distance": w_distance(ws).cpu().numpy(),
+        "truth_mse": l2(edit, truth).cpu().numpy(),
+        "truth_perceptual": perceptual(reader.network, edit, truth).cpu().numpy(),
+        "truth_identity": (seen.embeddings * reader(truth).embeddings).sum(axis=1),
+        "unedited_mse": l2(one.reconstruction, truth).cpu().numpy(),
+        "features": reader.network.features(edit).cpu().numpy(),
+    }
+    arrays = {key: np.where(_as(there, a), a, np.nan) for key, a in arrays.items()}
+    return arrays | {
+        "change": found.change.T,
+        "identity_at": found.identity.T,
+        "slope": found.slope(),
+        "rises": found.rises(),
+        "flips": flips(found, name),
+        "asked": asked,
+        "strength": strengths,
+        "truth_features": reader.network.features(truth).cpu().numpy(),
+        "pictures": np.stack([to_uint8(edit), to_uint8(truth)], axis=1),
+    }
+
+
+def drawn(people: Sequence[Attributes], like: Tensor) -> Tensor:
+    """Portraits of people, of the size and on the device of `like` (N, 3, h, w)."""
+    from restyle.portraits import render
+
+    return as_images(np.stack([render(p, like.shape[-1]) for p in people])).to(like.device)
+
+
+def asked_change(
+    name: str,
+    people: Sequence[Attributes],
+    others: Sequence[Attributes],
+    truth: Tensor,
+    target: Tensor,
+    reader: Reader,
+) -> np.ndarray:
+    """How much an attribute is to change, (N,) in deviations; NaN where it cannot be seen.
+
+    Of a continuous attribute it is the true change; of an accessory most of what the judge reads in
+    the true pictures.
+    """
+    own = NAMES.index(name)
+    if name in ACCESSORIES:
+        asked = ALMOST * (reader(truth).values[:, own] - reader(target).values[:, own])
+    else:
+        moved = np.stack([o.to_vector() for o in others]) - [p.to_vector() for p in people]
+        asked = moved[:, own] / reader.network.scale[own].item()
+    visible = [shown(p)[own] and shown(o)[own] for p, o in zip(people, others, strict=True)]
+    return np.where(visible, asked, np.nan)
+
+
+def _seen(
+    moved: np.ndarray, people: Sequence[Attributes], others: Sequence[Attributes]
+) -> np.ndarray:
+    """What is shown both before and after the true change: a hat hides the parting."""
+    there = [np.logical_and(shown(p), shown(o)) for p, o in zip(people, others, strict=True)]
+    return np.where(there, moved, np.nan)
+
+
+def _as(mask: np.ndarray, array: np.ndarray) -> np.ndarray:
+    return mask.reshape(-1, *[1] * (array.ndim - 1))
