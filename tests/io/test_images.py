@@ -143,6 +143,15 @@ def test_cmyk_is_converted(tmp_path):
     assert red > 245 and green < 10 and blue < 10
 
 
+def test_damage_beside_the_pixels_is_passed_over_in_silence(tmp_path, recwarn):
+    picture().save(tmp_path / "a.webp", exif=turned(), lossless=True)
+    content = (tmp_path / "a.webp").read_bytes()
+    at = content.rindex(b"\x01\x12\0\x03")
+    (tmp_path / "a.webp").write_bytes(content[: at - 2] + b"\xff" + content[at - 1 :])
+    assert read_image(tmp_path / "a.webp").size in [(40, 24), (24, 40)]
+    assert not recwarn.list
+
+
 def test_a_phone_picture_with_a_preview_gives_the_main_one(tmp_path):
     path = tmp_path / "phone.jpg"
     preview = picture().resize((10, 6))

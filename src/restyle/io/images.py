@@ -138,8 +138,8 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            # Sizes are checked below; Pillow's warning would only repeat it less clearly.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Of sizes, which are checked below, and of damage beside the pixels.
+            warnings.simplefilter("ignore")
             with Image.open(stream, formats=_FORMATS) as image:
                 _require_single(path, image, max_pixels)
                 picture = _to_rgb(image)
