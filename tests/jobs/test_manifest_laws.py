@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restyle.io.images import ImageFile
-from restyle.jobs.manifest import Ledger
+from restyle.jobs.manifest import Manifest
 
 parts = st.text("aAbB1-", min_size=1, max_size=2)
 names = st.builds(
@@ -24,7 +24,7 @@ def test_names_are_apart_safe_and_kept(paths, random):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         files = [ImageFile(Path(folder) / "in" / path, path) for path in paths]
-        manifest = Ledger(out, {})
+        manifest = Manifest(out, {})
         given_names = {file: manifest.name(file) for file in files}
         # Apart even where the file system takes A for a.
         assert len({name.casefold() for name in given_names.values()}) == len(files)
@@ -33,5 +33,5 @@ def test_names_are_apart_safe_and_kept(paths, random):
             assert not Path(name).is_absolute() and ".." not in Path(name).parts
             manifest.add(file.path, name, "done")
         random.shuffle(files)
-        again = Ledger(out, {})
+        again = Manifest(out, {})
         assert {file: again.name(file) for file in files} == given_names
