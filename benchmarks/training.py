@@ -18,9 +18,9 @@ import time
 
 import torch
 
-from restyle.training.config import with_options
 from restyle.training.data import draw, open_source
 from restyle.training.encoder import build_trainer
+from restyle.training.options import with_options
 from restyle.training.presets import ENCODERS
 
 

@@ -12,8 +12,8 @@ import torch
 from restyle.hub import registry
 from restyle.io import bundled
 from restyle.io.checkpoints import CheckpointError, load_config, save_folder
-from restyle.training.config import as_record, with_options
 from restyle.training.loaders import made_of
+from restyle.training.options import as_record, with_options
 from restyle.training.presets import ENCODERS, GENERATORS
 from tests.tiny import tiny_model
 

@@ -24,7 +24,7 @@ from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import load_config, share, weights_hash
 from restyle.io.files import atomic_write
 from restyle.model import ReStyle
-from restyle.training.config import as_record, renamed
+from restyle.training.options import as_record, renamed
 from restyle.training.presets import ENCODERS, GENERATORS
 
 UNSAID = ("out", "device", "checkpoint_minutes", "snapshot_images", "validation_images")

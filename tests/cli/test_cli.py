@@ -21,8 +21,7 @@ from restyle.cli.training import add_training
 from restyle.cli.training import app as train_app
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
-from restyle.training.config import FEATURES
-from restyle.training.presets import GENERATORS
+from restyle.training.presets import FEATURES, GENERATORS
 from tests.tiny import CODES, SIZE, tiny_model
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from restyle.losses.identity import AlignedFaces, identity
 from restyle.losses.perceptual import distances_by_map, perceptual
 from restyle.model import ReStyle
 from restyle.nn.backbones import ArcFace
-from restyle.training.config import EncoderTraining, with_options
+from restyle.training.config import EncoderTraining
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.image_adversary import r1_penalty
 from restyle.training.latent_adversary import (
@@ -26,6 +26,7 @@ from restyle.training.latent_adversary import (
 )
 from restyle.training.loaders import LossNetworks
 from restyle.training.optimisers import make_optimiser
+from restyle.training.options import with_options
 
 from .cases import Case, cases, load
 

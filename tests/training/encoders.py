@@ -10,8 +10,9 @@ from PIL import Image
 from restyle import encoders
 from restyle.encoders import EncoderConfig
 from restyle.io.checkpoints import save_folder, with_prefix
-from restyle.training.config import EncoderTraining, flat, with_options
+from restyle.training.config import EncoderTraining
 from restyle.training.encoder import train_encoder
+from restyle.training.options import flat, with_options
 from restyle.training.parallel import launch
 from tests.tiny import CODES, SIZE, tiny_generator
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from restyle.cli import main
-from restyle.training.config import EncoderTraining, with_options
+from restyle.training.config import EncoderTraining
 from restyle.training.dry_run import dry_run, memory_estimate
 from restyle.training.encoder import build_trainer
+from restyle.training.options import with_options
 from tests.training.encoders import prepare
 
 

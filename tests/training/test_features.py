@@ -11,7 +11,7 @@ from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.portraits.keypoints import COUNT, face_points
 from restyle.portraits.visibility import visible
 from restyle.runtime.devices import computes_bfloat16
-from restyle.training.config import FEATURES, FeatureTraining
+from restyle.training.config import FeatureTraining
 from restyle.training.features import (
     contrast,
     evaluate_features,
@@ -21,6 +21,7 @@ from restyle.training.features import (
     verification_auc,
 )
 from restyle.training.pairs import Pool, augment
+from restyle.training.presets import FEATURES
 
 pytest.importorskip("skia")
 
@@ -206,7 +207,7 @@ def test_weights_of_another_schema_are_refused():
     config["attributes"] = [*config["attributes"][1:], "number_of_noses"]
     with pytest.raises(ValueError, match="number_of_noses"):
         FeatureNetwork.from_checkpoint(config, network.state_dict(), "here")
-    with pytest.raises(ValueError, match="expected the weights of a feature network"):
+    with pytest.raises(ValueError, match="expected the weights of FeatureNetwork"):
         FeatureNetwork.from_checkpoint(network.checkpoint_config(), {}, "here")
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from cyclopts import App, Parameter
 
-from restyle.training.config import flat, with_options
+from restyle.training.options import flat, with_options
 
 Run = Callable[..., int | None]
 

@@ -7,8 +7,8 @@ from typing import Any
 from cyclopts import App
 
 from restyle.cli.derive import Command, Run, add_command, function
-from restyle.training.config import FEATURES, flat
-from restyle.training.presets import ENCODERS, GENERATORS
+from restyle.training.options import flat
+from restyle.training.presets import ENCODERS, FEATURES, GENERATORS
 
 app = App(name="train", help="Train networks. A run is resumed by repeating its command.")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.hub import huggingface
 from restyle.hub.catalogue import PUBLIC
 from restyle.hub.downloads import pulled
 from restyle.io.bundled import bundled_names, bundled_or_path
@@ -34,6 +35,8 @@ def folder_of(name: str | os.PathLike[str]) -> Path:
     """
     path = bundled_or_path(name)
     path = path if path.is_dir() else pulled(str(name)) or path
+    if not path.is_dir() and (repository := huggingface.repository_of(name)):
+        return huggingface.fetch(repository)
     if (path / "checkpoint.pt").exists():
         made = [path / part for part in ("generator", "best", "model")]
         path = next((folder for folder in made if (folder / CONFIG).exists()), path)
@@ -57,8 +60,8 @@ def load(
 
     Args:
         name: The name of a bundled or pulled model, a folder that `save_pretrained` wrote,
-            or a checkpoint file of another project (`restyle.importers` knows which). No code in it
-            is run.
+            a checkpoint file of another project (`restyle.importers` knows which), or a repository
+            of the Hugging Face Hub (`user/model`, or `hf://user/model`). No code in it is run.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device.
         dtype: float32, bfloat16 or float16 (mixed precision); `"auto"` is bfloat16 where the device
             computes it, else float32.

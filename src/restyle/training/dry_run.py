@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from restyle.training.config import EncoderTraining, with_options
+from restyle.training.config import EncoderTraining
 from restyle.training.data import HELD_OUT, open_source
 from restyle.training.encoder import build_trainer
 from restyle.training.encoder_trainer import EncoderTrainer
+from restyle.training.options import with_options
 
 _MOMENTS = {"adam": 2, "adamw": 2, "ranger": 3}  # tensors that are kept for each parameter
 

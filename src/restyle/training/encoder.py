@@ -18,10 +18,11 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
 from restyle.io.files import write_json
 from restyle.io.images import grid, save_image
-from restyle.training.config import EncoderTraining, as_record, check_shares
+from restyle.training.config import EncoderTraining
 from restyle.training.data import Ahead, Pictures, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
+from restyle.training.options import as_record, check_shares
 from restyle.training.parallel import any_process, average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate

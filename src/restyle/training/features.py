@@ -23,9 +23,10 @@ from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.runtime.devices import training_dtype
-from restyle.training.config import FEATURES, FeatureTraining
+from restyle.training.config import FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
 from restyle.training.parallel import average_gradients, process_count, same_everywhere
+from restyle.training.presets import FEATURES
 from restyle.training.run import Run
 
 FOLDERS = (

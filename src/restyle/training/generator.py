@@ -26,11 +26,12 @@ from restyle.io.checkpoints import CheckpointError, load_strict, save_folder
 from restyle.io.images import grid, save_image
 from restyle.runtime.devices import training_dtype
 from restyle.training.attribute_pretraining import AttributePretraining, teach_mapping
-from restyle.training.config import GeneratorTraining, check_shares
+from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.image_adversary import ImageAdversary, r1_penalty
 from restyle.training.loaders import load_initial, load_run_state
+from restyle.training.options import check_shares
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
 

@@ -10,7 +10,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restyle.training.config import EncoderTraining, GeneratorTraining, with_options
+from restyle.training.config import EncoderTraining, FeatureTraining, GeneratorTraining
+from restyle.training.options import with_options
+
+FEATURES = {
+    "train": FeatureTraining(export=Path("src/restyle/weights/portraits-features")),
+    "judge": FeatureTraining(
+        out=Path("runs/features-judge"),
+        export=Path("src/restyle/weights/portraits-judge"),
+        widths=(24, 40, 64, 96, 96),
+        hidden=224,
+        embedding=128,
+        seed=2,
+    ),
+}
+"""The two networks that ship: one to train with, and one that judges what was trained with it."""
+
+FEATURES |= {
+    "train-128": replace(
+        FEATURES["train"],
+        out=Path("runs/features-128"),
+        export=Path("runs/features-128/network"),
+        size=128,
+    ),
+    "judge-128": replace(
+        FEATURES["judge"],
+        out=Path("runs/judge-128"),
+        export=Path("runs/judge-128/network"),
+        size=128,
+    ),
+}
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),

@@ -38,7 +38,7 @@ from restyle.io.checkpoints import CheckpointError
 from restyle.io.claims import claim, locked, read_settings
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
 from restyle.training.checkpoint import read_checkpoint
-from restyle.training.config import as_record, renamed
+from restyle.training.options import as_record, renamed
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state
 
