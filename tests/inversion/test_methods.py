@@ -116,7 +116,7 @@ def test_newton_by_name_lowers_the_objective_and_keeps_its_curvature(monkeypatch
     monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path))
     monkeypatch.setattr("restyle.inversion.curvature.PROBES", 24)
     model = tiny_model()
-    target = model.sample(2, seed=5)[1].clamp(-1, 1)
+    target = model.sample(2, seed=5).image.clamp(-1, 1)
     found = model.invert(target, method="restyle:1+newton:2")
     errors = [l2(step.image, target) for step in found.steps]
     assert (errors[-1] < errors[1]).all()
