@@ -179,17 +179,25 @@ def curvature_of(
     digest = weights_hash(generator.state_dict())
     about = objective.digest() + f"-{size[0]}x{size[1]}"
     path = cache_folder() / "curvature" / f"{digest[:16]}-{about[:16]}.safetensors"
-    if path.exists():
-        return Curvature.load(path, digest, about)
+    if not path.exists():
+        _estimate(generator, render, objective, size, show).save(path, digest, about)
+    return Curvature.load(path, digest, about)
+
+
+def _estimate(
+    generator: StyleGAN2,
+    render: Render,
+    objective: WeightedLosses,
+    size: tuple[int, int],
+    show: bool,
+) -> Curvature:
     if show:
-        print(f"newton: estimating this generator's curvature once, into {path}", file=sys.stderr)
+        print(f"newton: estimating this generator's curvature, once", file=sys.stderr)
     codes = _mixed_samples(generator)
     count = generator.num_ws * generator.config.w_dim
-    found = estimate_curvature(
+    return estimate_curvature(
         render, objective.residuals, codes, PROBES, min(RANK, count), size, show
     )
-    found.save(path, digest, about)
-    return found
 
 
 def _mixed_samples(generator: StyleGAN2) -> Iterator[Tensor]:
