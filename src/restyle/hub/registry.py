@@ -142,13 +142,13 @@ def load_maps(name: str) -> FeatureMaps:
 
 
 def find_file(name: str) -> Path | None:
-    """The file of a path or of a pulled network's name; None if it is no file."""
+    """Return the file of a path or of a pulled network's name; None if it is no file."""
     path = Path(name) if Path(name).is_file() else pulled(name)
     return path if path is not None and path.is_file() else None
 
 
 def network_file(name: str) -> Path:
-    """The same, where there must be one.
+    """Return what `find_file` does, where there must be one.
 
     Raises:
         ValueError: There is none.
