@@ -18,7 +18,7 @@ _HATS = {"brimmed": "a brimmed hat", "beanie": "a beanie"}
 
 
 def caption(a: Attributes) -> str:
-    """Describes a portrait, left and right being those of the picture."""
+    """Describe a portrait, left and right being those of the picture."""
     hair = _STYLES[a.hair_style].format(_hair_colour(a))
     features = [f"{_skin(a)} skin", hair, f"{a.eye_colour} eyes"]
     features += [_BEARDS[a.beard]] if a.beard != "none" else []

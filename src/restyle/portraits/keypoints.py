@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.drawing.geometry import Layout, layout
+from restyle.portraits.geometry import Layout, layout
 
 COUNT = 41
 """How many points a face has: two eyes of 8, nose 5, mouth 6, outline of the head 14."""
@@ -16,7 +16,7 @@ MOUTH = slice(21, 27)
 
 
 def face_points(attributes: Attributes) -> np.ndarray:
-    """Lays out a face and returns its points.
+    """Lay out a face and returns its points.
 
     Args:
         attributes: The portrait, in the photo-like style.
