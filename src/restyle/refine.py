@@ -85,6 +85,18 @@ def step(encoder: Encoder, render: Render, target: Tensor, estimate: Estimate) -
     return Estimate(ws, render(ws))
 
 
+def check_start(target: Tensor, start: Estimate) -> None:
+    """Check that there is a start for each target.
+
+    Raises:
+        ValueError: The batch of the target and of the start differ.
+    """
+    if len(target) != len(start.ws):
+        raise ValueError(
+            f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
+        )
+
+
 def refine(
     encoder: Encoder, render: Render, target: Tensor, start: Estimate, steps: int
 ) -> Iterator[Estimate]:
@@ -108,10 +120,7 @@ def refine(
     Raises:
         ValueError: The batch of the target and of the start differ.
     """
-    if len(target) != len(start.ws):
-        raise ValueError(
-            f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
-        )
+    check_start(target, start)
     estimate = start
     for _ in range(steps):
         estimate = step(encoder, render, target, estimate)

@@ -42,9 +42,7 @@ def pulled(name: str) -> Path | None:
 def pull(name: str, quiet: bool = False) -> Path:
     """Download a public model, check it and import it; what is there already is left alone.
 
-    Args:
-        name: Of a public model.
-        quiet: No progress bar.
+    Without a progress bar if `quiet`.
 
     Returns:
         The folder of the native checkpoint, or the file of a network that is used as it is.
@@ -73,12 +71,7 @@ def pull(name: str, quiet: bool = False) -> Path:
 def fetch(model: PublicModel, quiet: bool = False) -> Path:
     """Download a file into the cache, or find it there; an interrupted download is resumed.
 
-    Args:
-        model: What to download.
-        quiet: No progress bar.
-
-    Returns:
-        The file, whose size and checksum are those published, as far as any are.
+    Its size and checksum are those published, as far as any are.
 
     Raises:
         DownloadError: No source could deliver it.

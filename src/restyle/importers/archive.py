@@ -32,7 +32,7 @@ ALLOWED = [
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a file was written by `torch.save`, in its zip format or the one before it.
+    """Tell whether a file was written by `torch.save`, in its zip format or the one before it.
 
     Raises:
         CheckpointError: The file cannot be read.
@@ -51,11 +51,7 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
 def read_archive(path: str | os.PathLike[str]) -> Any:
     """Read what `torch.save` wrote: containers, numbers, strings, tensors and option records only.
 
-    Args:
-        path: A zip archive, or a file of the legacy format.
-
-    Returns:
-        The saved object, its tensors on the CPU.
+    The file is a zip archive, or of the legacy format; tensors are put on the CPU.
 
     Raises:
         CheckpointError: The file holds anything else, is damaged, or would take much more memory
@@ -126,7 +122,7 @@ def _check_zip(path: str | os.PathLike[str], size: int) -> None:
 
 
 def _tensors(content: Any) -> Iterator[Tensor]:
-    """All tensors in containers, however deep these are, and though they hold themselves."""
+    """Yield all tensors in containers, however deep, and though they hold themselves."""
     left, seen = [content], set()
     while left:
         item = left.pop()
@@ -138,7 +134,7 @@ def _tensors(content: Any) -> Iterator[Tensor]:
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be read, without the advice that PyTorch gives on reading it anyway."""
+    """Say why a file could not be read, without PyTorch's advice on reading it anyway."""
     text = str(error).strip() or type(error).__name__
     refused = re.search(r"GLOBAL ([\w.]+)", text)
     if refused:

@@ -80,15 +80,14 @@ def is_pickle(path: str | os.PathLike[str]) -> bool:
 def read_pickle(path: str | os.PathLike[str]) -> StyleGAN2:
     """Read the moving-average generator of a network pickle.
 
-    Args:
-        path: A `.pkl` of stylegan2-ada-pytorch, or of the StyleGAN2 configurations of stylegan3.
+    The file is one of stylegan2-ada-pytorch, or of the StyleGAN2 configurations of stylegan3.
 
     Raises:
         CheckpointError: Not such a file, one of StyleGAN3 or of TensorFlow, damaged, or with
             settings that our generator does not have.
     """
     source = os.fspath(path)
-    content = _unpickle(path)
+    content = _unpickle(source)
     if not isinstance(content, Mapping) or "G_ema" not in content:
         raise CheckpointError(f"{source}: expected a network pickle with G_ema, got another pickle")
     state = _state(content["G_ema"], source)
@@ -190,12 +189,11 @@ def _checked(
     return settings
 
 
-def _unpickle(path: str | os.PathLike[str]) -> Any:
+def _unpickle(source: str) -> Any:
     """Read the file's object, with records in the place of everything but plain containers."""
-    source = os.fspath(path)
     try:
         # Mapped, so that no length can claim more than the file has.
-        with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as pickled:
+        with open(source, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as pickled:
             check_pickle(pickled)
             return _Reader(pickled).load()
     except CheckpointError as error:

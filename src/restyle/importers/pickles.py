@@ -24,9 +24,6 @@ _FRAME_HEAD = 9  # bytes: the opcode and its length
 def check_pickle(pickled: mmap) -> None:
     """Check that a file is one pickle which is read as its opcodes say, in memory of its own size.
 
-    Args:
-        pickled: The whole file, at its start, which is where it is left.
-
     Raises:
         ValueError: An opcode that no network needs, a frame that is not exactly filled, a memo
             number that no pickler writes, a length beyond the file, or anything after the pickle.

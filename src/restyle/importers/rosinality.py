@@ -27,11 +27,7 @@ def read_generator(content: Mapping[str, object], source: str) -> StyleGAN2:
     """Read the generator of a file `{"g_ema": weights, "latent_avg": average}`.
 
     Without an average code (training checkpoints have none) it is estimated, from a fixed seed,
-    with a warning.
-
-    Args:
-        content: What was in the file.
-        source: The file, for messages.
+    with a warning. Messages name `source`, the file.
 
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights.

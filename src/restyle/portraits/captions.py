@@ -25,12 +25,9 @@ def caption(a: Attributes) -> str:
     worn = [_GLASSES[a.glasses]] if a.glasses != "none" else []
     worn += [_HATS[a.hat]] if a.hat != "none" else []
     sentence = f"A portrait of {_age(a.age)} person with {_listed(features)}"
-    if worn:
-        sentence += f", wearing {_listed(worn)}"
     doing = [phrase for phrase in (_expression(a), _direction(a)) if phrase]
-    if doing:
-        sentence += f", {_listed(doing)}"
-    return sentence + "."
+    sentence += f", wearing {_listed(worn)}" if worn else ""
+    return sentence + (f", {_listed(doing)}." if doing else ".")
 
 
 def _age(age: float) -> str:

@@ -39,12 +39,7 @@ def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.n
 
 
 def landmarks(attributes: Attributes, size: int = 64, style: str = "photo") -> np.ndarray:
-    """Return where the eyes, the nose tip and the mouth corners are.
-
-    Args:
-        attributes: The portrait.
-        size: Height and width of the picture in pixels.
-        style: One of `STYLES`.
+    """Return where the eyes, the nose tip and the mouth corners are in a picture of `size` pixels.
 
     Returns:
         (5, 2) float32, x and y in pixels from the top left corner of the picture: the eye and then
