@@ -85,18 +85,6 @@ def step(encoder: Encoder, render: Render, target: Tensor, estimate: Estimate) -
     return Estimate(ws, render(ws))
 
 
-def check_start(target: Tensor, start: Estimate) -> None:
-    """Check that there is a start for each target.
-
-    Raises:
-        ValueError: The batch of the target and of the start differ.
-    """
-    if len(target) != len(start.ws):
-        raise ValueError(
-            f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
-        )
-
-
 def refine(
     encoder: Encoder, render: Render, target: Tensor, start: Estimate, steps: int
 ) -> Iterator[Estimate]:
@@ -120,7 +108,10 @@ def refine(
     Raises:
         ValueError: The batch of the target and of the start differ.
     """
-    check_start(target, start)
+    if len(target) != len(start.ws):
+        raise ValueError(
+            f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
+        )
     estimate = start
     for _ in range(steps):
         estimate = step(encoder, render, target, estimate)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.generators.stylegan2 import StyleGAN2
+from restyle.generators.stylegan2 import ModulatedConv, StyleGAN2
 
 
 class Whitening:
@@ -169,8 +170,8 @@ def style_weights(generator: StyleGAN2) -> list[Tensor]:
 
     All of its convolutions and the first conversion to RGB, as the widely used implementation does.
     """
-    synthesis = generator.synthesis
-    return [layer.style.weight for layer in (*synthesis.layers, synthesis.to_rgbs[0])]
+    layers = (*generator.synthesis.layers, generator.synthesis.to_rgbs[0])
+    return [cast(ModulatedConv, layer).style.weight for layer in layers]
 
 
 def _signed(rows: Tensor) -> Tensor:

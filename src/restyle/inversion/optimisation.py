@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restyle.refine import Estimate, Render, check_start, pool_to
+from restyle.refine import Estimate, Render, pool_to
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 NoisyRender = Callable[[Tensor, Sequence[Tensor]], Tensor]
@@ -55,7 +55,7 @@ def optimise_ws(
     Raises:
         ValueError: The batch of the target and of the start differ.
     """
-    check_start(target, start)
+    _check_batch(target, start)
     ws = start.ws.detach().clone().requires_grad_(True)
     optimiser = torch.optim.Adam([ws], lr=lr)
     with torch.enable_grad():
@@ -106,7 +106,7 @@ def optimise_w(
     Raises:
         ValueError: The batch of the target and of the start differ.
     """
-    check_start(target, start)
+    _check_batch(target, start)
     random = torch.Generator().manual_seed(seed)
     w = start.ws.detach().mean(dim=1).clone().requires_grad_(True)
     maps = [
@@ -176,3 +176,10 @@ def _normalise(maps: Sequence[Tensor]) -> None:
 def _set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = lr
+
+
+def _check_batch(target: Tensor, start: Estimate) -> None:
+    if len(target) != len(start.ws):
+        raise ValueError(
+            f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
+        )

@@ -52,7 +52,7 @@ def distances_by_map(network: FeatureMaps, images: Images, targets: Images) -> T
     )
     shapes, expected = [tuple(m.shape) for m in wanted], [tuple(m.shape) for m in seen]
     if shapes != expected:
-        raise ValueError(f"targets: expected maps of shapes {expected}, received {shapes}")
+        raise ValueError(f"targets: expected maps of shapes {expected}, got {shapes}")
     alike = seen[0].new_full((1,), 1 / len(seen), dtype=torch.float32)
     calibration = getattr(network, "calibration", [alike] * len(seen))
     layers = zip(seen, wanted, calibration, strict=True)

@@ -13,7 +13,7 @@ def l2(images: Tensor, targets: Tensor) -> Tensor:
     """
     if images.shape != targets.shape:
         raise ValueError(
-            f"targets: expected shape {tuple(images.shape)}, received {tuple(targets.shape)}"
+            f"targets: expected shape {tuple(images.shape)}, got {tuple(targets.shape)}"
         )
     return (images - targets).square().flatten(1).mean(dim=1)
 

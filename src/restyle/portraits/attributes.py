@@ -215,12 +215,12 @@ def check(name: str, value: float | str) -> None:
     """
     spec = SCHEMA.get(name)
     if spec is None:
-        raise ValueError(f"expected one of the attributes {', '.join(SCHEMA)}; received {name!r}")
+        raise ValueError(f"expected one of the attributes {', '.join(SCHEMA)}, got {name!r}")
     if isinstance(spec, Classes):
         if value not in spec.names:
-            raise ValueError(f"{name}: expected one of {', '.join(spec.names)}; received {value!r}")
+            raise ValueError(f"{name}: expected one of {', '.join(spec.names)}, got {value!r}")
     elif not isinstance(value, (int, float, np.number)) or not spec.low <= value <= spec.high:
-        raise ValueError(f"{name}: expected {spec.low} to {spec.high}; received {value!r}")
+        raise ValueError(f"{name}: expected {spec.low} to {spec.high}, got {value!r}")
 
 
 def sample(person: int, view: int = 0) -> Attributes:

@@ -67,7 +67,7 @@ class Portraits:
             ValueError: The split, the size or the style is none of the possible ones.
         """
         if split not in SPLITS:
-            raise ValueError(f"expected a split of {', '.join(SPLITS)}; received {split!r}")
+            raise ValueError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
         check_style(size, style)
         self.split, self.size, self.style = split, size, style
         self._people = SPLITS[split]
@@ -90,7 +90,7 @@ class Portraits:
             ValueError: `k` is negative.
         """
         if k < 0:
-            raise ValueError(f"expected a view of 0 or more; received {k}")
+            raise ValueError(f"expected a view of 0 or more, got {k}")
         person = self._people[index]
         return Portrait(person, sample(person, k), self.size, self.style)
 

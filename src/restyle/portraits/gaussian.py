@@ -36,7 +36,7 @@ def normal_vectors(portraits: Sequence[Portrait], width: int) -> np.ndarray:
         ValueError: The width is below `WIDTH`.
     """
     if width < WIDTH:
-        raise ValueError(f"width: expected at least {WIDTH} entries, received {width}")
+        raise ValueError(f"width: expected at least {WIDTH} entries, got {width}")
     return np.stack([_vector(portrait, width) for portrait in portraits]).astype(np.float32)
 
 

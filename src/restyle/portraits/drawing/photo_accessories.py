@@ -79,7 +79,7 @@ def draw_glasses(s: Scene) -> None:
         ear = face.pose.outline(eye.side * face.half_width * 1.02, -0.08, -0.02)
         b.stroke(b.polygon([(cx + eye.side * rx, cy - 0.06), ear]), colour, 0.8 * width)
         inner_ends.append((cx - eye.side * rx, cy - 0.04))
-    x, y = toward(*inner_ends, 0.5)
+    x, y = toward(inner_ends[0], inner_ends[1], 0.5)
     b.stroke(b.arc(inner_ends[0], (x, y - 0.04), inner_ends[1]), colour, width)
 
 

@@ -60,6 +60,6 @@ def check_style(size: int, style: str) -> None:
         ValueError: The size is not positive, or the style is none of `STYLES`.
     """
     if size < 1:
-        raise ValueError(f"expected a size of at least 1 pixel; received {size}")
+        raise ValueError(f"expected a size of at least 1 pixel, got {size}")
     if style not in STYLES:
-        raise ValueError(f"expected a style of {', '.join(STYLES)}; received {style!r}")
+        raise ValueError(f"expected a style of {', '.join(STYLES)}, got {style!r}")
