@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor
@@ -27,6 +28,16 @@ BUNDLED = Path(__file__).parents[1] / "weights" / "directions"
 
 class DirectionError(ValueError):
     """A direction that cannot be used: the message says which, what was expected and found."""
+
+
+_FACTS = {
+    "name": str,
+    "scale": int | float | None,
+    "layers": list | None,
+    "generator_sha256": str | None,
+    "licence": str,
+    "about": str,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +145,22 @@ def read_direction(path: str | os.PathLike[str]) -> Direction:
     try:
         facts = {key: json.loads(text) for key, text in texts.items()}
         if facts.get("format") != FORMAT:
-            raise DirectionError(f"{path}: expected a direction ({FORMAT}), got another format")
-        layers = None if facts["layers"] is None else tuple(facts["layers"])
-        facts |= {"vector": vector, "layers": layers}
-        return Direction(**{field.name: facts[field.name] for field in fields(Direction)})
-    except DirectionError:
-        raise
+            raise DirectionError(f"expected a direction ({FORMAT}), got another format")
+        facts = {key: _checked(facts, key) for key in _FACTS}
+        layers = facts.pop("layers")
+        return Direction(vector=vector, layers=None if layers is None else tuple(layers), **facts)
+    except DirectionError as error:
+        raise DirectionError(f"{path}: {error}") from error
     except Exception as error:  # damaged texts fail in as many ways as they can be damaged
         raise DirectionError(f"{path}: expected a direction's file, got: {error}") from error
+
+
+def _checked(facts: Mapping[str, Any], key: str) -> Any:
+    value = facts.get(key, ...)
+    numbers = not isinstance(value, list) or all(type(number) is int for number in value)
+    if not isinstance(value, _FACTS[key]) or not numbers:
+        raise ValueError(f"no {key}" if value is ... else f"another {key}")
+    return value
 
 
 def directions_in(folder: str | os.PathLike[str]) -> list[Direction]:
