@@ -11,12 +11,11 @@ from tqdm import tqdm
 from restyle.evaluation.data import STYLES, Targets
 from restyle.evaluation.loop_analysis import Arrays, band_names, measure, summarise
 from restyle.evaluation.plots import heat_maps, lines, matrix
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, kept_arrays
+from restyle.evaluation.records import claim_folder, kept_arrays
 from restyle.evaluation.report import Figure, Report, Section
 from restyle.evaluation.settings import LoopAnalysis, determining
 from restyle.hub.registry import load
 from restyle.inversion.adaptive import MOST_STEPS, TOLERANCE
-from restyle.io.claims import claim
 from restyle.io.tables import Column, Table
 from restyle.metrics.intervals import Interval
 from restyle.model import ReStyle
@@ -63,7 +62,7 @@ def measured(config: LoopAnalysis) -> tuple[dict[str, Any], np.ndarray]:
         "other_sha256": other and other.weights_hash(),
         "batch_size": config.batch_size,
     }
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     count = 256 if config.images is None and config.data in STYLES else config.images
     targets = Targets(config.data, model.domain.input_size, count)
     parts = []

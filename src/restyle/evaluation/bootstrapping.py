@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.measures import MEASURES, Judge
 from restyle.evaluation.plots import lines
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, arrays_in_parts
+from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section
 from restyle.evaluation.settings import BootstrappingEvaluation, determining
 from restyle.hub.registry import load, load_features
 from restyle.inversion.bootstrapping import bootstrap, check_related
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
-from restyle.io.claims import claim
 from restyle.io.images import save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.intervals import Interval, bootstrap_mean
@@ -56,24 +55,18 @@ def measure_all(config: BootstrappingEvaluation) -> dict[str, np.ndarray]:
     network = load_features(config.judge).to(target.device)
     hashes = [source.weights_hash(), target.weights_hash(), weights_hash(network.state_dict())]
     settings = {**determining(config), "networks": hashes}
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     judge = Judge(network, FIGURES)
-    with tqdm(total=config.images, unit="image", disable=None) as progress:
-
-        def part(indices: range) -> dict[str, np.ndarray]:
-            arrays = measure(source, target, judge, indices, config)
-            progress.update(len(indices))
-            return arrays
-
-        return arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
+    part = partial(measure, source, target, judge, config)
+    return arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
 
 
 def measure(
     source: ReStyle,
     target: ReStyle,
     judge: Judge,
-    indices: range,
     config: BootstrappingEvaluation,
+    indices: range,
 ) -> dict[str, np.ndarray]:
     """Turn some test portraits into toons in both ways, and write the first few as strips."""
     photos = as_images(unseen_portraits("portraits", source.domain.input_size).images(indices))

@@ -12,7 +12,7 @@ import torch
 from restyle.evaluation.data import STYLES, Targets
 from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
 from restyle.evaluation.photographs import photo_networks
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, Records
+from restyle.evaluation.records import Records, claim_folder
 from restyle.evaluation.runner import (
     Entry,
     Outcome,
@@ -27,7 +27,6 @@ from restyle.evaluation.timing import describe_machine
 from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import NONE, objective_for
 from restyle.io.checkpoints import weights_hash
-from restyle.io.claims import claim
 from restyle.losses.weighted import WeightedLosses
 from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
 from restyle.model import ReStyle
@@ -91,7 +90,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
     }
     records = Records(config.out, settings)
     for one in entries:
-        claim(one.folder(config.out) / SETTINGS, {"sha256": one.weights_hash()}, MEASUREMENT)
+        claim_folder(one.folder(config.out), {"sha256": one.weights_hash()})
     judge = Judge(network, measures, photo)
     left_out: dict[str, str] = {}
     outcomes = {}

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 
 from restyle.evaluation.data import as_images, unseen_portraits
-from restyle.evaluation.records import MEASUREMENT, SETTINGS
+from restyle.evaluation.records import claim_folder
 from restyle.evaluation.report import Report, Section
 from restyle.evaluation.settings import CrossDomainEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
-from restyle.io.claims import claim
 from restyle.io.images import grid, save_image
 from restyle.io.tables import Column, Table
 from restyle.portraits.cross_domain import surviving_identity
@@ -33,7 +32,7 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
         ValueError: There is no such model, or its codes have another shape.
         CheckpointError: Weights cannot be used.
     """
-    claim(config.out / SETTINGS, determining(config), MEASUREMENT)
+    claim_folder(config.out, determining(config))
     judge = load_features(config.judge)
     source, target = load_generator(config.source), load_generator(config.target)
     shapes = [(g.num_ws, g.config.w_dim) for g in (source, target)]

@@ -165,16 +165,13 @@ def labelled_samples(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random codes (N, D), and the labels (N, A) of their pictures, NaN where nothing is shown."""
     w = generator.sample_w(config.samples, config.seed)
-    progress = tqdm(total=config.samples, unit="image", desc="labels", disable=None)
 
     def part(indices: range) -> dict[str, np.ndarray]:
         batches = w[indices.start : indices.stop].split(50)
         found = [labeller.labels(render(generator.broadcast(batch))) for batch in batches]
-        progress.update(len(indices))
         return {"labels": np.concatenate(found)}
 
-    with progress:
-        arrays = arrays_in_parts(work.folder / "labels", config.samples, PART, part)
+    arrays = arrays_in_parts(work.folder / "labels", config.samples, PART, part, "labels")
     return w.cpu().numpy(), arrays["labels"]
 
 

@@ -16,13 +16,12 @@ from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, mean_known, rises
 from restyle.evaluation.edited_portraits import STRENGTHS, Edited, Tools, measure_all
 from restyle.evaluation.plots import lines
-from restyle.evaluation.records import MEASUREMENT, SETTINGS
+from restyle.evaluation.records import claim_folder
 from restyle.evaluation.report import Figure, Report, Section
 from restyle.evaluation.settings import EditingEvaluation, determining
 from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import objective_for
 from restyle.io.checkpoints import weights_hash
-from restyle.io.claims import claim
 from restyle.io.images import grid, save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.distributions import frechet_distance
@@ -53,14 +52,14 @@ def edit_all(config: EditingEvaluation) -> list[Edited]:
     objective = objective_for(config.methods, config.features, place)
     settings = determining(config, "model", "methods")  # which may be added to later
     settings["judge_sha256"] = weights_hash(judge.state_dict())
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     found = []
     for one in line_up(models, config.methods, objective):
         directions = directions_of(one.model, config)
         folder = one.folder(config.out)
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
         used = {"model": one.weights_hash(), "directions": vectors}
-        claim(folder / SETTINGS, used, MEASUREMENT)
+        claim_folder(folder, used)
         size = one.model.domain.input_size
         tools = Tools(Reader(judge), directions, unseen_portraits("portraits", size))
         arrays = measure_all(one, tools, folder, config.images, config.batch_size)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from restyle.editing.directions import Direction
 from restyle.editing.edits import shift
@@ -93,16 +93,10 @@ class Edited:
 def measure_all(
     one: Entry, tools: Tools, folder: Path, images: int, batch_size: int
 ) -> dict[str, np.ndarray]:
-    """Everything about one method: arrays with a row for each image."""
-    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
-    with tqdm(total=images, unit="image", desc=one.name, disable=None) as progress:
-
-        def part(indices: range) -> dict[str, np.ndarray]:
-            arrays = measure(one, tools, indices)
-            progress.update(len(indices))
-            return arrays
-
-        return arrays_in_parts(folder / "parts", images, size, part)
+    """Measure everything about one method: arrays with a row for each image."""
+    size = one.batch_size(batch_size)
+    part = partial(measure, one, tools)
+    return arrays_in_parts(folder / "parts", images, size, part, one.name)
 
 
 def measure(one: Entry, tools: Tools, indices: Sequence[int]) -> dict[str, np.ndarray]:

@@ -12,14 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.evaluation.data import Targets, as_images, unseen_portraits
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, Records, arrays_in_parts
+from restyle.evaluation.records import Records, arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section
 from restyle.evaluation.settings import GeneratorEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import folder_of, load_features, load_generator
 from restyle.inversion.optimisation import optimise_ws
 from restyle.io.checkpoints import load_config, weights_hash
-from restyle.io.claims import claim
 from restyle.io.tables import Column, Table
 from restyle.losses.pixels import l2
 from restyle.metrics.distributions import frechet_distance, precision_recall
@@ -53,7 +52,7 @@ def evaluate_generators(config: GeneratorEvaluation) -> Report:
     settings = determining(config, "folders")
     settings["judge_sha256"] = weights_hash(judge.state_dict())
     settings["spectra"] = True  # older measurements have none
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     results = [evaluate_generator(folder, judge, config) for folder in config.folders]
     return report_on(results).write(config.out)
 
@@ -91,34 +90,28 @@ def read_portraits(
 ) -> dict[str, np.ndarray]:
     """What the judge sees in test portraits, and the truth about them (`true_` + name)."""
     portraits = unseen_portraits(config.data, (side, side))
-    progress = tqdm(total=config.samples, unit="image", desc="portraits", disable=None)
 
     def part(indices: range) -> dict[str, np.ndarray]:
         images = as_images(portraits.images(indices))
         truth = visible_labels([portraits[i].attributes for i in indices])
-        progress.update(len(indices))
         return measured(judge, images) | {"true_labels": truth}
 
-    with progress:
-        return arrays_in_parts(folder, config.samples, PART, part)
+    return arrays_in_parts(folder, config.samples, PART, part, "portraits")
 
 
 def read_samples(
     generator: StyleGAN2, judge: FeatureNetwork, folder: Path, config: GeneratorEvaluation
 ) -> dict[str, np.ndarray]:
     """What the judge sees in samples of a generator, untruncated, with its fixed noise."""
-    progress = tqdm(total=config.samples, unit="image", desc="samples", disable=None)
 
     def part(indices: range) -> dict[str, np.ndarray]:
         rng = torch.Generator().manual_seed(indices.start)
         z = torch.randn(len(indices), generator.config.z_dim, generator=rng)
         with torch.no_grad():
             images = torch.cat([generator(chunk) for chunk in z.split(BATCH)])
-        progress.update(len(indices))
         return measured(judge, images)
 
-    with progress:
-        return arrays_in_parts(folder, config.samples, PART, part)
+    return arrays_in_parts(folder, config.samples, PART, part, "samples")
 
 
 @torch.no_grad()

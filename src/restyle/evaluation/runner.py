@@ -75,6 +75,10 @@ class Entry:
         """Where an evaluation in a folder keeps what is this method's alone."""
         return out / "methods" / self.name.replace("/", "_").replace(" ", "_")
 
+    def batch_size(self, most: int) -> int:
+        """Return how many images it inverts at once: tuning gives each a generator of its own."""
+        return 1 if self.method.tuning else most
+
     @property
     def steps(self) -> int:
         """Of the whole method."""
@@ -115,7 +119,7 @@ def run(one: Entry, targets: Targets, judge: Judge, records: Records, batch_size
     last = one.steps
     mine = (row for row in records.rows if row["method"] == one.name)
     done = {row["image"] for row in mine if row["step"] == last}
-    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
+    size = one.batch_size(batch_size)
     warm = False
     with tqdm(total=len(targets.names), unit="image", desc=one.name, disable=None) as progress:
         progress.update(len(done))
