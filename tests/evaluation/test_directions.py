@@ -14,14 +14,15 @@ from restyle.evaluation import directions as search
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, changed, deviation
 from restyle.evaluation.directions import judgement, report_on
 from restyle.evaluation.edit_sweep import Sweep, in_batches, matched_drift, rises, sweep
-from restyle.evaluation.generator import read_attributes
 from restyle.evaluation.settings import DirectionSearch
 from restyle.io.checkpoints import weights_hash
 from restyle.io.files import write_json
-from restyle.portraits.attributes import Attributes, class_names, continuous_names
+from restyle.portraits.attributes import SCHEMA, Attributes, class_names, continuous_names
 from restyle.portraits.visibility import visible
 from tests.evaluation.stubs import Pixels
 from tests.tiny import SIZE, tiny_generator, tiny_model
+
+ENDS = {name: (SCHEMA[name].low, SCHEMA[name].high) for name in continuous_names}  # pyright: ignore
 
 # Readings
 
@@ -45,7 +46,15 @@ def test_labels_leave_out_what_is_not_shown():
     assert 0 < np.isnan(length).sum() < 200
     assert np.isfinite(labels[:, NAMES.index("smile")]).all()
     assert (Reader(network)(images).shown == np.isfinite(labels)).all()
-    people = read_attributes(network.attributes(images))
+    seen = network.attributes(images)
+    classes = {name: seen[name].argmax(1).tolist() for name in class_names}
+    people = [
+        Attributes(
+            **{name: seen[name][i].clamp(*ENDS[name]).item() for name in continuous_names},
+            **{name: class_names[name][found[i]] for name, found in classes.items()},
+        )
+        for i in range(200)
+    ]
     assert np.isnan(length).tolist() == [not visible(person)["hair_length"] for person in people]
 
 
@@ -167,7 +176,7 @@ CONFIG = DirectionSearch(Path(), "tiny", samples=300, trials=4, checks=12, attri
 
 def find(config, out, overwrite=False):
     report = search.find_directions(replace(config, out=out, device="cpu", overwrite=overwrite))
-    return report.record()
+    return report.results
 
 
 def test_directions_are_found_kept_and_reported(networks, tmp_path):

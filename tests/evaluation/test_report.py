@@ -19,7 +19,7 @@ def test_a_report_prints_and_writes_the_same_figures(tmp_path):
         "Before.", "Figures", table.markdown(), "Said twice.", "Left out: x.png: broken"
     ]  # fmt: skip
     assert report.write(tmp_path) is report
-    assert json.loads((tmp_path / "results.json").read_text()) == report.record() == {"mse": 0.128}
+    assert json.loads((tmp_path / "results.json").read_text()) == report.results == {"mse": 0.128}
     page = (tmp_path / "report.html").read_text()
     shown = ("Before.", "restyle x", "Figures", "For the page.", "<td>a &amp; b</td><td>0.13</td>")
     for text in (*shown, "Said twice.", "Pictures alone", "<td>x.png</td><td>broken</td>"):

@@ -14,7 +14,6 @@ from restyle.hub.registry import load_features, load_generator
 from restyle.io.images import grid, save_image
 from restyle.io.tables import Column, Table
 from restyle.portraits.cross_domain import surviving_identity
-from restyle.portraits.features import FeatureNetwork
 
 BATCH = 50
 PICTURED = 10
@@ -50,7 +49,7 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
         as_images(unseen_portraits(style, size).images(range(config.samples)))
         for style in ("portraits", "toon")
     ]
-    survives, most = (surviving_identity(_Batched(judge), *pair) for pair in (people, drawn))
+    survives, most = (surviving_identity(judge, *pair) for pair in (people, drawn))
     results = {name: {"survives": survives[name], "drawn": most[name]} for name in survives}
     columns = [Column("same code", ".2f"), Column("drawn by the renderer", ".2f")]
     rows = [[name, *found.values()] for name, found in results.items()]
@@ -59,17 +58,6 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
         figures=[(picture, f"{config.source} above {config.target}.")],
     )
     return Report("The same code in two generators", results, [section]).write(config.out)
-
-
-class _Batched:
-    """A judge that looks at few images at once."""
-
-    def __init__(self, judge: FeatureNetwork):
-        self._judge = judge
-
-    def attributes(self, images: Tensor) -> dict[str, Tensor]:
-        parts = [self._judge.attributes(part) for part in images.split(BATCH)]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 @torch.no_grad()

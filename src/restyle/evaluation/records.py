@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from restyle.io.claims import claim
-from restyle.io.files import append_jsonl, atomic_write
+from restyle.io.files import append_jsonl, atomic_write, read_jsonl
 
 SETTINGS = "settings.json"
 ROWS = "rows.jsonl"
@@ -27,7 +26,7 @@ def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
 
 
 class Records:
-    """The rows of one measurement, which are in a file and not in memory.
+    """The rows of one measurement, which are in a file.
 
     Attributes:
         folder: Where they are kept.
@@ -47,19 +46,9 @@ class Records:
         claim_folder(self.folder, settings)
 
     @property
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         """All rows so far, in the order of the file, without lines that were cut off."""
-        path = self.folder / ROWS
-        if not path.exists():
-            return
-        with path.open(encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(row, dict):
-                    yield row
+        return read_jsonl(self.folder / ROWS)
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
         """Append rows."""

@@ -101,10 +101,6 @@ class Report:
         parts += [f"Left out: {name}: {why}" for name, why in self.left_out.items()]
         return "\n\n".join(part for part in parts if part)
 
-    def record(self) -> Any:
-        """Return the figures as `results.json` keeps them."""
-        return self.results
-
     def html(self) -> str:
         """Return a page that needs no other file and no network."""
         body = "\n".join(self._parts())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from restyle.runtime.options import Device, Dtype, check_least
+from restyle.runtime.options import Device, Dtype
 
 MeasureName = Literal["mse", "psnr", "ms_ssim", "perceptual", "identity"]
 
@@ -28,7 +28,10 @@ class _Counted:
         Raises:
             ValueError: A whole number other than the seed is below 1.
         """
-        check_least(self, 1, *(one.name for one in fields(self) if one.name != "seed"))
+        for one in fields(self):
+            found = getattr(self, one.name)
+            if type(found) is int and found < 1 and one.name != "seed":
+                raise ValueError(f"{one.name}: expected a number of 1 or more, got {found}")
 
 
 @dataclass(frozen=True, kw_only=True)

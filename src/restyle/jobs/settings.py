@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from restyle.runtime.options import Device, Dtype, check_least
+from restyle.runtime.options import Device, Dtype
 
 
 def _normalise(job: Any) -> None:
@@ -15,6 +15,14 @@ def _normalise(job: Any) -> None:
     object.__setattr__(job, "out", Path(job.out))
     if isinstance(getattr(job, "inputs", ()), str | Path):
         raise ValueError(f"inputs: expected a list of files and folders, got {job.inputs!r}")
+
+
+def _check_least(job: Any, least: int, *names: str) -> None:
+    for name in names:
+        value = getattr(job, name)
+        for found in value if isinstance(value, tuple) else (value,):
+            if isinstance(found, int) and found < least:
+                raise ValueError(f"{name}: expected a number of {least} or more, got {found}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +111,7 @@ class Invert(_Batches):
             ValueError: Two of them do, or a number is below 1.
         """
         _normalise(self)
-        check_least(self, 1, "steps", "batch_size", "preview_resolution")
+        _check_least(self, 1, "steps", "batch_size", "preview_resolution")
         if self.method is None and self.features is not None:
             raise ValueError("expected --features together with --method, got it alone")
         if self.method is not None and self.steps is not None:
@@ -143,7 +151,7 @@ class Bootstrap(_Batches):
     def __post_init__(self) -> None:
         """Check the counts."""
         _normalise(self)
-        check_least(self, 1, "source_steps", "steps", "batch_size")
+        _check_least(self, 1, "source_steps", "steps", "batch_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +176,7 @@ class Align(_Files):
     def __post_init__(self) -> None:
         """Check the numbers."""
         _normalise(self)
-        check_least(self, 1, "face")
+        _check_least(self, 1, "face")
         if not 16 <= self.size <= 4096:
             raise ValueError(f"size: expected 16 to 4096 pixels, got {self.size}")
 
@@ -196,8 +204,8 @@ class _People(_Precision):
     def __post_init__(self) -> None:
         """Check the numbers, and that somebody is there."""
         _normalise(self)
-        check_least(self, 1, "steps")
-        check_least(self, 0, "seed")
+        _check_least(self, 1, "steps")
+        _check_least(self, 0, "seed")
         count = len(self.inputs) + len(self.seed)
         if count != self._people if self._people else count < 1:
             raise ValueError(
@@ -273,7 +281,7 @@ class Animate(_People):
     def __post_init__(self) -> None:
         """Check the numbers, and that somebody is there."""
         super().__post_init__()
-        check_least(self, 1, "frames")
+        _check_least(self, 1, "frames")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +313,6 @@ class Render:
     def __post_init__(self) -> None:
         """Check the numbers."""
         _normalise(self)
-        check_least(self, 1, "count")
-        check_least(self, 16, "size")
-        check_least(self, 0, "start")
+        _check_least(self, 1, "count")
+        _check_least(self, 16, "size")
+        _check_least(self, 0, "start")
