@@ -22,6 +22,7 @@ from restyle.inversion.methods import NONE
 from restyle.inversion.targets import resized
 from restyle.io.images import grid, save_image, strip
 from restyle.io.tables import Column, Table
+from restyle.metrics.intervals import mean_known
 from restyle.metrics.pixels import MS_SSIM_SIDE
 
 EXAMPLES = 4
@@ -205,8 +206,7 @@ def _table(
         for name, measure in MEASURES.items()
         if name in compared.results["measures"]
     }
-    nowhere = [{name: NOWHERE for name in measures if row[name] is None} for row in rows]
-    rows = [row | none for row, none in zip(rows, nowhere, strict=True)]
+    rows = [row | {name: NOWHERE for name in measures if row[name] is None} for row in rows]
     return tabulate({**before, **measures, **after}, rows)
 
 
@@ -229,7 +229,7 @@ def trade_off(compared: Compared, folder: Path) -> list[Figure]:
         curves = {
             name: (
                 found.seconds[1:, kept[name]].mean(axis=1),
-                _means(found.values[measure][1:, kept[name]]),
+                mean_known(found.values[measure][1:, kept[name]].T),
             )
             for name, found in outcomes.items()
         }
@@ -303,11 +303,6 @@ def _strips(one: Entry, compared: Compared, names: list[str]) -> Image.Image:
             pictures = [target.cpu(), *(estimates[s].image[i].cpu() for s in shown)]
             strips.append(strip(pictures, labels))
     return grid(strips, columns=1)
-
-
-def _means(values: np.ndarray) -> np.ndarray:
-    """Over the images (S, N) that have a value; NaN where none has."""
-    return np.ma.masked_invalid(values).mean(axis=1).filled(np.nan)
 
 
 def _machine(results: dict[str, Any]) -> str:

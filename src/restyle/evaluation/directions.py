@@ -120,8 +120,8 @@ def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[s
     Raises:
         ValueError: The folder holds another search, which is not to be overwritten.
     """
-    report = read_settings(out / REPORT, "directions") or None
-    begun = read_settings(out / UNFINISHED / SETTINGS, "directions") or None
+    report = read_settings(out / REPORT, "directions")
+    begun = read_settings(out / UNFINISHED / SETTINGS, "directions")
     if not overwrite:
         if report and report.get("settings") == settings:
             return report["directions"]

@@ -13,6 +13,7 @@ from torch import Tensor
 from restyle.editing.directions import Direction
 from restyle.editing.edits import shift
 from restyle.evaluation.attributes import ACCESSORIES, Reader, Reading, deviation
+from restyle.metrics.intervals import mean_known
 from restyle.refine import Render
 
 BATCH = 32
@@ -164,13 +165,6 @@ def drift(after: np.ndarray, before: np.ndarray, own: int) -> np.ndarray:
 def rises(curve: np.ndarray) -> np.ndarray:
     """Tell whether curves (S, ...) never fall, in deviations."""
     return np.all(np.diff(curve, axis=0) >= -FLAT, axis=0)
-
-
-def mean_known(values: np.ndarray) -> np.ndarray:
-    """Return means of columns over what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=0)
-    return np.where(known.any(axis=0), total / known.sum(axis=0).clip(1), np.nan)
 
 
 def matched_drift(found: Sweep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
 from restyle.evaluation.comparison import line_up
 from restyle.evaluation.data import unseen_portraits
-from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, mean_known, rises
+from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, rises
 from restyle.evaluation.edited_portraits import STRENGTHS, Edited, Tools, measure_all
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import claim_folder
@@ -25,7 +25,7 @@ from restyle.io.checkpoints import weights_hash
 from restyle.io.images import grid, save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.distributions import frechet_distance
-from restyle.metrics.intervals import Interval, bootstrap_mean
+from restyle.metrics.intervals import Interval, bootstrap_mean, mean_known
 from restyle.model import ReStyle
 
 EQUAL_IDENTITY = 0.8
