@@ -33,14 +33,12 @@ class Compared:
         results: All of it as JSON has it.
         outcomes: The values of every entry by name.
         entries: Those who took part, in their order.
-        records: Where the rows are.
     """
 
     config: Comparison
     results: dict[str, Any]
     outcomes: dict[str, Outcome]
     entries: list[Entry]
-    records: Records
 
 
 def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Compared:
@@ -76,6 +74,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
     free = ("model", "methods", "images", "optimised", "identity_network", "mtcnn")
     settings = {
         **determining(config, *free),
+        "dtype": str(first.dtype).removeprefix("torch."),  # of "auto" what it came to
         "measures": measures,
         "features": features,
         "judge_sha256": network and weights_hash(network.state_dict()),
@@ -105,7 +104,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         "beside_optimisation": beside_optimisation(entries, outcomes),
         "no_face": without_face(outcomes, records),
     }
-    return Compared(config, results, outcomes, entries, records)
+    return Compared(config, results, outcomes, entries)
 
 
 def line_up(
@@ -133,7 +132,7 @@ def line_up(
 
 
 def targets_of(one: Entry, config: Comparison) -> Targets:
-    """The images that a method inverts."""
+    """List the images that a method inverts."""
     targets = Targets(config.data, one.model.domain.input_size, config.images)
     if not one.encodes:
         targets.names = targets.names[: config.optimised]

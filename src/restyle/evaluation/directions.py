@@ -88,6 +88,7 @@ def find_all(config: DirectionSearch) -> list[dict[str, Any]]:
     networks = [load_features(name) for name in (config.labeller, config.judge)]
     hashes = [weights_hash(network.state_dict()) for network in (generator, *networks)]
     settings = determining(config, "overwrite")
+    settings["dtype"] = str(resolve_dtype(config.dtype, place)).removeprefix("torch.")
     settings |= {"generator_sha256": hashes[0], "networks": hashes[1:]}
     settings = json.loads(json.dumps(settings))
     if (records := earlier(out, settings, config.overwrite)) is not None:
@@ -143,7 +144,7 @@ def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[s
 
 def renderer(generator: StyleGAN2, dtype: str = "float32") -> Render:
     """Return what renders a generator's codes in some precision; the images are float32."""
-    kind, precision = generator.w_avg.device.type, resolve_dtype(dtype)
+    kind, precision = generator.w_avg.device.type, resolve_dtype(dtype, generator.w_avg.device)
 
     @torch.no_grad()
     def render(ws: Tensor) -> Tensor:

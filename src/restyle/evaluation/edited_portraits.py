@@ -94,8 +94,7 @@ def measure_all(
     one: Entry, tools: Tools, folder: Path, images: int, batch_size: int
 ) -> dict[str, np.ndarray]:
     """Measure everything about one method: arrays with a row for each image."""
-    size = one.batch_size(batch_size)
-    part = partial(measure, one, tools)
+    size, part = one.batch_size(batch_size), partial(measure, one, tools)
     return arrays_in_parts(folder / "parts", images, size, part, one.name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -133,12 +134,10 @@ def disturbances(seed: int) -> dict[str, Callable[[Tensor], Tensor]]:
         return F.interpolate(small, (height, width), mode="bilinear")
 
     return {
-        SPOILED[0]: lambda images: images,
-        SPOILED[1]: noise,
-        SPOILED[2]: blur,
-        "cropped to 85 %": lambda images: moved(images, scale=0.85),
-        "shifted by 6 %": lambda images: moved(images, shift=0.06),
-        "turned by 10 degrees": lambda images: moved(images, degrees=10),
+        **dict(zip(SPOILED, (lambda images: images, noise, blur), strict=True)),
+        "cropped to 85 %": partial(moved, scale=0.85),
+        "shifted by 6 %": partial(moved, shift=0.06),
+        "turned by 10 degrees": partial(moved, degrees=10),
     }
 
 
@@ -235,7 +234,7 @@ def summarise(found: Arrays) -> dict[str, Any]:
 def step_rows(found: Arrays) -> list[dict[str, Any]]:
     """Return for each step: error, size of the change, its centre in layers and octaves, gains.
 
-    `ratio` is the length of a residual to that of the step before; `finer` says how far up in the
+    `ratio` is the length of a residual to that of the step before; `band` says how far up in the
     bands (0: the mean of the image) and `layer` in which layer the change's centre lies.
     """
     mse, layers = found["mse"], found["layers"]
@@ -244,17 +243,17 @@ def step_rows(found: Arrays) -> list[dict[str, Any]]:
     energy = np.square(layers)
     layer = (energy * np.arange(layers.shape[2])).sum(axis=2) / _positive(energy.sum(axis=2))
     change = np.sqrt(found["bands"].sum(axis=2)).mean(axis=0)
+    columns = {"length": lengths, "band": band, "layer": layer}
     rows: list[dict[str, Any]] = [{"step": 0, "mse": interval(mse[:, 0])}]
     for step in range(1, mse.shape[1]):
+        before, now = mse[:, step - 1], mse[:, step]
         row = {
             "step": step,
-            "mse": interval(mse[:, step]),
-            "length": interval(lengths[:, step - 1]),
+            "mse": interval(now),
+            **{name: interval(values[:, step - 1]) for name, values in columns.items()},
             "change": float(change[step - 1]),
-            "band": interval(band[:, step - 1]),
-            "layer": interval(layer[:, step - 1]),
-            "improved": float((mse[:, step] < mse[:, step - 1]).mean()),
-            "worse_by_1_percent": float((mse[:, step] > 1.01 * mse[:, step - 1]).mean()),
+            "improved": float((now < before).mean()),
+            "worse_by_1_percent": float((now > 1.01 * before).mean()),
         }
         if step > 1:
             ratio = lengths[:, step - 1] / _positive(lengths[:, step - 2])

@@ -58,11 +58,7 @@ def lines(
 
 
 def heat_maps(path: Path, maps: Sequence[np.ndarray], titles: Sequence[str]) -> Path:
-    """Draw maps (H, W) side by side, each with a colour scale of its own.
-
-    Returns:
-        The file.
-    """
+    """Draw maps (H, W) side by side, each with a colour scale of its own; return the file."""
     figure, _ = _figure((2.1 * len(maps), 2.7))
     figure.clear()
     for index, (values, title) in enumerate(zip(maps, titles, strict=True), 1):
@@ -74,11 +70,7 @@ def heat_maps(path: Path, maps: Sequence[np.ndarray], titles: Sequence[str]) -> 
 
 
 def matrix(path: Path, values: np.ndarray, x: str, y: str, rows: Sequence[str]) -> Path:
-    """Draw a matrix (R, C) in colours, its columns numbered from 1.
-
-    Returns:
-        The file.
-    """
+    """Draw a matrix (R, C) in colours, its columns numbered from 1; return the file."""
     figure, axes = _figure()
     shown = axes.imshow(values, cmap="viridis", aspect="auto")
     axes.set_xticks(range(values.shape[1]), range(1, values.shape[1] + 1))

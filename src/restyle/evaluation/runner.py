@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What its rows are called."""
+        """Name of its rows."""
         return f"{self.label} {self.method.name}"
 
     @property
@@ -56,12 +56,12 @@ class Entry:
 
     @property
     def encodes(self) -> bool:
-        """Whether the encoder does all of it, so that it takes no time to speak of."""
+        """True where the encoder does all of it, so that it takes no time to speak of."""
         return set(self.parts) == {"restyle"}
 
     @property
     def asks_the_encoder(self) -> bool:
-        """Whether the encoder does any of it; an optimisation on its own knows none."""
+        """True where the encoder does any of it; an optimisation on its own knows none."""
         return "restyle" in self.parts
 
     def weights_hash(self) -> str:

@@ -50,7 +50,7 @@ class _Batches(_Counted):
     """What is measured in batches.
 
     Attributes:
-        batch_size: Images at once; always one for pivotal tuning.
+        batch_size: Images at once.
         device: Where to compute; auto is a GPU where there is one.
     """
 
@@ -66,9 +66,10 @@ class Comparison(_Judged, _Batches):
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
         methods: Methods of inversion: restyle (the encoder), w and ws (optimisation of one code, or
             of one for each layer), projector (one code and the generator's noise), and pti (pivotal
-            tuning), each with a number of steps, joined by + where one starts from what the other
-            found: restyle:10, restyle:5+ws:100, w:1000+pti:350. After @ a learning rate may follow:
-            ws:1500@0.05. Those without an encoder are run once for models that share a generator.
+            tuning, image by image), each with a number of steps, joined by + where one starts from
+            what the other found: restyle:10, restyle:5+ws:100, w:1000+pti:350. After @ a learning
+            rate may follow: ws:1500@0.05. Those without an encoder are run once for models that
+            share a generator.
         data: portraits or toon (test split), or a folder of images.
         images: The first N of them. [default: 512 portraits, or all of a folder]
         optimised: Optimisation and pivotal tuning, which take minutes an image, invert the first N
