@@ -18,13 +18,6 @@ def judge_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model().save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture(scope="session")
 def single_folder(tmp_path_factory):
     """A single-shot model of the same generator."""
     folder = tmp_path_factory.mktemp("single")
