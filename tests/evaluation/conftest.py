@@ -18,6 +18,12 @@ def judge_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def model_folder(model_folder):
+    """The saved tiny model, named in text as configurations do."""
+    return str(model_folder)
+
+
+@pytest.fixture(scope="session")
 def single_folder(tmp_path_factory):
     """A single-shot model of the same generator."""
     folder = tmp_path_factory.mktemp("single")
