@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,18 +19,19 @@ def test_tracebacks_are_shown_when_asked_for(monkeypatch, tmp_path):
 
 def test_help_is_quick_and_imports_nothing_heavy():
     code = (
-        "import sys, time; start = time.perf_counter()\n"
+        "import sys, time\n"
         "from restyle.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "heavy = {'torch', 'numpy', 'PIL', 'skia', 'scipy', 'accelerate'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "print(time.process_time())\n"
     )
-    started = time.perf_counter()
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
     assert "invert" in process.stdout
-    assert time.perf_counter() - started < 5  # 0.3 s on an idle machine
+    seconds = float(process.stdout.split()[-1])  # of the processor: others may be at work
+    assert seconds < 2  # 0.3 on an idle machine
 
 
 def test_the_committed_help_is_current():
