@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from restyle.cli import main
 from restyle.editing.directions import Direction, directions_in, read_direction, save_direction
 from restyle.evaluation import directions as search
 from restyle.evaluation.attributes import NAMES
@@ -162,24 +160,6 @@ def test_a_direction_is_kept_if_it_works_and_deserves_its_name(slope, other, kep
 
 
 # The commands
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=out, err=err)
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model().save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.parametrize("method", ["ganspace", "sefa"])

@@ -1,14 +1,12 @@
 """Editability and bootstrapping, measured with networks whose readings are known."""
 
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import restyle
-from restyle.cli import main
 from restyle.editing.directions import Direction, save_direction
 from restyle.editing.editor import SAMPLES
 from restyle.evaluation import bootstrapping, editability, edited_portraits
@@ -47,18 +45,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def run(capsys, monkeypatch):
+@pytest.fixture(autouse=True)
+def _features_are_pixels(monkeypatch):
     for module in (editability, bootstrapping):
         monkeypatch.setattr(module, "load_features", lambda name: Pixels())
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=out, err=err)
-
-    return call
 
 
 @pytest.fixture

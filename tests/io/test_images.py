@@ -2,15 +2,19 @@
 
 import os
 import pickle
+import re
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from restyle.io.images import (
@@ -443,8 +447,8 @@ def test_several_folders_and_files_keep_equal_names_apart(tmp_path):
     for name in ("a/x.png", "b/x.png"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    for given in (["a", "b"], ["a/x.png", "b/x.png"], ["a", "b/x.png", "a/x.png"]):
-        listed = list_images([tmp_path / name for name in given])
+    for chosen in (["a", "b"], ["a/x.png", "b/x.png"], ["a", "b/x.png", "a/x.png"]):
+        listed = list_images([tmp_path / name for name in chosen])
         assert [f.name.as_posix() for f in listed] == ["a/x.png", "b/x.png"]
     assert [f.name.as_posix() for f in list_images(tmp_path / "a" / "x.png")] == ["x.png"]
 
@@ -460,3 +464,17 @@ def test_a_folder_without_images_is_an_error(tmp_path):
     with pytest.raises(ImageError, match="a folder without any"):
         list_images(tmp_path)
     assert list_images([]) == []
+
+
+# Laws
+
+
+@given(st.sets(st.integers(0, 9999), min_size=1, max_size=12))
+@settings(max_examples=20)
+def test_numbers_in_names_are_in_order_and_each_file_is_listed_once(numbers):
+    with tempfile.TemporaryDirectory() as folder:
+        for number in numbers:
+            (Path(folder) / f"image{number}.png").touch()
+        files = list_images([folder, Path(folder) / f"image{min(numbers)}.png"])
+    found = [int(re.findall(r"\d+", file.name.name)[0]) for file in files]
+    assert found == sorted(numbers)

@@ -380,6 +380,7 @@ def start(settings: dict) -> subprocess.Popen:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(settings, tmp_path):
     changes = {**settings, **EVERYTHING, "images": 400, "out": tmp_path / "killed"}
     worker = start({**changes, "checkpoint_minutes": 0.005})
@@ -403,6 +404,7 @@ def test_a_model_whose_writing_was_cut_off_is_written_anew(settings, tmp_path):
     ReStyle.from_pretrained(tmp_path / "run" / "best")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     losses = {}
