@@ -582,7 +582,7 @@ def test_presets_are_those_of_the_papers():
     assert (toon.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
     assert toon.losses["identity"] == 1.0 and toon.losses["w_norm"] == 0.025
     assert not toon.warmup_images  # its samples would be toons as input
-    folders = [preset.run.out for preset in ENCODERS.values()]
+    folders = [preset.out for preset in ENCODERS.values()]
     assert len(set(folders)) == len(folders)
 
 

@@ -27,9 +27,9 @@ def dry_run(config: EncoderTraining) -> str:
     # Tensors without numbers cannot go through compiled networks.
     trainer = build_trainer(with_options(config, compile=False), torch.device("cpu"))
     shape, generator = trainer.encoder.config, trainer.generator
-    data, loop, run = config.data, config.loop, config.run
+    data, loop = config.data, config.loop
     steps = (data.warmup_images + data.images) // loop.batch
-    memory = memory_estimate(trainer, -(-loop.batch // (run.processes * loop.accumulate)))
+    memory = memory_estimate(trainer, -(-loop.batch // (config.processes * loop.accumulate)))
     rows = {
         "data": _data(config, shape.input_size),
         "generator": f"{config.generator}: {generator.config.size} px, {shape.num_ws} codes of "
@@ -45,10 +45,10 @@ def dry_run(config: EncoderTraining) -> str:
         f"images from number {data.skip:,} on: {steps:,} updates by batches of {loop.batch}, "
         f"learning from {trainer.steps} refinement{'s' * (trainer.steps > 1)} each"
         + (", batch norms frozen" if loop.freeze_norms else ""),
-        "optimiser": f"{loop.optimiser}, learning rate {loop.lr:g}, {run.precision}",
+        "optimiser": f"{loop.optimiser}, learning rate {loop.lr:g}, {config.precision}",
         "memory": f"about {sum(memory.values()) / 1e9:.2g} GB a process: "
         + ", ".join(f"{name} {n / 1e9:.2g}" for name, n in memory.items()),
-        "run folder": str(run.out),
+        "run folder": str(config.out),
     }
     return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
 

@@ -22,14 +22,12 @@ from restyle.training.config import EncoderTraining
 from restyle.training.data import Ahead, Pictures, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
-from restyle.training.options import as_record, check_shares
+from restyle.training.options import as_record
 from restyle.training.parallel import any_process, average_numbers, gather, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
 
 FOR_NORMS = 512  # images; more change the statistics of batch norms by less than a batch does
-
-MAY_CHANGE = ("images", "processes", "device", "checkpoint_minutes", "validation_images", "compile")
 
 
 def build_trainer(config: EncoderTraining, device: torch.device) -> EncoderTrainer:
@@ -73,19 +71,12 @@ def train_encoder(config: EncoderTraining) -> None:
         CheckpointError: If the generator or another network cannot be used.
         OSError: If the disk is full; the last checkpoint stays.
     """
-    run = Run(
-        config.run.out,
-        config,
-        images=config.data.warmup_images + config.data.images,
-        seed=config.run.seed,
-        device=config.run.device,
-        checkpoint_minutes=config.run.checkpoint_minutes,
-        may_change=MAY_CHANGE,
-    )
-    check_shares(config.loop.batch, run.processes, config.loop.accumulate)
+    images = config.data.warmup_images + config.data.images
+    loop, may_change = config.loop, "validation_images compile"
+    run = Run.of(config, images, loop.batch, loop.accumulate, may_change)
     with run:
         trainer = build_trainer(config, run.device)
-        run.say_precision(trainer.dtype)
+        run.announce(f"an encoder for {config.generator}", trainer.dtype)
         size = trainer.encoder.config.input_size
         train, held_out = (
             open_source(config.data.data, size, config.data.style, split, config.data.targets)
@@ -95,7 +86,7 @@ def train_encoder(config: EncoderTraining) -> None:
             trainer.load_state_dict(state, run.rank)
         elif config.loop.freeze_norms and not had_frozen_norms(config.initial):
             positions = range(config.data.skip, config.data.skip + FOR_NORMS)
-            images = draw(train, positions, config.run.seed, config.data.flip)
+            images = draw(train, positions, config.seed, config.data.flip)
             trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
         same_everywhere(trainer.encoder)
         _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
@@ -114,7 +105,7 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
         return range(first, first + batch)
 
     def read(images: int) -> Tensor:
-        return draw(source, positions(images), config.run.seed, config.data.flip)
+        return draw(source, positions(images), config.seed, config.data.flip)
 
     ahead = Ahead(read)
     try:

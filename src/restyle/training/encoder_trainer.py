@@ -67,7 +67,7 @@ class EncoderTrainer:
         if device.type == "cuda" and process_count() > 1:
             self.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(self.encoder)  # pyright: ignore
         self._encoder, self._synthesis = self.encoder, generator.synthesis
-        if config.run.compile:
+        if config.loop.compile:
             self._encoder = torch.compile(self.encoder)
             self._synthesis = torch.compile(generator.synthesis)
         self.start_ws = generator.broadcast(generator.w_avg[None])[0]
@@ -80,7 +80,7 @@ class EncoderTrainer:
         )
         self.optimiser = make_optimiser(loop.optimiser, self.encoder.parameters(), loop.lr)
         self._kind = "cuda" if device.type == "cuda" else "cpu"
-        self.dtype = training_dtype(config.run.precision, device)
+        self.dtype = training_dtype(config.precision, device)
         self.scaler = torch.amp.GradScaler(self._kind, enabled=self.dtype == torch.float16)
         self.steps = 1 if config.single_shot else loop.steps
         """Refinement steps between two updates."""
@@ -248,9 +248,7 @@ class EncoderTrainer:
         """How often images are refined before they are learned from; by their positions alone."""
         # No state: every process and every resumed run comes to the same answer.
         share = 0.0 if self.config.single_shot else self.config.loop.rollout
-        random = (
-            np.random.default_rng((self.config.run.seed, position, 2)) for position in positions
-        )
+        random = (np.random.default_rng((self.config.seed, position, 2)) for position in positions)
         steps = [one.geometric(1 - share) - 1 for one in random]
         return torch.tensor(steps).clamp(max=MOST_BEFORE)
 
@@ -332,7 +330,7 @@ class EncoderTrainer:
             head.out_weight.data[off] = 0
             head.out_bias.data[off] = 0
             first += head.count
-        model = ReStyle(self.generator, encoder, self.domain, self.config.run.out.name)
+        model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
         return model.to(self.device, self.dtype)
 
     def pooled(self, image: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restyle.io.checkpoints import save_folder
 from restyle.io.files import atomic_write, write_json
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
@@ -25,17 +24,13 @@ from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.runtime.devices import training_dtype
 from restyle.training.config import FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
-from restyle.training.parallel import average_gradients, process_count, same_everywhere
+from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.presets import FEATURES
 from restyle.training.run import Run
 
-FOLDERS = (
-    "out",
-    "export",
-    "device",
-    "checkpoint_minutes",
-    "precision",
-)  # not part of what is trained
+NO_SETTINGS = ("out", "export", "device", "checkpoint_minutes", "precision")
+"""Options that say nothing about the network that is made."""
+
 TEST_PERSONS = 2048
 CLASSES = [len(names) for names in class_names.values()]
 
@@ -173,23 +168,10 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
             divide into pairs.
         SystemExit: With status 130, after saving, when interrupted.
     """
-    persons, odd = divmod(config.batch, 2 * process_count())
-    if persons < 2 or odd:
-        raise ValueError(
-            f"batch: expected a multiple of {2 * process_count()}, at least twice that; "
-            f"received {config.batch}"
-        )
-    with Run(
-        config.out,
-        config,
-        images=config.images,
-        seed=config.seed,
-        device=config.device,
-        checkpoint_minutes=config.checkpoint_minutes,
-        may_change=("images", "checkpoint_minutes", "device", "processes", "out", "export"),
-    ) as run:
+    run = Run.of(config, config.images, config.batch, 2, may_change="export")
+    with run:
         dtype = training_dtype(config.precision, run.device)
-        run.say_precision(dtype)
+        run.announce("a feature network for portraits", dtype)
         network = FeatureNetwork(feature_config(config))
         network.to(run.device, memory_format=torch.channels_last)  # pyright: ignore
         optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-4)
@@ -300,10 +282,9 @@ def export_features(
     """
     assert config.export is not None
     folder = Path(config.export)
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_folder(folder, {"kind": network.kind, **network.checkpoint_config()}, tensors, half=True)
+    network.save_pretrained(folder, half=True)
     parameters = sum(p.numel() for p in network.parameters())
-    settings = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k not in FOLDERS)
+    settings = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k not in NO_SETTINGS)
     card = f"""# {folder.name}
 
 A feature network for the drawn portraits of this package: perceptual distance, identity embedding

@@ -31,7 +31,6 @@ from restyle.training.data import draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.image_adversary import ImageAdversary, r1_penalty
 from restyle.training.loaders import load_initial, load_run_state
-from restyle.training.options import check_shares
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
 
@@ -39,6 +38,8 @@ MIXING_PROBABILITY = 0.9
 PATH_LENGTH_INTERVAL = 4
 PATH_LENGTH_DECAY = 0.01
 BETAS = (0.0, 0.99)
+MAY_CHANGE = """precision snapshot_images lr discriminator_lr r1_gamma ema_images
+discriminator_warmup supervised_images supervised_weight supervised_lr supervised_pyramid"""
 
 
 class GeneratorTrainer:
@@ -310,29 +311,11 @@ def train_generator(config: GeneratorTraining) -> None:
         ValueError: If the batch cannot be shared by the processes, or the data do not fit.
     """
     source = open_source(config.data, config.size, config.style)
-    changeable = ("images", "processes", "device", "checkpoint_minutes", "snapshot_images")
-    changeable += ("lr", "discriminator_lr", "r1_gamma", "ema_images")
-    changeable += (
-        "supervised_images",
-        "supervised_weight",
-        "supervised_lr",
-        "discriminator_warmup",
-    )
-    changeable += ("supervised_pyramid", "precision")
-    run = Run(
-        config.out,
-        config,
-        images=config.images,
-        seed=config.seed,
-        device=config.device,
-        checkpoint_minutes=config.checkpoint_minutes,
-        may_change=changeable,
-    )
-    check_shares(config.batch, run.processes)
+    run = Run.of(config, config.images, config.batch, may_change=MAY_CHANGE)
     batch = config.batch // run.processes
     with run:
         trainer = GeneratorTrainer(config, run.device)
-        run.say_precision(trainer.dtype)
+        run.announce(f"a generator of {config.size} x {config.size}", trainer.dtype)
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
         else:

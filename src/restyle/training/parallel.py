@@ -75,8 +75,30 @@ def launch(processes: int, arguments: Sequence[str], module: str = "restyle") ->
     return 0
 
 
+def join(device: str) -> torch.device:
+    """Join the processes of this training, if a launcher started several of them.
+
+    Args:
+        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+
+    Returns:
+        Where this process computes: each has a GPU of its own.
+
+    Raises:
+        ValueError: There is no CUDA device, and one is asked for.
+    """
+    cuda = device != "cpu" and torch.cuda.is_available()
+    if device == "cuda" and not cuda:
+        raise ValueError("device: expected a CUDA device, got none on this machine")
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
+
+
 def process_count() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 

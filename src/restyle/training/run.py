@@ -3,16 +3,6 @@
 A run folder holds `config.json` (what is trained), `checkpoint.pt` (everything needed to go on),
 `stats.jsonl` (one line of numbers every thousand images or so) and TensorBoard's files. A run is
 resumed by repeating the command that started it. Progress is counted in images, over all processes.
-
-    with Run(folder, config, images=config.images, seed=config.seed) as run:
-        if (state := run.load()) is not None:
-            trainer.load_state_dict(state)
-        same_everywhere(network)
-        while run.unfinished:
-            numbers = trainer.step(...)  # with average_gradients(network) before the optimiser
-            run.step(batch, numbers)
-            run.checkpoint(trainer.state_dict)
-        run.save(trainer.state_dict())
 """
 
 from __future__ import annotations
@@ -28,20 +18,27 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.claims import claim, locked
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
-from restyle.training.options import as_record, renamed
-from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
+from restyle.training.config import RunOptions
+from restyle.training.options import as_record, check_shares, renamed
+from restyle.training.parallel import INTERRUPTED, any_process, gather, join, process_count, wait
 from restyle.training.randomness import random_state, set_random_state
 
-LOCK_SECONDS = 60  # how long to wait for the processes of a run that was just killed
+MAY_CHANGE = ("images", "out", "processes", "device", "checkpoint_minutes")
+"""Options that say nothing about what is trained."""
+
+LOCK_SECONDS = 5  # how long to wait for the processes of a run that was just killed
+SPEED_SECONDS = 20  # after which the speed is known
+FIRST_MINUTES = 1.0  # to the first checkpoint
 
 
 class Run:
@@ -86,23 +83,19 @@ class Run:
             log_images: Images between two lines of numbers.
             may_change: Fields of `config` that a repeated command may change, such as the length.
         """
-        from accelerate import Accelerator
-
         self.folder = Path(folder)
         self.config = config
         self.total = images
         self.checkpoint_minutes = checkpoint_minutes
         self.log_images = log_images
         self.may_change = frozenset(may_change)
-        accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
-        if device == "cuda" and accelerator.device.type != "cuda":
-            raise ValueError(f"device: expected a CUDA device, got {accelerator.device.type}")
-        self.device: torch.device = accelerator.device
-        self.rank: int = accelerator.process_index
-        self.processes: int = accelerator.num_processes
+        self.device = join(device)
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.processes = process_count()
         self.is_main = self.rank == 0
-        self.images = 0
+        self.images = self._began = 0
         self.seconds = 0.0
+        self._timed = False
         self._seed(seed)
         self._exit = contextlib.ExitStack()
         self._stop = False
@@ -111,6 +104,40 @@ class Run:
         self._counts: dict[str, int] = {}  # not every step has every number
         self._board: Any = None
         self._bar: Any = None
+
+    @classmethod
+    def of(
+        cls, config: RunOptions, images: int, batch: int, parts: int = 1, may_change: str = ""
+    ) -> Self:
+        """Open the folder of a training that says by itself where and on what it runs.
+
+        Args:
+            config: What is trained.
+            images: Images to train on, over all processes.
+            batch: Images in a step, over all processes.
+            parts: Into how many parts each process divides its share of a batch.
+            may_change: Names of options that a repeated command may change beside `MAY_CHANGE`.
+
+        Raises:
+            ValueError: The batch cannot be divided.
+            SystemExit: Likewise, in all processes but the first, which says it once.
+        """
+        run = cls(
+            config.out,
+            config,
+            images=images,
+            seed=config.seed,
+            device=config.device,
+            checkpoint_minutes=config.checkpoint_minutes,
+            may_change=[*MAY_CHANGE, *may_change.split()],
+        )
+        try:
+            check_shares(batch, run.processes, parts)
+        except ValueError:
+            if run.is_main:
+                raise
+            raise SystemExit(2) from None
+        return run
 
     def __enter__(self) -> Run:
         """Lock the folder, compare or write `config.json`, and catch SIGINT and SIGTERM.
@@ -122,7 +149,7 @@ class Run:
         """
         if self.is_main:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._exit.enter_context(locked(self.folder / "run.lock", LOCK_SECONDS))
+            self._lock()
             for leftover in self.folder.glob(".checkpoint.*"):
                 leftover.unlink()
             self._write_config()
@@ -140,9 +167,27 @@ class Run:
             self._board.close()
         self._exit.close()
 
-    def say_precision(self, dtype: torch.dtype) -> None:
-        """Tell the user where this run computes, and in which precision."""
-        self.say(f"training on {self.device} in {str(dtype).removeprefix('torch.')}")
+    def _lock(self) -> None:
+        lock = self.folder / "run.lock"
+        try:
+            self._exit.enter_context(locked(lock))
+        except ValueError:
+            self.say(f"another process works here; waiting {LOCK_SECONDS} s, if it was just ended")
+            self._exit.enter_context(locked(lock, LOCK_SECONDS))
+
+    def announce(self, what: str, dtype: torch.dtype) -> None:
+        """Tell the user what is trained, on how much, where, how precisely, and when it is saved.
+
+        Args:
+            what: The network.
+            dtype: What it is computed in.
+        """
+        first = min(FIRST_MINUTES, self.checkpoint_minutes)
+        self.say(
+            f"training on {self.device.type} in {str(dtype).removeprefix('torch.')}: {what}, "
+            f"{self.total:,} images; saved after {first:g} min, "
+            f"then every {self.checkpoint_minutes:g} min"
+        )
 
     def say(self, text: str) -> None:
         """Tell the user something about this run, once, whatever the number of processes.
@@ -213,6 +258,7 @@ class Run:
             self._counts[name] = self._counts.get(name, 0) + 1
         bar = self._progress()
         bar.update(self.images - bar.n)
+        self._say_duration()
         self._logged_images += batch * self.processes
         if self._logged_images >= self.log_images or not self.unfinished:
             now = time.monotonic()
@@ -220,6 +266,16 @@ class Run:
             means = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
             self._sums, self._counts, self._logged_images, self._logged = {}, {}, 0, now
             self.log({**means, "images_per_second": speed})
+
+    def _say_duration(self) -> None:
+        seconds = time.monotonic() - self._started
+        if self._timed or seconds < SPEED_SECONDS or not self.unfinished:
+            return
+        self._timed = True
+        speed = (self.images - self._began) / seconds
+        left = (self.total - self.images) / speed / 60
+        hours = f"{left / 60:.1f} hours" if left >= 90 else f"{left:.0f} minutes"
+        self.say(f"{speed:.3g} images a second: about {hours} to go")
 
     def log(self, numbers: Mapping[str, float]) -> None:
         """Write numbers now, beside the image count, to `stats.jsonl` and TensorBoard.
@@ -268,7 +324,10 @@ class Run:
         Raises:
             SystemExit: With status 130, after saving, when the run was asked to stop.
         """
-        due = time.monotonic() - self._saved >= 60 * self.checkpoint_minutes
+        minutes = self.checkpoint_minutes
+        if self._saved == self._started:
+            minutes = min(minutes, FIRST_MINUTES)
+        due = time.monotonic() - self._saved >= 60 * minutes
         # A worker whose launcher was killed has nobody left to end it.
         stop = self._stop or (self.processes > 1 and os.getppid() != self._parent)
         due, stop = any_process(due and self.is_main, stop)
@@ -327,6 +386,7 @@ class Run:
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             self.images, self.seconds = content["images"], content["seconds"]
+            self._began = self.images
             randomness, state = content["random"], content["state"]
         except Exception as error:
             raise CheckpointError(
