@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from restyle.io.checkpoints import CheckpointError
+from restyle.training.config import RunOptions
 from restyle.training.ema import Ema
 from restyle.training.parallel import INTERRUPTED
 from restyle.training.randomness import random_state, set_random_state
@@ -148,14 +149,50 @@ def test_checkpoints_hold_no_code(tmp_path):
     assert not (tmp_path / "exploded").exists()
 
 
-def test_a_folder_in_use_is_refused(tmp_path, monkeypatch):
+def test_a_folder_in_use_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("restyle.training.run.LOCK_SECONDS", 1)
     with Run(tmp_path, Tiny(), images=100, device="cpu"):
         with pytest.raises(ValueError, match="another process is at work"):
             with Run(tmp_path, Tiny(), images=100, device="cpu"):
                 pass
+    assert f"{tmp_path}: another process works here; waiting 1 s" in capsys.readouterr().err
     with Run(tmp_path, Tiny(), images=100, device="cpu"):
         pass
+
+
+def test_a_run_opens_with_what_it_does_and_tells_how_long_it_takes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("restyle.training.run.SPEED_SECONDS", 0.05)
+    with Run(tmp_path, Tiny(), images=1000, device="cpu") as run:
+        run.announce("a line", torch.float32)
+        run.step(10)
+        time.sleep(0.1)
+        run.step(10)
+        run.step(10)
+    said = capsys.readouterr().err
+    assert (
+        f"{tmp_path}: training on cpu in float32: a line, 1,000 images; "
+        "saved after 1 min, then every 5 min"
+    ) in said
+    assert said.count("images a second: about 0 minutes to go") == 1
+
+
+def test_the_first_checkpoint_comes_early(tmp_path, monkeypatch):
+    monkeypatch.setattr("restyle.training.run.FIRST_MINUTES", 0.001)
+    with Run(tmp_path, Tiny(), images=1000, device="cpu") as run:
+        time.sleep(0.1)
+        assert run.checkpoint(dict)
+        time.sleep(0.1)
+        assert not run.checkpoint(dict)  # the second one comes after five minutes
+
+
+def test_one_process_alone_says_that_the_batch_cannot_be_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr("restyle.training.run.process_count", lambda: 3)
+    with pytest.raises(ValueError, match="batch: expected a multiple of 3 .*, got 8"):
+        Run.of(RunOptions(out=tmp_path, device="cpu"), 100, 8)
+    monkeypatch.setattr("restyle.training.run.dist.is_initialized", lambda: True)
+    monkeypatch.setattr("restyle.training.run.dist.get_rank", lambda: 1)
+    with pytest.raises(SystemExit):
+        Run.of(RunOptions(out=tmp_path, device="cpu"), 100, 8)
 
 
 def test_random_generators_come_back():

@@ -1,7 +1,6 @@
 """How a frozen generator and a frozen encoder run: the fastest way that gives the same numbers."""
 
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2, Synthesis
+from restyle.runtime.devices import autocast
 from restyle.runtime.folded_encoder import folded
 from restyle.runtime.folded_synthesis import FoldedSynthesis
 
@@ -41,6 +41,7 @@ class Inference:
         self.encoder = None if encoder is None else _channels_last(encoder)
         self.dtype = torch.float32
         self.compiled = False
+        self._compiled: dict[nn.Module, Callable[..., Tensor]] = {}
         self._made: dict[type, tuple[Hashable, object]] = {}
 
     def encode(self, x: Tensor) -> Tensor:
@@ -48,11 +49,11 @@ class Inference:
         encoder = self.encoder
         if encoder is None:
             raise ValueError("expected a model with an encoder, got a generator alone")
-        if self._folds(x) and isinstance(encoder, Encoder):
+        if self._folds(encoder, x) and isinstance(encoder, Encoder):
             fast = self._kept(encoder, lambda: folded(encoder, self.dtype))
             with torch.no_grad():
                 return fast(x.to(self.dtype))
-        with self._precision():
+        with autocast(self.generator.w_avg.device, self.dtype):
             return self._plain(encoder)(x).float()
 
     def render(self, ws: Tensor, resolution: int | None = None) -> Tensor:
@@ -62,14 +63,15 @@ class Inference:
             (B, 3, H, W) images, RGB in [-1, 1], float32.
         """
         synthesis = self.generator.synthesis
-        if self._folds(ws) and isinstance(synthesis, Synthesis):
+        if self._folds(synthesis, ws) and isinstance(synthesis, Synthesis):
             fast = self._kept(synthesis, lambda: FoldedSynthesis(synthesis, self.dtype))
             return fast(ws, resolution)
-        with self._precision():
+        with autocast(self.generator.w_avg.device, self.dtype):
             return self._plain(synthesis)(ws, "fixed", resolution).float()
 
-    def _folds(self, x: Tensor) -> bool:
-        differentiated = torch.is_grad_enabled() and x.requires_grad
+    def _folds(self, network: nn.Module, x: Tensor) -> bool:
+        needed = any(tensor.requires_grad for tensor in chain([x], network.parameters()))
+        differentiated = torch.is_grad_enabled() and needed
         usable = x.device.type == "cpu" and self.dtype in FOLDED_DTYPES
         return usable and not differentiated and not self.compiled
 
@@ -84,12 +86,9 @@ class Inference:
     def _plain(self, network: nn.Module) -> Callable[..., Tensor]:
         if not self.compiled:
             return network
-        return self._kept(network, lambda: torch.compile(network))
-
-    def _precision(self) -> AbstractContextManager:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.generator.w_avg.device.type, self.dtype)
+        if network not in self._compiled:
+            self._compiled[network] = torch.compile(network)
+        return self._compiled[network]
 
 
 def _channels_last(network: Network) -> Network:

@@ -16,14 +16,13 @@ from restyle.domains import DOMAINS
 from restyle.encoders import PRESETS, Encoder
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
-from restyle.io.files import write_json
 from restyle.io.images import grid, save_image
 from restyle.training.config import EncoderTraining
-from restyle.training.data import Ahead, Pictures, Source, draw, open_source
+from restyle.training.data import Ahead, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
 from restyle.training.options import as_record
-from restyle.training.parallel import any_process, average_numbers, gather, same_everywhere
+from restyle.training.parallel import any_process, average_numbers, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
 
@@ -133,16 +132,13 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
 def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) -> None:
     """Validate, draw strips, and export the model; all processes."""
     result = validate(trainer, held_out, run.rank, run.processes)
-    sources = [one for one in (train, held_out) if isinstance(one, Pictures)]
-    broken = gather({str(path): why for one in sources for path, why in one.broken.items()})
+    run.note_broken(train, held_out)
     if not run.is_main:
         return
     run.log({**result.numbers, "memory_gb": memory_gb(run.device)})
     sheet = grid(result.strips, columns=1)
     save_image(sheet, run.folder / "samples" / f"{run.images:08d}.png")
     run.log_image("samples", np.asarray(sheet))
-    if found := {path: why for some in broken for path, why in some.items()}:
-        write_json(run.folder / "broken.json", found)
     model = trainer.model()
     model.card = {
         "images_seen": run.images,

@@ -21,7 +21,7 @@ from restyle.io.files import atomic_write, write_json
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
-from restyle.runtime.devices import training_dtype
+from restyle.runtime.devices import autocast, training_dtype
 from restyle.training.config import FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
 from restyle.training.parallel import average_gradients, same_everywhere
@@ -221,7 +221,7 @@ def _step(
     rate = config.lr * schedule(run.images / config.images)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    with torch.autocast(run.device.type, dtype, enabled=dtype != torch.float32):
+    with autocast(run.device, dtype):
         loss, parts = feature_loss(network, batch)
     optimiser.zero_grad()
     loss.backward()

@@ -29,6 +29,7 @@ from restyle.io.checkpoints import CheckpointError
 from restyle.io.claims import claim, locked
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
 from restyle.training.config import RunOptions
+from restyle.training.data import Pictures, Source
 from restyle.training.options import as_record, check_shares, renamed
 from restyle.training.parallel import INTERRUPTED, any_process, gather, join, process_count, wait
 from restyle.training.randomness import random_state, set_random_state
@@ -311,6 +312,17 @@ class Run:
         """
         if self.is_main and (board := self._tensorboard()) is not None:
             board.add_image(name, image, self.images, dataformats="HWC")
+
+    def note_broken(self, *sources: Source) -> None:
+        """Write `broken.json`, where files of the data could not be read so far; all processes.
+
+        Args:
+            sources: What this process has read from.
+        """
+        pictures = [one for one in sources if isinstance(one, Pictures)]
+        found = gather({str(path): why for one in pictures for path, why in one.broken.items()})
+        if (broken := {path: why for some in found for path, why in some.items()}) and self.is_main:
+            write_json(self.folder / "broken.json", broken)
 
     def checkpoint(self, state: Callable[[], Mapping[str, Any]]) -> bool:
         """Save when it is time, or when a signal asked to stop; all processes.
