@@ -579,12 +579,13 @@ def test_presets_are_those_of_the_papers():
         "delta_norm": 2e-4,
         "adversarial": 0.1,
     }
-    assert wild.images == 40_000 * 8 and wild.optimiser == "ranger" and wild.lr == 1e-4
-    assert (cars.progressive_start, cars.progressive_interval) == (20_000, 2_000)
+    assert wild.data.images == 40_000 * 8
+    assert wild.loop.optimiser == "ranger" and wild.loop.lr == 1e-4
+    assert (cars.loop.progressive_start, cars.loop.progressive_interval) == (20_000, 2_000)
     toon = ENCODERS["portraits-toon"]
-    assert (toon.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
-    assert toon.losses["identity"] == 1.0 and toon.losses["w_norm"] == 0.025
-    assert not toon.warmup_images  # its samples would be toons as input
+    assert (toon.data.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
+    assert toon.losses.identity == 1.0 and toon.losses.w_norm == 0.025
+    assert not toon.data.warmup_images  # its samples would be toons as input
     folders = [preset.out for preset in ENCODERS.values()]
     assert len(set(folders)) == len(folders)
 

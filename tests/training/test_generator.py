@@ -158,14 +158,7 @@ def test_growing_from_other_widths_is_refused(tmp_path, pictures):
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monkeypatch):
-    from restyle.training import generator
-
-    class ThreeProcesses(generator.Run):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.processes = 3
-
-    monkeypatch.setattr(generator, "Run", ThreeProcesses)
+    monkeypatch.setattr("restyle.training.run.process_count", lambda: 3)
     with pytest.raises(ValueError, match="multiple of 3 .*, got 8"):
         train_generator(training(tmp_path / "run", pictures))
 

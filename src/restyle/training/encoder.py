@@ -72,7 +72,7 @@ def train_encoder(config: EncoderTraining) -> None:
     """
     images = config.data.warmup_images + config.data.images
     loop, may_change = config.loop, "validation_images compile"
-    run = Run.of(config, images, loop.batch, loop.accumulate, may_change)
+    run = Run(config, images, loop.batch, loop.accumulate, may_change)
     with run:
         trainer = build_trainer(config, run.device)
         run.announce(f"an encoder for {config.generator}", trainer.dtype)
@@ -97,11 +97,10 @@ def train_encoder(config: EncoderTraining) -> None:
 
 def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], None]) -> None:
     config = trainer.config
-    batch = config.loop.batch // run.processes
 
     def positions(images: int) -> range:
-        first = images + config.data.skip + run.rank * batch
-        return range(first, first + batch)
+        first = images + config.data.skip + run.rank * run.batch
+        return range(first, first + run.batch)
 
     def read(images: int) -> Tensor:
         return draw(source, positions(images), config.seed, config.data.flip)
@@ -111,14 +110,14 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
         while run.unfinished:
             trainer.set_progress(run.images)
             if run.images < config.data.warmup_images:
-                numbers = trainer.warm_up(batch)
+                numbers = trainer.warm_up(run.batch)
             else:
                 before = trainer.steps_before(positions(run.images))
                 images = ahead(run.images).to(run.device)
                 if run.images + config.loop.batch < run.total:
                     ahead.prepare(run.images + config.loop.batch)
                 numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
-            run.step(batch, average_numbers(numbers))
+            run.step(average_numbers(numbers))
             if run.checkpoint(trainer.state_dict):
                 show()
     finally:

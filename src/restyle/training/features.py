@@ -168,7 +168,7 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
             divide into pairs.
         SystemExit: With status 130, after saving, when interrupted.
     """
-    run = Run.of(config, config.images, config.batch, 2, may_change="export")
+    run = Run(config, config.images, config.batch, 2, may_change="export")
     with run:
         dtype = training_dtype(config.precision, run.device)
         run.announce("a feature network for portraits", dtype)
@@ -193,7 +193,7 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
         network.train()
         while run.unfinished:
             numbers = _step(run, config, network, optimiser, pool, dtype)
-            run.step(config.batch // run.processes, numbers)
+            run.step(numbers)
             run.checkpoint(current)
         run.save(current())
         network.eval()
@@ -215,7 +215,7 @@ def _step(
     pool: Pool,
     dtype: torch.dtype,
 ) -> Mapping[str, Tensor | float]:
-    persons = config.batch // run.processes // 2
+    persons = run.batch // 2
     batch = pool.batch(persons, round(config.fresh * persons), run.rng).to(run.device)
     batch.images = augment(batch.images)
     rate = config.lr * schedule(run.images / config.images)

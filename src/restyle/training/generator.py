@@ -299,8 +299,7 @@ def train_generator(config: GeneratorTraining) -> None:
         ValueError: If the batch cannot be shared by the processes, or the data do not fit.
     """
     source = open_source(config.data, config.size, config.style)
-    run = Run.of(config, config.images, config.batch, may_change=MAY_CHANGE)
-    batch = config.batch // run.processes
+    run = Run(config, config.images, config.batch, may_change=MAY_CHANGE)
     with run:
         trainer = GeneratorTrainer(config, run.device)
         run.announce(f"a generator of {config.size} x {config.size}", trainer.dtype)
@@ -311,15 +310,15 @@ def train_generator(config: GeneratorTraining) -> None:
         same_everywhere(trainer.generator)
         same_everywhere(trainer.adversary)
         while run.unfinished:
-            first = run.images + run.rank * batch
-            places = range(first, first + batch)
+            first = run.images + run.rank * run.batch
+            places = range(first, first + run.batch)
             real = draw(source, places, config.seed, config.flip).to(run.device)
-            known = trainer.known(run.images, batch)
+            known = trainer.known(run.images, run.batch)
             teacher = trainer.pretraining if known else None
             z = teacher.vectors(places[:known]) if teacher else None
             numbers = trainer.step(real, run.images, z)
             before = run.images
-            run.step(batch, numbers)
+            run.step(numbers)
             kept = before // config.snapshot_images, run.images // config.snapshot_images
             if run.is_main and kept[0] < kept[1]:
                 export(trainer, config.out / "snapshots" / f"{run.images:08d}", run.images)

@@ -16,9 +16,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,6 +55,7 @@ class Run:
         rank: This process's number, from 0.
         processes: How many processes there are.
         is_main: Whether this is the process that writes.
+        batch: This process's images in a step.
         images: Images seen so far, over all processes and all earlier starts.
         seconds: Seconds trained so far, over all earlier starts.
         rng: This process's own NumPy random generator; part of the checkpoint.
@@ -62,83 +63,51 @@ class Run:
 
     def __init__(
         self,
-        folder: str | Path,
-        config: Any,
-        *,
+        config: RunOptions,
         images: int,
-        seed: int = 0,
-        device: str = "auto",
-        checkpoint_minutes: float = 5.0,
+        batch: int = 1,
+        parts: int = 1,
+        may_change: str = "",
         log_images: int = 1000,
-        may_change: Iterable[str] = (),
     ):
         """Open a run folder; nothing is written before the context is entered.
 
         Args:
-            folder: The run folder, made where missing.
-            config: A dataclass instance: what is trained.
+            config: What is trained, and where and on what.
             images: Images to train on, over all processes.
-            seed: Seeds torch, Python's random and `rng`, differently in each process.
-            device: "auto" (CUDA where there is one), "cpu" or "cuda".
-            checkpoint_minutes: Time between checkpoints.
+            batch: Images in a step, over all processes.
+            parts: Into how many parts each process divides its share of a batch.
+            may_change: Names of options that a repeated command may change beside `MAY_CHANGE`.
             log_images: Images between two lines of numbers.
-            may_change: Fields of `config` that a repeated command may change, such as the length.
+
+        Raises:
+            ValueError: The batch cannot be divided, or there is no such device.
+            SystemExit: The batch cannot be divided; in all processes but the first, which says it.
         """
-        self.folder = Path(folder)
-        self.config = config
-        self.total = images
-        self.checkpoint_minutes = checkpoint_minutes
-        self.log_images = log_images
-        self.may_change = frozenset(may_change)
-        self.device = join(device)
+        self.config, self.folder = config, Path(config.out)
+        self.total, self.log_images = images, log_images
+        self.may_change = {*MAY_CHANGE, *may_change.split()}
+        self.device = join(config.device)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.processes = process_count()
         self.is_main = self.rank == 0
+        try:
+            check_shares(batch, self.processes, parts)
+        except ValueError:
+            if self.is_main:
+                raise
+            raise SystemExit(2) from None
+        self.batch = batch // self.processes
         self.images = self._began = 0
         self.seconds = 0.0
-        self._timed = False
-        self._seed(seed)
+        self._seed(config.seed)
         self._exit = contextlib.ExitStack()
-        self._stop = False
+        self._stop = self._timed = False
         self._parent = os.getppid()
         self._sums: dict[str, Tensor | float] = {}
         self._counts: dict[str, int] = {}  # not every step has every number
         self._board: Any = None
         self._bar: Any = None
-
-    @classmethod
-    def of(
-        cls, config: RunOptions, images: int, batch: int, parts: int = 1, may_change: str = ""
-    ) -> Self:
-        """Open the folder of a training that says by itself where and on what it runs.
-
-        Args:
-            config: What is trained.
-            images: Images to train on, over all processes.
-            batch: Images in a step, over all processes.
-            parts: Into how many parts each process divides its share of a batch.
-            may_change: Names of options that a repeated command may change beside `MAY_CHANGE`.
-
-        Raises:
-            ValueError: The batch cannot be divided.
-            SystemExit: Likewise, in all processes but the first, which says it once.
-        """
-        run = cls(
-            config.out,
-            config,
-            images=images,
-            seed=config.seed,
-            device=config.device,
-            checkpoint_minutes=config.checkpoint_minutes,
-            may_change=[*MAY_CHANGE, *may_change.split()],
-        )
-        try:
-            check_shares(batch, run.processes, parts)
-        except ValueError:
-            if run.is_main:
-                raise
-            raise SystemExit(2) from None
-        return run
 
     def __enter__(self) -> Run:
         """Lock the folder, compare or write `config.json`, and catch SIGINT and SIGTERM.
@@ -183,11 +152,11 @@ class Run:
             what: The network.
             dtype: What it is computed in.
         """
-        first = min(FIRST_MINUTES, self.checkpoint_minutes)
+        minutes = self.config.checkpoint_minutes
         self.say(
             f"training on {self.device.type} in {str(dtype).removeprefix('torch.')}: {what}, "
-            f"{self.total:,} images; saved after {first:g} min, "
-            f"then every {self.checkpoint_minutes:g} min"
+            f"{self.total:,} images; saved after {min(FIRST_MINUTES, minutes):g} min, "
+            f"then every {minutes:g} min"
         )
 
     def say(self, text: str) -> None:
@@ -237,30 +206,29 @@ class Run:
         """Whether there are images left to train on."""
         return self.images < self.total
 
-    def step(self, batch: int, numbers: Mapping[str, Tensor | float] | None = None) -> None:
+    def step(self, numbers: Mapping[str, Tensor | float]) -> None:
         """Count one step and note its numbers.
 
         The means of the numbers, of the first process, go to `stats.jsonl`, TensorBoard and the
         progress bar every `log_images` images.
 
         Args:
-            batch: Images of this step in this process.
             numbers: Scalars by name; tensors are not waited for until they are written.
 
         Raises:
             ValueError: A number is not finite: the training diverged. The last checkpoint stays.
         """
-        self.images += batch * self.processes
+        self.images += self.batch * self.processes
         if not self.is_main:
             return
-        for name, value in (numbers or {}).items():
+        for name, value in numbers.items():
             value = value.detach().float() if isinstance(value, Tensor) else float(value)
             self._sums[name] = self._sums.get(name, 0.0) + value
             self._counts[name] = self._counts.get(name, 0) + 1
         bar = self._progress()
         bar.update(self.images - bar.n)
         self._say_duration()
-        self._logged_images += batch * self.processes
+        self._logged_images += self.batch * self.processes
         if self._logged_images >= self.log_images or not self.unfinished:
             now = time.monotonic()
             speed = self._logged_images / max(now - self._logged, 1e-9)
@@ -336,7 +304,7 @@ class Run:
         Raises:
             SystemExit: With status 130, after saving, when the run was asked to stop.
         """
-        minutes = self.checkpoint_minutes
+        minutes = self.config.checkpoint_minutes
         if self._saved == self._started:
             minutes = min(minutes, FIRST_MINUTES)
         due = time.monotonic() - self._saved >= 60 * minutes
