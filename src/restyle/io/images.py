@@ -204,6 +204,11 @@ def to_uint8(image: Tensor) -> np.ndarray:
     return levels.movedim(-3, -1).cpu().numpy()
 
 
+def from_uint8(pixels: np.ndarray) -> Tensor:
+    """Turn 8-bit pixels (B, H, W, C) into (B, C, H, W) float32 in [-1, 1]."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
 def to_pil(image: Tensor) -> Image.Image:
     """Turn one tensor into a picture.
 

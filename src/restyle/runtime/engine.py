@@ -21,9 +21,9 @@ FOLDED_DTYPES = (torch.float32, torch.bfloat16)
 class Inference:
     """Runs both networks of a model.
 
-    On CPUs, where no gradients are asked for, they run in their folded form; it is made when it is
-    first needed, and made again when a weight has changed. Else they run as they are, in lower
-    precision by automatic mixed precision, and compiled if that was asked for.
+    On CPUs, where nothing is trained or differentiated, they run in their folded form; it is made
+    when it is first needed, and made again when a weight has changed. Else they run as they are,
+    in lower precision by automatic mixed precision, and compiled if that was asked for.
 
     Attributes:
         dtype: The precision of the convolutions.
@@ -70,8 +70,9 @@ class Inference:
             return self._plain(synthesis)(ws, "fixed", resolution).float()
 
     def _folds(self, network: nn.Module, x: Tensor) -> bool:
-        needed = any(tensor.requires_grad for tensor in chain([x], network.parameters()))
-        differentiated = torch.is_grad_enabled() and needed
+        # Fused optimisers change weights behind autograd's back, which no stamp would show.
+        trained = any(parameter.requires_grad for parameter in network.parameters())
+        differentiated = trained or (torch.is_grad_enabled() and x.requires_grad)
         usable = x.device.type == "cpu" and self.dtype in FOLDED_DTYPES
         return usable and not differentiated and not self.compiled
 

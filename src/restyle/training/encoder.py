@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
 from restyle.io.images import grid, save_image
 from restyle.training.config import EncoderTraining
-from restyle.training.data import Ahead, Source, draw, open_source
+from restyle.training.data import Source, ahead, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
 from restyle.training.options import as_record
@@ -105,23 +105,19 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
     def read(images: int) -> Tensor:
         return draw(source, positions(images), config.seed, config.data.flip)
 
-    ahead = Ahead(read)
-    try:
-        while run.unfinished:
-            trainer.set_progress(run.images)
-            if run.images < config.data.warmup_images:
-                numbers = trainer.warm_up(run.batch)
-            else:
-                before = trainer.steps_before(positions(run.images))
-                images = ahead(run.images).to(run.device)
-                if run.images + config.loop.batch < run.total:
-                    ahead.prepare(run.images + config.loop.batch)
-                numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
-            run.step(average_numbers(numbers))
-            if run.checkpoint(trainer.state_dict):
-                show()
-    finally:
-        ahead.close()
+    batches: Iterator[Tensor] | None = None
+    while run.unfinished:
+        trainer.set_progress(run.images)
+        if run.images < config.data.warmup_images:
+            numbers = trainer.warm_up(run.batch)
+        else:
+            batches = batches or ahead(read, range(run.images, run.total, config.loop.batch))
+            images = next(batches).to(run.device)
+            before = trainer.steps_before(positions(run.images))
+            numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
+        run.step(average_numbers(numbers))
+        if run.checkpoint(trainer.state_dict):
+            show()
     run.save(trainer.state_dict())
     exported = _card(run.folder / "model").get("images_seen")
     if any(any_process(run.is_main and exported != run.images)):

@@ -149,8 +149,10 @@ class EncoderTrainer:
         """
         with torch.no_grad():
             model, size = self.restyle, self.encoder.config.input_size
-            ws, other = self._samples(2 * batch).chunk(2)
-            start = self.restyle.start_ws
+            first, second = self._mapped(4 * batch).unsqueeze(1).chunk(2)
+            rows = torch.rand(2 * batch, self.generator.num_ws, 1, device=self.device)
+            ws, other = torch.where(rows < 0.25, second, first).chunk(2)
+            start = model.start_ws
             nearness = torch.rand(batch, 1, 1, device=self.device)
             current = start + nearness * (ws - start) + 0.2 * (other - start)
             at_start = torch.arange(batch, device=self.device).view(-1, 1, 1) < batch // 2
@@ -167,17 +169,37 @@ class EncoderTrainer:
     def train_batch(
         self, source: Tensor, target: Tensor, before: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """One update, by `steps` steps on every image.
+        """Update once, by `steps` steps on every image.
 
         Args:
             source: (B, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
             target: What the result shall look like, as `source`; usually the same.
             before: (B,) how many steps each image is refined by before these; none if not given.
+
+        Returns:
+            The losses: the mean over the steps, and the squared error of the first and the last.
         """
         if before is None:
             before = torch.zeros(len(source), dtype=torch.long)
         start = self.refined(source, before) if before.any() else self.restyle.start(len(source))
-        return self.step(source, target, start, before)
+        count = self.config.loop.accumulate
+        whole = (source, target, start.ws, start.image, before)
+        parts = zip(*(t.chunk(count) for t in whole), strict=True)
+        numbers: list[dict[str, Tensor]] = []
+        codes: list[Tensor] = []
+        for source_part, target_part, ws, image, done in parts:
+            begin = Estimate(ws, image)
+            for reached, losses in self.learn(source_part, target_part, begin, done):
+                numbers.append(losses)
+                codes.append(reached)
+        self._update()
+        totals = _means(numbers)
+        totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
+        totals["mse_last"] = _means(numbers[self.steps - 1 :: self.steps])["l2"]
+        if (adversary := self.objective.adversary) is not None:
+            fake = torch.cat(codes)
+            totals |= adversary.step(self._mapped(len(fake)), fake)
+        return totals
 
     @torch.no_grad()
     def refined(self, source: Tensor, steps: Tensor) -> Estimate:
@@ -234,33 +256,6 @@ class EncoderTrainer:
         random = (np.random.default_rng((self.config.seed, position, 2)) for position in positions)
         steps = [one.geometric(1 - share) - 1 for one in random]
         return torch.tensor(steps).clamp(max=MOST_BEFORE)
-
-    def step(
-        self, source: Tensor, target: Tensor, start: Estimate, before: Tensor
-    ) -> dict[str, Tensor]:
-        """Refine a batch from where it is, after so many steps, learning from every step.
-
-        Returns:
-            The losses: the mean over the steps, and the squared error of the first and the last.
-        """
-        count = self.config.loop.accumulate
-        whole = (source, target, start.ws, start.image, before)
-        parts = zip(*(t.chunk(count) for t in whole), strict=True)
-        numbers: list[dict[str, Tensor]] = []
-        codes: list[Tensor] = []
-        for source_part, target_part, ws, image, done in parts:
-            begin = Estimate(ws, image)
-            for reached, losses in self.learn(source_part, target_part, begin, done):
-                numbers.append(losses)
-                codes.append(reached)
-        self._update()
-        totals = _means(numbers)
-        totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
-        totals["mse_last"] = _means(numbers[self.steps - 1 :: self.steps])["l2"]
-        if (adversary := self.objective.adversary) is not None:
-            fake = torch.cat(codes)
-            totals |= adversary.step(self._mapped(len(fake)), fake)
-        return totals
 
     def learn(
         self, source: Tensor, target: Tensor, start: Estimate, before: Tensor | None = None
@@ -320,11 +315,6 @@ class EncoderTrainer:
 
     def _mapped(self, count: int) -> Tensor:
         return self.generator.sample_w(count, int(torch.randint(2**62, ())))
-
-    def _samples(self, count: int) -> Tensor:
-        first, second = self._mapped(2 * count).chunk(2)
-        from_second = torch.rand(count, self.generator.num_ws, 1, device=self.device) < 0.25
-        return torch.where(from_second, second.unsqueeze(1), first.unsqueeze(1))
 
     def _update(self) -> None:
         # Once for all backward passes of a step: those before need no synchronisation.

@@ -1,7 +1,6 @@
 """Training feature networks on portraits, whose attributes and identities are known exactly.
 
-Two networks are made by the same text: one to train others with, and a judge, of another seed and
-width, to measure them.
+There are two: one to train others with, and a judge, of another seed and width, to measure them.
 """
 
 from __future__ import annotations
@@ -113,11 +112,10 @@ def evaluate_features(
         pairs = heads["embedding"].unflatten(0, (2, persons)).transpose(0, 1)
         outputs.append(tuple(x.cpu() for x in (*rows, pairs)))
     seen, labels, truth, values, logits, pairs = (torch.cat(x) for x in zip(*outputs, strict=True))
-    accuracy = {}
-    parts = logits.split(CLASSES, dim=1)
-    for i, (name, part) in enumerate(zip(class_names, parts, strict=True)):
-        rows = seen[:, len(continuous_names) + i]
-        accuracy[name] = (part.argmax(1) == labels[:, i])[rows].float().mean().item()
+    real, accuracy = len(continuous_names), {}
+    for i, (name, part) in enumerate(zip(class_names, logits.split(CLASSES, dim=1), strict=True)):
+        right = part.argmax(1) == labels[:, i]
+        accuracy[name] = right[seen[:, real + i]].float().mean().item()
     r2 = {}
     for i, name in enumerate(continuous_names):
         rows = seen[:, i]
@@ -156,9 +154,6 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
 
     Repeating the call resumes at the last checkpoint; a finished run is only evaluated and
     exported again.
-
-    Args:
-        config: What to train, and where.
 
     Returns:
         What `evaluate_features` measured.
@@ -232,10 +227,9 @@ def _step(
 
 
 def schedule(done: float) -> float:
-    """Share of the learning rate: up for the first 3 %, then down along a cosine to zero.
+    """Return the share of the learning rate where a share of the training, 0 to 1, is done.
 
-    Args:
-        done: Share of the training that is done, from 0 to 1.
+    Up for the first 3 %, then down along a cosine to zero.
     """
     return min(done / 0.03, 1.0) * 0.5 * (1 + math.cos(math.pi * done)) + 1e-3
 
@@ -250,11 +244,7 @@ def _finish(run: Run, config: FeatureTraining, network: FeatureNetwork) -> dict[
 
 
 def describe(result: Mapping[str, Any]) -> str:
-    """The measured figures as a Markdown list and table.
-
-    Args:
-        result: What `evaluate_features` gave.
-    """
+    """Return what `evaluate_features` measured as a Markdown list and table."""
     lines = [
         f"Measured on {result['persons']:,} test persons, two views each:",
         "",
@@ -272,13 +262,9 @@ def describe(result: Mapping[str, Any]) -> str:
 def export_features(
     network: FeatureNetwork, config: FeatureTraining, result: Mapping[str, Any], images: int
 ) -> None:
-    """Write a trained network as a half-precision checkpoint with a card.
+    """Write a trained network as a half-precision checkpoint with a card, where its training says.
 
-    Args:
-        network: The trained network.
-        config: Its training; `config.export` names the folder.
-        result: Its evaluation.
-        images: Images that it was trained on.
+    The card tells the evaluation's result and how many images it was trained on.
     """
     assert config.export is not None
     folder = Path(config.export)

@@ -26,20 +26,9 @@ FEATURES = {
 }
 """The two networks that ship: one to train with, and one that judges what was trained with it."""
 
-FEATURES |= {
-    "train-128": replace(
-        FEATURES["train"],
-        out=Path("runs/features-128"),
-        export=Path("runs/features-128/network"),
-        size=128,
-    ),
-    "judge-128": replace(
-        FEATURES["judge"],
-        out=Path("runs/judge-128"),
-        export=Path("runs/judge-128/network"),
-        size=128,
-    ),
-}
+for _name, _run in (("train", Path("runs/features-128")), ("judge", Path("runs/judge-128"))):
+    _export = _run / "network"
+    FEATURES[f"{_name}-128"] = replace(FEATURES[_name], out=_run, export=_export, size=128)
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),
@@ -169,41 +158,31 @@ _SECOND: dict[str, Any] = {
 }
 
 
-def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
-    """Each preset with a run folder of its own name."""
-    return {
-        name: with_options(p, out=Path("runs") / f"encoder-{name}") for name, p in presets.items()
-    }
-
-
-ENCODERS = _named(
-    {
-        "portraits": with_options(
-            _PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND
-        ),
-        "portraits-e4e": with_options(
-            _PORTRAITS_E4E,
-            initial="portraits-single-shot-e4e",
-            progressive_interval=0,
-            **_SECOND,
-        ),
-        "portraits-single-shot": with_options(_PORTRAITS, single_shot=True),
-        "portraits-single-shot-e4e": with_options(_PORTRAITS_E4E, single_shot=True),
-        "portraits-toon": with_options(
-            _PORTRAITS,
-            **_TOON,
-            generator="portraits-toon",
-            domain="toon",
-            initial="portraits",
-            warmup_images=0,
-            images=8_000,
-        ),
-        **_PSP,
-        **{
-            f"{name}-e4e": with_options(preset, **_E4E, progressive_interval=2_000)
-            for name, preset in _PSP.items()
-        },
-        "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
-    }
-)
+_NAMED = {
+    "portraits": with_options(_PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND),
+    "portraits-e4e": with_options(
+        _PORTRAITS_E4E,
+        initial="portraits-single-shot-e4e",
+        progressive_interval=0,
+        **_SECOND,
+    ),
+    "portraits-single-shot": with_options(_PORTRAITS, single_shot=True),
+    "portraits-single-shot-e4e": with_options(_PORTRAITS_E4E, single_shot=True),
+    "portraits-toon": with_options(
+        _PORTRAITS,
+        **_TOON,
+        generator="portraits-toon",
+        domain="toon",
+        initial="portraits",
+        warmup_images=0,
+        images=8_000,
+    ),
+    **_PSP,
+    **{
+        f"{name}-e4e": with_options(preset, **_E4E, progressive_interval=2_000)
+        for name, preset in _PSP.items()
+    },
+    "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
+}
+ENCODERS = {n: replace(p, out=Path("runs") / f"encoder-{n}") for n, p in _NAMED.items()}
 """Every encoder training that has a name, the default first."""

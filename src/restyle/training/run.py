@@ -43,11 +43,10 @@ FIRST_MINUTES = 1.0  # to the first checkpoint
 
 
 class Run:
-    """One training in one folder: resuming, checkpoints, numbers, progress, several processes.
+    """One training in one folder, a context manager: resuming, checkpoints, numbers, progress.
 
-    Used as a context manager. Every process of a data-parallel training (`torchrun`, `accelerate
-    launch`, `restyle.training.parallel`) makes its own; the first one alone writes. Methods marked
-    "all processes" must be called by every process at the same point.
+    Every process of a data-parallel training (`torchrun`, `accelerate launch`, `launch`) makes its
+    own; the first alone writes. Methods marked "all processes" must be called by all of them.
 
     Attributes:
         folder: The run folder.
@@ -146,12 +145,7 @@ class Run:
             self._exit.enter_context(locked(lock, LOCK_SECONDS))
 
     def announce(self, what: str, dtype: torch.dtype) -> None:
-        """Tell the user what is trained, on how much, where, how precisely, and when it is saved.
-
-        Args:
-            what: The network.
-            dtype: What it is computed in.
-        """
+        """Tell the user what is trained, where, in which precision, and when it is saved."""
         minutes = self.config.checkpoint_minutes
         self.say(
             f"training on {self.device.type} in {str(dtype).removeprefix('torch.')}: {what}, "
@@ -160,11 +154,7 @@ class Run:
         )
 
     def say(self, text: str) -> None:
-        """Tell the user something about this run, once, whatever the number of processes.
-
-        Args:
-            text: What to print to the standard error stream, after the folder's name.
-        """
+        """Tell the user something, once, on the standard error stream after the folder's name."""
         if self.is_main:
             bar = "\n" if self._bar is not None else ""  # the text must not continue its line
             print(f"{bar}{self.folder}: {text}", file=sys.stderr, flush=True)
@@ -173,9 +163,8 @@ class Run:
         path, config = self.folder / "config.json", as_record(self.config)
         if not (self.folder / "checkpoint.pt").exists():
             path.unlink(missing_ok=True)
-        elif path.exists() and (older := json.loads(path.read_text(encoding="utf-8"))):
-            if older != renamed(older):
-                write_json(path, renamed(older))
+        elif path.exists():
+            write_json(path, renamed(json.loads(path.read_text(encoding="utf-8"))))
         found = claim(path, config, "a training run", self.may_change)
         changed = [f"{n} {found.get(n)!r} -> {v!r}" for n, v in config.items() if found.get(n) != v]
         if found and changed:
@@ -247,10 +236,7 @@ class Run:
         self.say(f"{speed:.3g} images a second: about {hours} to go")
 
     def log(self, numbers: Mapping[str, float]) -> None:
-        """Write numbers now, beside the image count, to `stats.jsonl` and TensorBoard.
-
-        Args:
-            numbers: Scalars by name, such as an evaluation's.
+        """Write scalars now, by name, beside the image count, to `stats.jsonl` and TensorBoard.
 
         Raises:
             ValueError: A number is not finite.
@@ -272,21 +258,12 @@ class Run:
                 board.add_scalar(name, value, self.images)
 
     def log_image(self, name: str, image: np.ndarray) -> None:
-        """Show a picture in TensorBoard, where it is installed.
-
-        Args:
-            name: Its title.
-            image: uint8, (H, W, 3), RGB.
-        """
+        """Show an image (H, W, 3), RGB, uint8, in TensorBoard, where it is installed."""
         if self.is_main and (board := self._tensorboard()) is not None:
             board.add_image(name, image, self.images, dataformats="HWC")
 
     def note_broken(self, *sources: Source) -> None:
-        """Write `broken.json`, where files of the data could not be read so far; all processes.
-
-        Args:
-            sources: What this process has read from.
-        """
+        """Write `broken.json`, if files of the data could not be read so far; all processes."""
         pictures = [one for one in sources if isinstance(one, Pictures)]
         found = gather({str(path): why for one in pictures for path, why in one.broken.items()})
         if (broken := {path: why for some in found for path, why in some.items()}) and self.is_main:
@@ -322,8 +299,6 @@ class Run:
     def save(self, state: Mapping[str, Any]) -> None:
         """Write `checkpoint.pt`: the state, the counters and the random states; all processes.
 
-        The file is complete on the disk before it takes the place of the one before.
-
         Args:
             state: Tensors, numbers, strings and (nested) dictionaries and lists of them.
 
@@ -334,12 +309,8 @@ class Run:
         randomness = gather(random_state(self.rng))
         if self.is_main:
             path = self.folder / "checkpoint.pt"
-            content = {
-                "images": self.images,
-                "seconds": self._seconds(),
-                "random": randomness,
-                "state": dict(state),
-            }
+            content = {"images": self.images, "seconds": self._seconds()}
+            content |= {"random": randomness, "state": dict(state)}
             try:
                 with atomic_write(path) as temporary:
                     torch.save(content, temporary)

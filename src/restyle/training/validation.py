@@ -14,7 +14,7 @@ from restyle.model import InversionResult
 from restyle.refine import pool_to
 from restyle.training.data import Source, load
 from restyle.training.encoder_trainer import EncoderTrainer
-from restyle.training.parallel import sum_everywhere
+from restyle.training.parallel import gather
 
 STRIPS = 8
 
@@ -59,8 +59,8 @@ def validate(
             sums[name] += value * len(images)
         if not strips:
             strips = [_strip(one) for one in result.split()[:STRIPS]]
-    totals = sum_everywhere([sums[name] for name in names], trainer.device)
-    means = {name: total / count for name, total in zip(names, totals, strict=True)}
+    shares = gather(sums)
+    means = {name: sum(share[name] for share in shares) / count for name in names}
     return Validation(means, strips)
 
 
