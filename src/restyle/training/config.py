@@ -173,6 +173,10 @@ class FeatureTraining(RunOptions):
         """
         check(self)
         check_shares(self.batch, self.processes, 2)
+        if self.batch < 4 * self.processes:
+            raise ValueError(
+                f"batch: expected two persons a process, {4 * self.processes}, got {self.batch}"
+            )
 
 
 @dataclass(frozen=True)

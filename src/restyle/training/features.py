@@ -237,9 +237,10 @@ def schedule(done: float) -> float:
 def _finish(run: Run, config: FeatureTraining, network: FeatureNetwork) -> dict[str, Any]:
     result = evaluate_features(network, Portraits("test", size=config.size), TEST_PERSONS)
     write_json(Path(config.out) / "evaluation.json", result)
-    print(describe(result))
+    figures = describe(result)
+    print(figures)
     if config.export is not None:
-        export_features(network, config, result, run.images)
+        export_features(network, config, figures, run.images)
     return result
 
 
@@ -260,11 +261,11 @@ def describe(result: Mapping[str, Any]) -> str:
 
 
 def export_features(
-    network: FeatureNetwork, config: FeatureTraining, result: Mapping[str, Any], images: int
+    network: FeatureNetwork, config: FeatureTraining, figures: str, images: int
 ) -> None:
     """Write a trained network as a half-precision checkpoint with a card, where its training says.
 
-    The card tells the evaluation's result and how many images it was trained on.
+    The card tells what `describe` gave, and how many images it was trained on.
     """
     assert config.export is not None
     folder = Path(config.export)
@@ -281,7 +282,7 @@ and attributes. {parameters / 1e6:.2f} M parameters, stored in half precision.
 - Settings: {settings}
 - Licence: MIT
 
-{describe(result)}
+{figures}
 """
     with atomic_write(folder / "card.md") as temporary:
         temporary.write_text(card, encoding="utf-8")

@@ -115,21 +115,18 @@ _FACES = with_options(
     identity_network="ir-se50",
     images=8 * 110_000,
 )
-_OTHERS = with_options(_PAPER, encoder="resnet", initial="resnet34", identity=0.0, moco=0.5)
-_PSP = {
-    "faces": _FACES,
-    "cars": with_options(
-        _OTHERS, generator="stylegan2-car", domain="cars", encoder="cars", images=8 * 75_000
-    ),
-    "churches": with_options(
-        _OTHERS, generator="stylegan2-church", domain="churches", images=8 * 150_000
-    ),
-    "horses": with_options(
-        _OTHERS, generator="stylegan2-horse", domain="horses", images=8 * 75_000
-    ),
-    "wild": with_options(
-        _OTHERS, generator="stylegan2-afhq-wild", domain="wild animals", images=8 * 40_000
-    ),
+_OTHERS = with_options(_PAPER, initial="resnet34", identity=0.0, moco=0.5)
+_KINDS = {  # generator, domain, encoder, steps
+    "cars": ("car", "cars", "cars", 75_000),
+    "churches": ("church", "churches", "resnet", 150_000),
+    "horses": ("horse", "horses", "resnet", 75_000),
+    "wild": ("afhq-wild", "wild animals", "resnet", 40_000),
+}
+_PSP = {"faces": _FACES} | {
+    name: with_options(
+        _OTHERS, generator=f"stylegan2-{made}", domain=shown, encoder=size, images=8 * steps
+    )
+    for name, (made, shown, size, steps) in _KINDS.items()
 }
 _TOON = {"perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
 _E4E = {"head": "e4e", "delta_norm": 2e-4, "adversarial": 0.1}
