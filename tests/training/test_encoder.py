@@ -22,7 +22,7 @@ from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser
-from restyle.training.options import with_options
+from restyle.training.options import flat, with_options
 from restyle.training.presets import ENCODERS
 from tests.training.encoders import prepare
 
@@ -571,6 +571,7 @@ def test_no_loss_is_required():
 
 def test_presets_are_those_of_the_papers():
     faces, cars, wild = (ENCODERS[name] for name in ("faces", "cars-e4e", "wild"))
+    options = flat(wild)
     assert faces.losses.weights == {"l2": 1.0, "perceptual": 0.8, "identity": 0.1}
     assert cars.losses.weights == {
         "l2": 1.0,
@@ -579,9 +580,10 @@ def test_presets_are_those_of_the_papers():
         "delta_norm": 2e-4,
         "adversarial": 0.1,
     }
-    assert wild.data.images == 40_000 * 8
-    assert wild.loop.optimiser == "ranger" and wild.loop.lr == 1e-4
-    assert (cars.loop.progressive_start, cars.loop.progressive_interval) == (20_000, 2_000)
+    assert options["images"] == 40_000 * 8
+    assert options["optimiser"] == "ranger" and options["lr"] == 1e-4
+    pace = [flat(cars)[f"progressive_{name}"] for name in ("start", "interval")]
+    assert pace == [20_000, 2_000]
     toon = ENCODERS["portraits-toon"]
     assert (toon.data.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
     assert toon.losses.identity == 1.0 and toon.losses.w_norm == 0.025

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save
@@ -27,6 +28,16 @@ BUNDLED = Path(__file__).parents[1] / "weights" / "directions"
 
 class DirectionError(ValueError):
     """A direction that cannot be used: the message says which, what was expected and found."""
+
+
+_FACTS = {
+    "name": str,
+    "scale": int | float | None,
+    "layers": list | None,
+    "generator_sha256": str | None,
+    "licence": str,
+    "about": str,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,20 +171,23 @@ def read_direction(path: str | os.PathLike[str]) -> Direction:
                     f"{path}: expected a direction ({FORMAT}), got a file that holds "
                     f"{', '.join(sorted(file.keys())[:3]) or 'nothing'}"
                 )
-            layers = facts["layers"]
-            return Direction(
-                facts["name"],
-                file.get_tensor("direction"),
-                facts["scale"],
-                None if layers is None else tuple(layers),
-                facts["generator_sha256"],
-                facts["licence"],
-                facts["about"],
-            )
-    except DirectionError:
-        raise
+            facts = {key: _checked(facts, key) for key in _FACTS}
+            vector = file.get_tensor("direction")
+        layers = facts.pop("layers")
+        return Direction(vector=vector, layers=None if layers is None else tuple(layers), **facts)
+    except DirectionError as error:
+        named = str(error).startswith(str(path))
+        raise error if named else DirectionError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise DirectionError(f"{path}: expected a direction's file, got: {error}") from error
+
+
+def _checked(facts: Mapping[str, Any], key: str) -> Any:
+    value = facts.get(key, ...)
+    numbers = not isinstance(value, list) or all(type(number) is int for number in value)
+    if not isinstance(value, _FACTS[key]) or not numbers:
+        raise ValueError(f"no {key}" if value is ... else f"another {key}")
+    return value
 
 
 def check_file(path: Path, what: str) -> None:

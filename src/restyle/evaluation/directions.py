@@ -41,6 +41,7 @@ from restyle.evaluation.settings import DirectionSearch, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
 from restyle.io.checkpoints import weights_hash
+from restyle.io.claims import read_settings
 from restyle.io.files import read_jsonl, write_json
 from restyle.io.tables import Column, Table
 from restyle.refine import Render
@@ -123,7 +124,8 @@ def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[s
     Raises:
         ValueError: The folder holds another search, which is not to be overwritten.
     """
-    report, begun = read_if_there(out / REPORT), read_if_there(out / UNFINISHED / SETTINGS)
+    report = read_settings(out / REPORT, "directions") or None
+    begun = read_settings(out / UNFINISHED / SETTINGS, "directions") or None
     if not overwrite:
         if report and report.get("settings") == settings:
             return report["directions"]
@@ -141,11 +143,6 @@ def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[s
         (out / f"{record['name']}{SUFFIX}").unlink(missing_ok=True)
     (out / REPORT).unlink(missing_ok=True)
     return None
-
-
-def read_if_there(path: Path) -> Any:
-    """What a JSON file holds; None where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def renderer(generator: StyleGAN2, dtype: str = "float32") -> Render:

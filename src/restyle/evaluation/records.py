@@ -88,5 +88,8 @@ def kept_arrays(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dic
         arrays = compute()
         with atomic_write(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)  # pyright: ignore - a name could be one of its options
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
+        raise ValueError(f"{path}: expected arrays (.npz), got: {error}") from error

@@ -5,11 +5,11 @@ that the variable RESTYLE_CACHE names, else `~/.cache/restyle` (or below XDG_CAC
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from restyle.hub.catalogue import PUBLIC, PublicModel, find
+from restyle.io.files import cache_folder
 
 RETRIES = 3
 TIMEOUT = 60  # seconds without a byte
@@ -18,14 +18,6 @@ _MISSING = "downloading models needs the extra 'hub': pip install 'restyle[hub]'
 
 class DownloadError(OSError):
     """A file that could not be fetched, or is not what was published."""
-
-
-def cache_folder() -> Path:
-    """Where downloads and what was made of them are kept."""
-    named = os.environ.get("RESTYLE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restyle"
 
 
 def pulled(name: str) -> Path | None:

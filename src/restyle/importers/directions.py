@@ -31,7 +31,10 @@ def read_direction(
     path = Path(path)
     check_file(path, "a published direction")
     vector = _archived(path) if is_archive(path) else _array(path)
-    return Direction(name or path.stem, vector, licence=licence, about=f"from {path.name}")
+    try:
+        return Direction(name or path.stem, vector, licence=licence, about=f"from {path.name}")
+    except DirectionError as error:
+        raise DirectionError(f"{path}: {error}") from error
 
 
 def _archived(path: Path) -> Tensor:

@@ -18,6 +18,7 @@ from restyle.faces.networks import (
 )
 from restyle.importers.archive import reason
 from restyle.importers.keys import Weights, build
+from restyle.importers.pickles import check_pickle
 from restyle.importers.trunks import read_arcface, take_trunk
 from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 from restyle.nn.backbones import ArcFace
@@ -154,8 +155,7 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
         with open(path, "rb") as file:
             _check_header(file)
             pickled = file.read()
-        if b"\nbytearray\n" in pickled:
-            raise ValueError("builtins.bytearray, which is not run")
+        check_pickle(io.BytesIO(pickled))
         packed = _as_archive(pickled)
         with torch.serialization.safe_globals(_ALLOWED):
             table = torch.load(packed, weights_only=True)[()]

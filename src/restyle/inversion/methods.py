@@ -1,7 +1,8 @@
-"""Methods by name: `restyle`, `w`, `projector`, `ws`, `pti`, with a number of steps, in a row.
+"""Methods by name (`METHODS`), with a number of steps, in a row.
 
 `ws:300` is 300 iterations of W+ optimisation; `restyle:5+ws:100` five steps of the encoder, then
-100 iterations from where it came to; `w+pti` one code for all layers, then pivotal tuning around
+100 iterations from where it came to; `restyle:2+newton:3` two steps of the encoder, then three
+of second order; `w+pti` one code for all layers, then pivotal tuning around
 it. `projector` is `w` with the generator's noise inputs optimised as well, as StyleGAN2's projector
 does: its images are then no longer functions of the codes alone. After @ a learning rate may
 follow: `ws:1500@0.05`.
@@ -24,6 +25,8 @@ from torch import Tensor
 from restyle.domains import PORTRAITS, TOON
 from restyle.editing.editor import Editor
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.inversion.curvature import curvature_of
+from restyle.inversion.newton import newton
 from restyle.inversion.optimisation import NoiseMaps, Objective, optimise_w, optimise_ws
 from restyle.inversion.pivotal import PivotalTuning, tuned_generator
 from restyle.inversion.results import InversionResult
@@ -157,7 +160,7 @@ def _parsed(text: str, networks: Networks) -> Part:
 
 def _rate(text: str, name: str, rate: str) -> float:
     if not METHODS[name].has_rate:
-        raise ValueError(f"expected no learning rate of an encoder, got {text!r}")
+        raise ValueError(f"expected no learning rate of {name}, got {text!r}")
     try:
         lr = float(rate)
     except ValueError:
@@ -201,6 +204,19 @@ def _ws(networks: Networks, **options: Any) -> Method:
     return partial(optimise_ws, networks.render, networks.objective, **options)
 
 
+def _newton(networks: Networks, steps: int) -> Method:
+    objective = networks.objective
+    if not isinstance(objective, WeightedLosses):
+        raise ValueError("newton: expected an objective with residuals, got another one")
+
+    def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
+        size = (target.shape[-2], target.shape[-1])
+        curvature = curvature_of(networks.generator, networks.render, objective, size)
+        yield from newton(networks.render, objective.residuals, target, start, steps, curvature)
+
+    return refined
+
+
 def _pti(networks: Networks, **options: Any) -> Method:
     return PivotalTuning(networks.generator, networks.objective, crop=networks.crop, **options)
 
@@ -224,6 +240,7 @@ METHODS = {
     "w": Entry(_w, 1000),
     "projector": Entry(_projector, 1000),
     "ws": Entry(_ws, 1000),
+    "newton": Entry(_newton, 3, has_rate=False),
     "pti": Entry(_pti, 350),
 }
 """Every method by its name; a new one is an entry here."""

@@ -321,7 +321,7 @@ def _owners(config: Mapping[str, Any], folder: Path) -> Mapping[str, Mapping[str
 def _tensors_of(folder: Path, prefix: str, owner: Mapping[str, str]) -> dict[str, Tensor]:
     """The weights that the checkpoint beside a folder keeps for it."""
     name = owner["folder"]
-    if Path(name).name != name:
+    if Path(name).name != name or name in ("", ".."):
         raise CheckpointError(f"{folder}: expected the name of a folder beside it, got {name!r}")
     path = folder.absolute().parent / name / WEIGHTS
     try:

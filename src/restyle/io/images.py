@@ -21,8 +21,8 @@ from torch import Tensor
 
 from restyle.io.files import atomic_write
 
-MAX_PIXELS = 100_000_000
-"""Largest picture that is read by default: 300 MB decoded."""
+MAX_PIXELS = 50_000_000
+"""Largest picture that is read by default: decoding takes 400 MB, or 1 GB for WebP."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """File names that count as images when a folder is listed."""
@@ -31,6 +31,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP")
 _SAVED_AS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 _READABLE_SIDE = 128  # smaller pictures are enlarged in grids and strips
 _GAP = 4
+_STRIP = 1_000_000  # pixels that are converted at once
 
 
 class ImageError(ValueError):
@@ -137,12 +138,13 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            # Sizes are checked below; Pillow's warning would only repeat it less clearly.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Of sizes, which are checked below, and of damage beside the pixels.
+            warnings.simplefilter("ignore")
             with Image.open(stream, formats=_FORMATS) as image:
                 _require_single(path, image, max_pixels)
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                picture = _to_rgb(image)
+            ImageOps.exif_transpose(picture, in_place=True)
+            return picture
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -355,12 +357,24 @@ def _first_bytes(stream: BinaryIO) -> str:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow clips instead of scaling
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), picture).convert("RGB")
-    return image.convert("RGB")
+    """Convert a picture strip by strip, so that only the result is as large as it."""
+    image.load()
+    picture = Image.new("RGB", image.size)
+    picture.info = image.info.copy()
+    rows = max(_STRIP // max(image.width, 1), 1)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        picture.paste(_strip_to_rgb(image.crop(box)), box)
+    return picture
+
+
+def _strip_to_rgb(strip: Image.Image) -> Image.Image:
+    if strip.mode.startswith("I"):  # 16-bit grey, which Pillow clips instead of scaling
+        strip = Image.fromarray((np.asarray(strip) >> 8).clip(0, 255).astype(np.uint8))
+    if strip.has_transparency_data:
+        white = Image.new("RGBA", strip.size, "white")
+        strip = Image.alpha_composite(white, strip.convert("RGBA"))
+    return strip.convert("RGB")
 
 
 def _as_picture(image: Tensor | Image.Image) -> Image.Image:
