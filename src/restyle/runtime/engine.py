@@ -41,7 +41,6 @@ class Inference:
         self.encoder = None if encoder is None else _channels_last(encoder)
         self.dtype = torch.float32
         self.compiled = False
-        self._compiled: dict[nn.Module, Callable[..., Tensor]] = {}
         self._made: dict[type, tuple[Hashable, object]] = {}
 
     def encode(self, x: Tensor) -> Tensor:
@@ -78,8 +77,9 @@ class Inference:
 
     def _kept(self, network: nn.Module, make: Callable[[], Made]) -> Made:
         """What `make` gave for a network with these very weights, run this way."""
-        tensors = chain(network.parameters(), network.buffers())
-        stamp = (self.dtype, self.compiled, *((t.data_ptr(), t._version) for t in tensors))
+        # A compiled network reads its weights at each call.
+        weights = () if self.compiled else chain(network.parameters(), network.buffers())
+        stamp = (self.dtype, self.compiled, *((t.data_ptr(), t._version) for t in weights))
         if self._made.get(type(network), (None,))[0] != stamp:
             self._made[type(network)] = (stamp, make())
         return self._made[type(network)][1]  # type: ignore[return-value]
@@ -87,9 +87,7 @@ class Inference:
     def _plain(self, network: nn.Module) -> Callable[..., Tensor]:
         if not self.compiled:
             return network
-        if network not in self._compiled:
-            self._compiled[network] = torch.compile(network)
-        return self._compiled[network]
+        return self._kept(network, lambda: torch.compile(network))
 
 
 def _channels_last(network: Network) -> Network:
