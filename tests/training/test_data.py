@@ -15,7 +15,7 @@ from PIL import Image
 
 from restyle.io.datasets import list_entries
 from restyle.io.images import ImageError
-from restyle.training.data import Ahead, draw, load, open_source
+from restyle.training.data import ahead, draw, load, open_source
 
 
 @pytest.fixture(scope="module")
@@ -195,21 +195,20 @@ def test_a_length_in_a_shard_is_not_allocated(tmp_path):
 
 
 def test_the_next_batch_is_read_ahead():
-    threads = []
+    threads, seen, arrived = [], [], threading.Event()
 
     def read(position):
         threads.append(threading.current_thread())
+        seen.append(position)
+        if position == 8:
+            arrived.set()
         return torch.tensor(position)
 
-    ahead = Ahead(read)
-    assert ahead(0) == 0
-    ahead.prepare(1)
-    assert ahead(1) == 1
-    ahead.prepare(2)
-    assert ahead(5) == 5  # another one than was prepared
-    ahead.close()
-    main = threading.main_thread()
-    assert threads[0] is main and threads[1] is not main
+    batches = ahead(read, range(0, 24, 8))
+    assert next(batches) == 0
+    assert arrived.wait(20) and seen == [0, 8]  # while the first one is trained on
+    assert [int(batch) for batch in batches] == [8, 16]
+    assert threading.main_thread() not in threads
 
 
 # Laws

@@ -175,7 +175,7 @@ def to_uint8(image: Tensor) -> np.ndarray:
 
 
 def from_uint8(pixels: np.ndarray) -> Tensor:
-    """Turn 8-bit pixels (..., H, W, 3) into tensors (..., 3, H, W), float32 in [-1, 1]."""
+    """Turn 8-bit pixels (..., H, W, C) into (..., C, H, W), float32 in [-1, 1]."""
     return torch.from_numpy(pixels).movedim(-1, -3).float() / 127.5 - 1
 
 
