@@ -120,7 +120,7 @@ def test_newton_by_name_lowers_the_objective_and_keeps_its_curvature(monkeypatch
     found = model.invert(target, method="restyle:1+newton:2")
     errors = [l2(step.image, target) for step in found.steps]
     assert (errors[-1] < errors[1]).all()
-    assert "estimating this generator's curvature once" in capsys.readouterr().err
+    assert "estimating this generator's curvature, once" in capsys.readouterr().err
     (path,) = tmp_path.glob("curvature/*.safetensors")
     again = model.invert(target, method="restyle:1+newton:2")
     assert torch.equal(again.ws, found.ws)

@@ -34,7 +34,7 @@ ALLOWED = [
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a file was written by `torch.save`, in its zip format or the one before it.
+    """Tell whether a file was written by `torch.save`, in its zip format or the one before it.
 
     Raises:
         CheckpointError: The file cannot be read.
@@ -53,12 +53,8 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
 def read_archive(path: str | os.PathLike[str], mapped: bool = True) -> Any:
     """Read what `torch.save` wrote: containers, numbers, strings, tensors and option records only.
 
-    Args:
-        path: A zip archive, or a file of the legacy format.
-        mapped: Leave the tensors of a zip archive in the file, which then has to stay as it is.
-
-    Returns:
-        The saved object, its tensors on the CPU.
+    The file is a zip archive, or of the legacy format; tensors are put on the CPU. If `mapped`,
+    those of a zip archive stay in the file, which then has to stay as it is.
 
     Raises:
         CheckpointError: The file holds anything else, is damaged, or would take much more memory
@@ -112,7 +108,7 @@ def _check_legacy(stream: IO[bytes] | mmap) -> None:
 
 
 def _tensors(content: Any) -> Iterator[Tensor]:
-    """All tensors in containers, however deep these are, and though they hold themselves."""
+    """Yield all tensors in containers, however deep, and though they hold themselves."""
     left, seen = [content], set()
     while left:
         item = left.pop()
@@ -124,7 +120,7 @@ def _tensors(content: Any) -> Iterator[Tensor]:
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be read, without the advice that PyTorch gives on reading it anyway."""
+    """Say why a file could not be read, without PyTorch's advice on reading it anyway."""
     text = str(error).strip() or type(error).__name__
     refused = re.search(r"GLOBAL ([\w.]+)", text)
     if refused:

@@ -192,7 +192,7 @@ def _estimate(
     show: bool,
 ) -> Curvature:
     if show:
-        print(f"newton: estimating this generator's curvature, once", file=sys.stderr)
+        print("newton: estimating this generator's curvature, once", file=sys.stderr)
     codes = _mixed_samples(generator)
     count = generator.num_ws * generator.config.w_dim
     return estimate_curvature(

@@ -134,11 +134,11 @@ def build(text: str, networks: Networks) -> Chain:
     parts = [_parsed(part, networks) for part in text.split("+")]
     if "pti" in [part.name for part in parts[:-1]]:
         raise ValueError(f"expected pti as the last of the methods, got {text!r}")
-    return Chain(
-        "+".join(map(str, parts)),
-        tuple(_stage(part, networks) for part in parts),
-        tuple(part.steps for part in parts),
-    )
+    stages = []
+    for part in parts:
+        rate = {} if part.lr is None else {"lr": part.lr}
+        stages.append(METHODS[part.name].make(networks, steps=part.steps, **rate))
+    return Chain("+".join(map(str, parts)), tuple(stages), tuple(part.steps for part in parts))
 
 
 def _parsed(text: str, networks: Networks) -> Part:
@@ -173,11 +173,6 @@ def _rate(text: str, name: str, rate: str) -> float:
     return lr
 
 
-def _stage(part: Part, networks: Networks) -> Method:
-    rate = {} if part.lr is None else {"lr": part.lr}
-    return METHODS[part.name].make(networks, steps=part.steps, **rate)
-
-
 def _restyle(networks: Networks, steps: int) -> Method:
     def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
         estimates = refine(networks.encode, networks.render, target, start, steps)
@@ -197,7 +192,14 @@ def _w(networks: Networks, **options: Any) -> Method:
 
 
 def _projector(networks: Networks, **options: Any) -> Method:
-    return _w(networks, noise=_noise(networks), **options)
+    synthesis = networks.generator.synthesis
+    own = {name: map_ for name, map_ in synthesis.named_buffers() if name.endswith(".noise")}
+
+    def render(ws: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        given = dict(zip(own, maps, strict=True))
+        return networks.crop(torch.func.functional_call(synthesis, given, (ws,)))
+
+    return _w(networks, noise=NoiseMaps(list(own.values()), render), **options)
 
 
 def _ws(networks: Networks, **options: Any) -> Method:
@@ -246,18 +248,6 @@ METHODS = {
 """Every method by its name; a new one is an entry here."""
 
 
-def _noise(networks: Networks) -> NoiseMaps:
-    """The generator's own noise maps, and how it renders with others."""
-    synthesis = networks.generator.synthesis
-    own = {name: map_ for name, map_ in synthesis.named_buffers() if name.endswith(".noise")}
-
-    def render(ws: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        given = dict(zip(own, maps, strict=True))
-        return networks.crop(torch.func.functional_call(synthesis, given, (ws,)))
-
-    return NoiseMaps(list(own.values()), render)
-
-
 def networks_of(model: ReStyle, objective: Objective) -> Networks:
     """Return a model's parts, for `build`."""
     single = model.has_encoder and model.single_shot
@@ -275,9 +265,8 @@ def networks_of(model: ReStyle, objective: Objective) -> Networks:
 def usual_features(model: ReStyle) -> str:
     """Return the feature network for a model's images: the portraits' own, else "none"."""
     drawn = model.domain.name in (PORTRAITS.name, TOON.name)
-    return (
-        "portraits-features" if drawn and model.domain.input_size == PORTRAITS.input_size else NONE
-    )
+    fits = drawn and model.domain.input_size == PORTRAITS.input_size
+    return "portraits-features" if fits else NONE
 
 
 def objective_for(
@@ -286,11 +275,11 @@ def objective_for(
     device: str | torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> WeightedLosses:
-    """What methods minimise: squared error, and a network's perceptual and identity distance.
+    """Build what methods minimise: squared error, perceptual and identity distance.
 
     Args:
-        methods: As `build` takes them. Where all of them are the encoder
-            alone nothing is minimised, and the network is not loaded.
+        methods: As `build` takes them. Where all of them are the encoder alone nothing is
+            minimised, and the network is not loaded.
         features: A bundled feature network's name, a folder, or "none".
         device: Where to compute.
         dtype: The network's precision.
@@ -347,15 +336,9 @@ def invert_by_method(
 
 
 def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[str]) -> int:
-    """Write what pivotal tuning has changed, in half precision, for `tuned_model`.
+    """Write what pivotal tuning has changed in a model's generator, in half precision.
 
-    Args:
-        tuning: After its last step.
-        model: Whose generator was tuned.
-        path: A name that ends in `.safetensors`.
-
-    Returns:
-        The size of the file in bytes.
+    `tuned_model` reads the file, whose name ends in `.safetensors`. Return its size in bytes.
     """
     return tuning.save(os.fspath(path), {_GENERATOR: weights_hash(model.generator.state_dict())})
 
@@ -363,11 +346,9 @@ def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[s
 def tuned_model(model: _Model, path: str | os.PathLike[str]) -> _Model:
     """Return a model with the generator that pivotal tuning has made for one image.
 
-    Its codes are edited along the directions of the generator as it was.
-
-    Args:
-        model: The one whose generator was tuned; it stays as it is, and shares its encoder.
-        path: What `save_tuning` wrote, such as OUT/generators/NAME.safetensors.
+    Its codes are edited along the directions of the generator as it was. The model that was tuned
+    stays as it is, and shares its encoder. The file is what `save_tuning` wrote, such as
+    OUT/generators/NAME.safetensors.
 
     Raises:
         CheckpointError: Not such a file, or one for another generator.
@@ -385,7 +366,6 @@ def tuned_model(model: _Model, path: str | os.PathLike[str]) -> _Model:
         )
     generator = tuned_generator(model.generator, os.fspath(path))
     encoder = model.encoder if model.has_encoder else None
-    facts = (model.domain, model.name, model.card, model.start_ws)
-    tuned = type(model)(generator, encoder, *facts)
+    tuned = type(model)(generator, encoder, model.domain, model.name, model.card, model.start_ws)
     tuned.editor = Editor(generator, expected)
     return tuned

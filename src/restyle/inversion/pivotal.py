@@ -46,7 +46,7 @@ class PivotalTuning:
             objective: What is minimised.
             steps: How many steps to take.
             lr: Adam's learning rate.
-            crop: What becomes of a render before it is compared and shown.
+            crop: What becomes of a render before it is compared and yielded.
         """
         self._original = generator
         self._objective = objective
@@ -91,26 +91,14 @@ class PivotalTuning:
         return {name: change for name, change in changes.items() if change.any()}
 
     def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> int:
-        """Write the changes as safetensors.
-
-        Args:
-            path: The file.
-            metadata: Facts to keep with them, such as the generator's hash.
-
-        Returns:
-            The size of the file in bytes.
-        """
+        """Write the changes as safetensors, beside texts; return the file's size in bytes."""
         with atomic_write(path) as temporary:
             temporary.write_bytes(save(self.changes(), dict(metadata or {})))
         return Path(path).stat().st_size
 
 
 def tuned_generator(generator: StyleGAN2, path: str | Path) -> StyleGAN2:
-    """Return a copy of a generator with the changes that `PivotalTuning.save` wrote.
-
-    Args:
-        generator: The one that was tuned.
-        path: The file.
+    """Return a copy of the tuned generator with the changes that `PivotalTuning.save` wrote.
 
     Raises:
         CheckpointError: The file is damaged, or holds the changes of another generator.

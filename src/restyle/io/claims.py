@@ -72,12 +72,10 @@ def read_settings(path: str | Path, what: str) -> dict[str, Any]:
 def locked(path: str | Path, seconds: float = 0.0) -> Iterator[None]:
     """Hold a file's lock, which the system gives back however the process ends.
 
-    Args:
-        path: The file, made where missing; it stays.
-        seconds: How long to wait for another process to give the lock back.
+    The file is made where missing, and stays.
 
     Raises:
-        ValueError: Another process still holds it.
+        ValueError: Another process still holds it after `seconds`.
     """
     from filelock import FileLock, Timeout
 

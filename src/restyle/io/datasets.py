@@ -38,14 +38,11 @@ class Entry:
 
 
 def list_entries(data: str | Path) -> list[Entry]:
-    """List the pictures of a folder, a zip file, or shards.
+    """List the pictures of a folder, a zip file, or shards, in natural order.
 
     Args:
         data: A folder (with its subfolders; one that has tar files and no images is a folder of
             shards), a .zip or .tar file, or shards by number: `shards-{000..127}.tar`.
-
-    Returns:
-        The pictures, in natural order.
 
     Raises:
         ImageError: There are none, or the container is damaged.
@@ -68,11 +65,9 @@ def list_entries(data: str | Path) -> list[Entry]:
 
 
 def _expanded(pattern: str, numbers: re.Match[str]) -> list[Path]:
-    first, last = numbers[1], numbers[2]
     start, end = pattern[: numbers.start()], pattern[numbers.end() :]
-    return [
-        Path(f"{start}{number:0{len(first)}}{end}") for number in range(int(first), int(last) + 1)
-    ]
+    width, places = len(numbers[1]), range(int(numbers[1]), int(numbers[2]) + 1)
+    return [Path(f"{start}{number:0{width}}{end}") for number in places]
 
 
 def _from_zip(path: Path) -> list[Entry]:
@@ -103,8 +98,7 @@ def _from_shards(shards: list[Path]) -> list[Entry]:
                 for member in archive:
                     if member.isfile() and _is_picture(member.name):
                         path = shard / member.name
-                        place = member.offset_data, member.size
-                        read = partial(_read_at, shard, *place, path)
+                        read = partial(_read_at, shard, member.offset_data, member.size, path)
                         entries.append(Entry(f"{shard.name}/{member.name}", path, read))
         except Exception as error:  # a damaged file fails in as many ways as it can be damaged
             raise ImageError(shard, "an uncompressed tar file", str(error)) from error

@@ -52,7 +52,7 @@ def distances_by_map(network: FeatureMaps, images: Images, targets: Images) -> T
     )
     shapes, expected = [tuple(m.shape) for m in wanted], [tuple(m.shape) for m in seen]
     if shapes != expected:
-        raise ValueError(f"targets: expected maps of shapes {expected}, received {shapes}")
+        raise ValueError(f"targets: expected maps of shapes {expected}, got {shapes}")
     layers = zip(seen, wanted, _channel_weights(network, seen), strict=True)
     return torch.stack([_distance(a, b, weight) for a, b, weight in layers], dim=1)
 

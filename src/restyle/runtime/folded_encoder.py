@@ -62,7 +62,7 @@ class _InChunks(nn.Module):
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the layers give for (B, C, H, W)."""
+        """Return what the layers give for (B, C, H, W)."""
         images = max(1, CHUNK // (self.channels * x.shape[-2] * x.shape[-1]))
         x = x.contiguous(memory_format=torch.channels_last)
         return torch.cat([self.layers(part) for part in x.split(images)])
