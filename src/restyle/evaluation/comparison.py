@@ -110,24 +110,20 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
 def line_up(
     models: dict[str, ReStyle], methods: Sequence[str], objective: WeightedLosses
 ) -> list[Entry]:
-    """Every model with every method, each once.
+    """Pair every model with every method, each pair once.
 
     Raises:
         ValueError: There is no such method.
     """
     names = [model.name for model in models.values()]
-    found: dict[str, Entry] = {}
-    generators: set[tuple[str, str]] = set()
+    found: dict[object, Entry] = {}
     for given, model in models.items():
         name = model.name if names.count(model.name) == 1 else given
         for method in methods:
             built = build(_possible(method, model), networks_of(model, objective))
             one = Entry(name, model, built)
-            if not one.asks_the_encoder:
-                if (same := (one.weights_hash(), one.method.name)) in generators:
-                    continue
-                generators.add(same)
-            found.setdefault(one.name, one)
+            key = one.name if one.asks_the_encoder else (one.weights_hash(), one.method.name)
+            found.setdefault(key, one)
     return list(found.values())
 
 
