@@ -19,6 +19,7 @@ from restyle.cli.evaluate import app as evaluate
 from restyle.cli.jobs import FAILED, add_jobs
 from restyle.cli.models import app as models
 from restyle.cli.training import app as train
+from restyle.io.files import printable
 from restyle.runtime.threads import let_threads_sleep
 
 MISUSED, INTERRUPTED = 2, 130
@@ -76,5 +77,5 @@ def _complain(error: BaseException | str, code: int) -> int:
 def _one_line(error: BaseException | str) -> str:
     if isinstance(error, OSError) and error.strerror:
         file = f"{error.filename}: " if error.filename else ""
-        return f"{file}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return printable(f"{file}{error.strerror}")
+    return printable(" ".join(str(error).split())) or type(error).__name__

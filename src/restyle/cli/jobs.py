@@ -7,6 +7,7 @@ from cyclopts import App
 
 from restyle import jobs
 from restyle.cli.derive import Command, Run, add_command
+from restyle.io.files import printable
 
 FAILED = 1  # exit code where an input was not done
 
@@ -33,7 +34,7 @@ def _on_files(name: str, done: str) -> Run:
         summary = getattr(jobs, name)(job)
         print(
             f"{summary.done} {done}, {summary.failed} failed, {summary.skipped} done before; "
-            f"results in {job.out}"
+            f"results in {printable(str(job.out))}"
         )
         return FAILED if summary.failed else 0
 
@@ -44,7 +45,7 @@ def _to(name: str, message: str) -> Run:
     def run(job: Any) -> None:
         _announce(job)
         getattr(jobs, name)(job)
-        print(message.format(**vars(job)))
+        print(printable(message.format(**vars(job))))
 
     return run
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from restyle.io.files import atomic_write
+from restyle.io.files import SURROGATES, atomic_write
 
 SUFFIX = ".safetensors"
 
@@ -32,7 +32,7 @@ def save_latents(ws: Tensor, facts: Mapping[str, Any], path: str | os.PathLike[s
     Raises:
         OSError: The file cannot be written.
     """
-    metadata = {key: str(value) for key, value in facts.items()}
+    metadata = {key: str(value).encode(errors=SURROGATES).decode() for key, value in facts.items()}
     with atomic_write(Path(path)) as temporary:
         temporary.write_bytes(save({"ws": ws.detach().cpu().contiguous()}, metadata))
 

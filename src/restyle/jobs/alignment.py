@@ -36,7 +36,7 @@ def align(job: Align) -> Summary:
     def read(path: Path) -> list[AlignedFace]:
         return align_file(path, job.size, which)
 
-    with tqdm(total=len(files), unit="image", disable=None) as progress:
+    with manifest.held(), tqdm(total=len(files), unit="image", disable=None) as progress:
         for item, faces in pending(files, manifest, job.overwrite, summary, progress, read):
             outputs = save_crops(faces, item, job.out)
             manifest.add_done(item, outputs, faces=places(faces))

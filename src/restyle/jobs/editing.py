@@ -28,7 +28,7 @@ from restyle.jobs.manifest import FILE, Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Animate, Edit, Mix
 from restyle.model import ReStyle
 
-FOLDERS = ("strips", "images", "aligned")
+FOLDERS = ("strips", "images", "aligned", "latents", "videos")
 PUBLISHED = (".pt", ".npy")
 _BATCH = 8
 
@@ -90,7 +90,7 @@ def edit(job: Edit) -> Summary:
         ImportError: A film is asked for, but imageio is missing.
         OSError: A result cannot be written.
     """
-    files = find_inputs(job.inputs, job.out, FOLDERS) if job.inputs else []
+    files = find_inputs(job.inputs, job.out, FOLDERS)
     model = registry.load(job.model, job.device, job.dtype)
     steps = model.checked_steps(job.steps)
     plan = make_plan(model, job)
@@ -102,7 +102,6 @@ def edit(job: Edit) -> Summary:
         "faces_found_with": FOUND_WITH if job.align else None,
         **plan.record(),
     }
-    job.out.mkdir(parents=True, exist_ok=True)
     manifest, summary = Manifest(job.out, settings), Summary()
 
     def read(path: Path) -> Prepared | Tensor:
@@ -110,7 +109,8 @@ def edit(job: Edit) -> Summary:
             latents[path] if path in latents else prepare(path, model.domain.input_size, job.align)
         )
 
-    with tqdm(total=len(files) + len(job.seed), unit="input", disable=None) as progress:
+    total = len(files) + len(job.seed)
+    with manifest.held(), tqdm(total=total, unit="input", disable=None) as progress:
         for item, found in pending(files, manifest, job.overwrite, summary, progress, read):
             started, faces = time.perf_counter(), []
             if isinstance(found, Tensor):

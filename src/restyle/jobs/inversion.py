@@ -29,7 +29,7 @@ from restyle.jobs.manifest import Item, Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Bootstrap, Invert
 from restyle.model import ReStyle
 
-FOLDERS = ("reconstructions", "steps", "aligned")
+FOLDERS = ("reconstructions", "steps", "aligned", "latents", "generators")
 Prepared = tuple[Tensor, list[AlignedFace]]
 """A target (3, h, w), and the face that it was cut out around, if faces are looked for."""
 
@@ -95,13 +95,12 @@ def save_inversions(
     Raises:
         OSError: A result cannot be written.
     """
-    manifest.out.mkdir(parents=True, exist_ok=True)
     summary = Summary()
 
     def read(path: Path) -> Prepared:
         return prepare(path, domain.input_size, job.align)
 
-    with tqdm(total=len(files), unit="image", disable=None) as progress:
+    with manifest.held(), tqdm(total=len(files), unit="image", disable=None) as progress:
         todo = pending(files, manifest, job.overwrite, summary, progress, read)
         while batch := list(islice(todo, 1 if inverter.alone else job.batch_size)):
             started = time.perf_counter()
