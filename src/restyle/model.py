@@ -12,7 +12,7 @@ from torch import Tensor
 
 from restyle.domains import Domain
 from restyle.editing.editor import Editor
-from restyle.editing.edits import Layers
+from restyle.editing.edits import Layers, check_codes
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.adaptive import refine_until
@@ -25,6 +25,7 @@ from restyle.refine import Estimate, average_estimate, refine
 from restyle.runtime.devices import resolve_device, resolve_dtype
 from restyle.runtime.engine import Inference
 
+_MOST_STEPS = 1000
 Steps = int | Literal["auto"] | None
 
 
@@ -266,8 +267,10 @@ class ReStyle(Pretrained):
             return 1 if self.single_shot else DEFAULT_STEPS
         if steps == "auto":
             return "auto"
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"expected steps of at least 1, or 'auto', got {steps}")
+        if not isinstance(steps, int) or not 1 <= steps <= _MOST_STEPS:
+            raise ValueError(
+                f"expected steps of at least 1, at most {_MOST_STEPS}, or 'auto', got {steps}"
+            )
         if self.single_shot and steps > 1:
             raise ValueError(f"expected steps=1 for a single-shot encoder, got {steps}")
         return steps
@@ -319,7 +322,11 @@ class ReStyle(Pretrained):
 
         Returns:
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
+
+        Raises:
+            ValueError: Codes of another shape or type, or with numbers that no code has.
         """
+        check_codes(ws, *self.start_ws.shape)
         return self.domain.crop_render(self._inference.render(ws, resolution))
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> Estimate:

@@ -25,6 +25,8 @@ def list_directions(folder: Path | None = None) -> None:
     from restyle.editing.directions import BUNDLED, directions_in
     from restyle.io.tables import Column, Table
 
+    if folder and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got nothing of that name")
     rows = [
         (
             one.name,

@@ -6,10 +6,8 @@ from typing import Any
 from cyclopts import App
 
 from restyle import jobs
-from restyle.cli.derive import Command, Run, add_command
+from restyle.cli.derive import FAILED, Command, Run, add_command
 from restyle.io.files import printable
-
-FAILED = 1  # exit code where an input was not done
 
 portraits = App(name="portraits", help="Draw portraits, the domain whose ground truth is known.")
 

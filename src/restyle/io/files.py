@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ SURROGATES = "backslashreplace"
 """How bytes of file names that are not UTF-8 are encoded: as the escapes that JSON reads."""
 
 
-def printable(text: str) -> str:
-    """Escape what a terminal must not be sent: control characters, and names that are not UTF-8."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def printable(text: str, keep: str = "") -> str:
+    """Escape what a terminal must not be sent: control characters, and names that are not UTF-8.
+
+    Args:
+        text: Anything.
+        keep: Characters that are sent as they are, such as ends of lines.
+    """
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
 @contextmanager
@@ -68,9 +74,15 @@ def _naming(path: Path) -> Iterator[None]:
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def remove_temporaries(folder: str | Path) -> None:
-    """Remove what `atomic_write` left below a folder when its process was killed."""
-    for path in Path(folder).rglob(".*"):
+def remove_temporaries(folder: str | Path, of: str = "") -> None:
+    """Remove what `atomic_write` left when its process was killed.
+
+    Args:
+        folder: Where to look, and in all folders below it.
+        of: The name of a file, to remove what was to become it in the folder itself.
+    """
+    pattern = f".{escape(Path(of).stem[:40])}.*{escape(Path(of).suffix)}" if of else "**/.*"
+    for path in Path(folder).glob(pattern):
         if _TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 

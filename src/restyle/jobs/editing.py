@@ -20,11 +20,11 @@ from restyle.editing.video import between, check_video, save_video, there_and_ba
 from restyle.hub import registry
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
-from restyle.io.files import append_jsonl
+from restyle.io.files import append_jsonl, remove_temporaries
 from restyle.io.images import save_image, strip
 from restyle.jobs.alignment import FOUND_WITH, places, save_crops
 from restyle.jobs.inversion import Prepared, model_facts, prepare
-from restyle.jobs.manifest import FILE, Manifest, Summary, find_inputs, pending
+from restyle.jobs.manifest import FILE, Manifest, Summary, check_new, find_inputs, pending
 from restyle.jobs.settings import Animate, Edit, Mix
 from restyle.model import ReStyle
 
@@ -111,6 +111,8 @@ def edit(job: Edit) -> Summary:
 
     total = len(files) + len(job.seed)
     with manifest.held(), tqdm(total=total, unit="input", disable=None) as progress:
+        for seed in job.seed:  # a photograph of that name is called otherwise
+            manifest.names.setdefault(f"seed{seed}", f"--seed {seed}")
         for item, found in pending(files, manifest, job.overwrite, summary, progress, read):
             started, faces = time.perf_counter(), []
             if isinstance(found, Tensor):
@@ -224,9 +226,10 @@ def mix(job: Mix) -> None:
     """Write a strip of two people and what they give each other.
 
     Raises:
-        ValueError: One of them cannot be used.
+        ValueError: One of them cannot be used, or the strip is there already.
         OSError: The strip cannot be written.
     """
+    check_new(job.out, job.inputs, job.overwrite)
     model = registry.load(job.model, job.device, job.dtype)
     first, second = (person.codes[-1:] for person in people(model, job))
     groups = [name for name, (start, _) in GROUPS.items() if start < first.shape[1]]
@@ -240,11 +243,13 @@ def animate(job: Animate) -> None:
     """Write a film of an inversion, or of the way between people.
 
     Raises:
-        ValueError: One of them cannot be used, or is a single sample.
+        ValueError: One of them cannot be used, or is a single sample; the film is there already.
         ImportError: imageio is missing.
         OSError: The film cannot be written.
     """
     check_video(job.out)
+    check_new(job.out, job.inputs, job.overwrite)
+    remove_temporaries(job.out.parent, job.out.name)
     model = registry.load(job.model, job.device, job.dtype)
     found = people(model, job)
     stops = found[0].codes if len(found) == 1 else torch.cat([p.codes[-1:] for p in found])

@@ -20,7 +20,7 @@ from restyle.io.files import append_jsonl, printable, read_jsonl, remove_tempora
 from restyle.io.images import ImageError, ImageFile, list_images
 
 FILE = "manifest.jsonl"
-LOCK = ".lock"
+LOCK = "run.lock"
 _LONGEST = 120  # bytes of a part of a name: systems take 255, and directions' names come behind it
 Prepared = TypeVar("Prepared")
 
@@ -167,6 +167,18 @@ def find_inputs(paths: Sequence[str | Path], out: Path, folders: Sequence[str]) 
     if paths and not files:
         raise ImageError(paths[0], "images", "only the results of an earlier call")
     return files
+
+
+def check_new(out: Path, inputs: Sequence[str | Path], overwrite: bool) -> None:
+    """Refuse to write over an input, and over any other file unless `overwrite` is set.
+
+    Raises:
+        ValueError: The file is there.
+    """
+    if any(os.path.realpath(path) == os.path.realpath(out) for path in inputs):
+        raise ValueError(f"{out}: expected another file than the inputs, got one of them")
+    if out.exists() and not overwrite:
+        raise ValueError(f"{out}: expected a new file, got one that is there (see --overwrite)")
 
 
 def _check_own(out: Path, folders: Sequence[str]) -> None:

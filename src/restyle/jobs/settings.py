@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+_MOST = {"seed": 2**63 - 10**6, "steps": 1000, "source_steps": 1000, "frames": 10_000}
 
 
 def _normalise(job: Any) -> None:
-    """Make `out` a path, and refuse a text in the place of a list of inputs."""
+    """Make `out` a path; refuse empty names, and a text in the place of a list of inputs."""
+    for one in fields(job):
+        if getattr(job, one.name) == "":
+            raise ValueError(f"{one.name}: expected a name, got an empty one")
     object.__setattr__(job, "out", Path(job.out))
     if isinstance(getattr(job, "inputs", ()), str | Path):
         raise ValueError(f"inputs: expected a list of files and folders, got {job.inputs!r}")
@@ -20,10 +24,14 @@ def _normalise(job: Any) -> None:
 
 def _check_least(job: Any, least: int, *names: str) -> None:
     for name in names:
-        value = getattr(job, name)
-        for found in value if isinstance(value, tuple) else (value,):
-            if isinstance(found, int) and found < least:
-                raise ValueError(f"{name}: expected a number of {least} or more, got {found}")
+        value, most = getattr(job, name), _MOST.get(name, 2**31)
+        for found in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(found, float) or (isinstance(found, int) and found < least):
+                raise ValueError(
+                    f"{name}: expected a whole number of {least} or more, got {found}"
+                )
+            if isinstance(found, int) and found > most:
+                raise ValueError(f"{name}: expected at most {most:,}, got {found:,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +201,7 @@ class _People(_Precision):
         steps: How often the inversion of a photograph is refined. [default: 5, or 1 for a
             single-shot encoder]
         align: Cut out the largest face of each photograph first, as `restyle align` does.
+        overwrite: Do again, and write over, what is there already.
     """
 
     inputs: Sequence[str | Path] = ()
@@ -200,6 +209,7 @@ class _People(_Precision):
     model: str = "portraits"
     steps: int | None = None
     align: bool = False
+    overwrite: bool = False
     _people: ClassVar[int | None] = None  # how many there must be; None for any number
 
     def __post_init__(self) -> None:
@@ -236,7 +246,6 @@ class Edit(_People):
         video: Film the way from the first strength to the last one and back. Needs the extra
             `restyle[video]`.
         out: The folder of the results.
-        overwrite: Do again what is done already.
     """
 
     direction: str
@@ -245,7 +254,6 @@ class Edit(_People):
     layers: str | None = None
     video: Literal["mp4", "gif"] | None = None
     out: Path = Path("results/edits")
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
