@@ -25,7 +25,10 @@ LINES = {
     "fraction": ("invert {m}/me.png --model {m} --out {o} --steps 1.5", "whole number, got 1.5"),
     "steps": ("invert {m}/me.png --model {m} --out {o} --steps 1000000", "at most 1,000"),
     "strength": ("edit --seed 1 --model {m} --direction x --out {o} --strengths 1e20", "1000"),
-    "strengths": ("edit --seed 1 --model {m} --direction x --out {o} --strengths 0:1:9999", "-3:3:7"),
+    "strengths": (
+        "edit --seed 1 --model {m} --direction x --out {o} --strengths 0:1:9999",
+        "-3:3:7",
+    ),
     "picture": ("directions import {m}/me.png --generator {m} --out {o}", ".pt or .npy"),
     "folder": ("directions list {o}", "expected a folder"),
     "import": ("models import {m}/me.png --out {o}", "me.png: expected"),

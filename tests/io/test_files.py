@@ -4,10 +4,21 @@ import hashlib
 import json
 import math
 import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from restyle.io.files import append_jsonl, atomic_write, read_jsonl, sha256, write_json
+from restyle.io.files import (
+    append_jsonl,
+    atomic_write,
+    printable,
+    read_jsonl,
+    remove_temporaries,
+    sha256,
+    write_json,
+)
 
 
 def test_atomic_write_replaces_the_file_and_leaves_nothing_else(tmp_path):

@@ -90,7 +90,10 @@ def test_files_of_somebody_else_are_neither_overwritten_nor_passed_over(invert, 
 def test_a_second_run_in_one_folder_says_who_is_at_it(invert, tmp_path):
     photo, out = picture(tmp_path / "me.png"), tmp_path / "out"
     out.mkdir()
-    with locked(out / LOCK), pytest.raises(ValueError, match=f"process {os.getpid()} on .* at work"):
+    with (
+        locked(out / LOCK),
+        pytest.raises(ValueError, match=f"process {os.getpid()} on .* at work"),
+    ):
         invert(photo, out=out)
     assert invert(photo, out=out).done == 1
     assert not (out / LOCK).exists()

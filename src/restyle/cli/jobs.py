@@ -1,4 +1,4 @@
-"""The commands that are jobs on files: invert, bootstrap, align, edit, mix, animate, render."""
+"""The commands that are jobs: on files, on samples, and those that draw portraits."""
 
 import sys
 from typing import Any
@@ -22,6 +22,8 @@ def add_jobs(app: App) -> None:
     add_command(app, "edit", jobs.Edit, _on_files("edit", "edited"), signed)
     add_command(app, "mix", jobs.Mix, _to("mix", "the mixtures are in {out}"), files)
     add_command(app, "animate", jobs.Animate, _to("animate", "the film is in {out}"), files)
+    generator = Command(positional="generator")
+    add_command(app, "sample", jobs.Sample, _to("sample", "{n} pictures in {out}"), generator)
     add_command(portraits, "render", jobs.Render, _to("render", "{count} portraits in {out}"))
     app.command(portraits)
 
@@ -30,10 +32,15 @@ def _on_files(name: str, done: str) -> Run:
     def run(job: Any) -> int:
         _announce(job)
         summary = getattr(jobs, name)(job)
-        print(
-            f"{summary.done} {done}, {summary.failed} failed, {summary.skipped} done before; "
-            f"results in {printable(str(job.out))}"
-        )
+        counts = [
+            f"{summary.done} {done}",
+            f"{summary.failed} failed",
+            f"{summary.skipped} done before",
+        ]
+        others = [f"{count} {kind}" for kind, count in sorted(summary.passed_over.items())]
+        if others:
+            counts.append(f"passed over: {', '.join(others)}")
+        print(printable(f"{', '.join(counts)}; results in {job.out}"))
         return FAILED if summary.failed else 0
 
     return run

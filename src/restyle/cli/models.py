@@ -11,6 +11,8 @@ from cyclopts import App
 if TYPE_CHECKING:
     from torch import nn
 
+    from restyle.model import ReStyle
+
 app = App(name="models", help="Show the models that can be used by name.")
 
 
@@ -52,13 +54,12 @@ def info(model: str) -> None:
     from restyle.hub import registry
 
     found = registry.load(model, device="cpu")
-    generator, encoder = found.generator, found.encoder
+    generator = found.generator
     facts = {
         "name": found.name,
         "domain": vars(found.domain),
         "generator": {"parameters": _parameters(generator), **vars(generator.config)},
-        "encoder": {"parameters": _parameters(encoder), **vars(encoder.config)},
-        "single shot": found.single_shot,
+        **_encoder(found),
         "sha256": found.weights_hash(),
         "card": found.card,
     }
@@ -105,6 +106,13 @@ def lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
         found.append(f"{indent}{key}:" if nested else f"{indent}{key}: {value}")
         found += lines(value, indent + "  ") if nested else []
     return found
+
+
+def _encoder(model: ReStyle) -> dict[str, Any]:
+    if not model.has_encoder:
+        return {"encoder": "none: renders, samples and edits"}
+    facts = {"parameters": _parameters(model.encoder), **vars(model.encoder.config)}
+    return {"encoder": facts, "single shot": model.single_shot}
 
 
 def _bytes(size: int) -> str:

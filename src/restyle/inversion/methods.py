@@ -150,7 +150,7 @@ def _parsed(text: str, networks: Networks) -> Part:
         steps = 0
     if not 1 <= steps <= MOST_STEPS:
         raise ValueError(
-            f"expected {name}:STEPS with a positive number of at most {MOST_STEPS:,}, got {text!r}"
+            f"expected {name}:STEPS with a positive number, got {text!r} (at most {MOST_STEPS:,})"
         )
     most = networks.most_steps
     if name == "restyle" and most is not None and steps > most:

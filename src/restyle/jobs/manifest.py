@@ -6,6 +6,7 @@ Of several lines of `manifest.jsonl` about one input the last one holds.
 import hashlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from restyle.editing.latents import LatentsError
 from restyle.io.claims import locked
 from restyle.io.files import append_jsonl, printable, read_jsonl, remove_temporaries, sha256
-from restyle.io.images import ImageError, ImageFile, list_images
+from restyle.io.images import SUFFIXES, ImageError, ImageFile, list_images
 
 FILE = "manifest.jsonl"
 LOCK = "run.lock"
@@ -27,11 +29,19 @@ Prepared = TypeVar("Prepared")
 
 @dataclass
 class Summary:
-    """How many inputs were done, failed, and had been done before."""
+    """How many inputs were done, failed, and had been done before.
+
+    Attributes:
+        done: Inputs that were done.
+        failed: Inputs that could not be.
+        skipped: Inputs that had been done before.
+        passed_over: Files in the folders of the inputs that are none, by their kind.
+    """
 
     done: int = 0
     failed: int = 0
     skipped: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,10 @@ class Manifest:
         """Append what was made of an input: the paths of its results, and further facts."""
         self.add(item.file, item.name, "done", sha256=item.sha256, outputs=outputs, **facts)
 
+    def add_sample(self, seed: int, outputs: Mapping[str, str]) -> None:
+        """Append what was made of a generator's own picture."""
+        append_jsonl(self.out / FILE, {"seed": seed, "outputs": outputs, **self.settings})
+
     def add(self, file: Path, name: str, status: str, **facts: Any) -> None:
         """Append a record."""
         record = {"input": os.path.abspath(file), "name": name, "status": status}
@@ -144,13 +158,22 @@ def content_hash(path: Path) -> str:
         raise ImageError(path, "a readable file", str(error.strerror)) from error
 
 
-def find_inputs(paths: Sequence[str | Path], out: Path, folders: Sequence[str]) -> list[ImageFile]:
+def find_inputs(
+    paths: Sequence[str | Path],
+    out: Path,
+    folders: Sequence[str],
+    suffixes: Sequence[str] = SUFFIXES,
+) -> tuple[list[ImageFile], Summary]:
     """List the images below some paths, but no results of an earlier call.
 
     Args:
         paths: Files, which are always listed, and folders.
         out: The output folder. It may lie in a folder that is searched, or be one.
         folders: Where in it the results are.
+        suffixes: What names of inputs end in.
+
+    Returns:
+        The files, and a summary that counts the others.
 
     Raises:
         ImageError: There are no images.
@@ -159,14 +182,15 @@ def find_inputs(paths: Sequence[str | Path], out: Path, folders: Sequence[str]) 
     _check_own(out, folders)
     named = {os.path.abspath(path) for path in paths}
     results = [Path(os.path.abspath(out / folder)) for folder in folders]
+    others: Counter[str] = Counter()
     files = []
-    for file in list_images(paths):
+    for file in list_images(paths, suffixes=suffixes, passed_over=others):
         path = Path(os.path.abspath(file.path))
         if str(path) in named or not any(path.is_relative_to(folder) for folder in results):
             files.append(file)
     if paths and not files:
         raise ImageError(paths[0], "images", "only the results of an earlier call")
-    return files
+    return files, Summary(passed_over=others)
 
 
 def check_new(out: Path, inputs: Sequence[str | Path], overwrite: bool) -> None:
@@ -225,7 +249,7 @@ def pending(
                 yield item, prepare(file.path)
                 continue
             summary.skipped += 1
-        except ImageError as error:
+        except (ImageError, LatentsError) as error:
             tqdm.write(f"restyle: {printable(str(error))}", file=sys.stderr)
             manifest.add(file.path, name, "failed", error=str(error))
             summary.failed += 1
