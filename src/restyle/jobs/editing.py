@@ -98,7 +98,7 @@ def edit(job: Edit) -> Summary:
     """
     files, summary = find_inputs(job.inputs, job.out, FOLDERS, (*SUFFIXES, LATENTS))
     model = registry.load(job.model, job.device, job.dtype)
-    steps = checked_steps(model, job)
+    steps = checked_steps(model, job, [file.path for file in files])
     plan = make_plan(model, job)
     settings = {
         **model_facts(model),
@@ -108,14 +108,14 @@ def edit(job: Edit) -> Summary:
         **plan.record(),
     }
     manifest = Manifest(job.out, settings)
-    for seed in job.seed:  # a photograph of that name is called otherwise
-        manifest.names.setdefault(f"seed{seed}", f"--seed {seed}")
 
     def read(path: Path) -> Found:
         return found_in(path, model, job.align)
 
     total = len(files) + len(job.seed)
     with manifest.held(), tqdm(total=total, unit="input", disable=None) as progress:
+        for seed in job.seed:  # a photograph of that name is called otherwise
+            manifest.names.setdefault(f"seed{seed}", f"--seed {seed}")
         todo = pending(files, manifest, job.overwrite, summary, progress, read)
         while batch := list(islice(todo, job.batch_size)):
             started = time.perf_counter()
@@ -141,13 +141,13 @@ def edit(job: Edit) -> Summary:
     return summary
 
 
-def checked_steps(model: ReStyle, job: Edit | Mix | Animate) -> Steps:
+def checked_steps(model: ReStyle, job: Edit | Mix | Animate, files: Sequence[Path]) -> Steps:
     """Return the steps of inversions; None for a generator alone, which has none to do.
 
     Raises:
         ValueError: The model cannot take so many steps, or photographs need an encoder.
     """
-    photographs = any(Path(path).suffix != LATENTS for path in job.inputs)
+    photographs = any(path.suffix != LATENTS for path in files)
     return model.checked_steps(job.steps) if model.has_encoder or photographs else None
 
 
@@ -310,6 +310,8 @@ def people(model: ReStyle, job: Mix | Animate) -> list[Subject]:
     Raises:
         ValueError: One of them cannot be used.
     """
-    found = [found_in(Path(path), model, job.align) for path in job.inputs]
+    files = [Path(path) for path in job.inputs]
+    steps = checked_steps(model, job, files)
+    subjects = inverted(model, [found_in(path, model, job.align) for path in files], steps)
     samples = [Subject(model.sample(1, seed, job.truncation).ws.cpu()) for seed in job.seed]
-    return inverted(model, found, checked_steps(model, job)) + samples
+    return subjects + samples
