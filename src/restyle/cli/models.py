@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
+
+from restyle.cli.derive import FAILED
+from restyle.io.files import printable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,7 +119,7 @@ def info(model: str, *, history: bool = False, as_json: Json = False) -> None:
 
 
 @app.command
-def pull(name: str) -> None:
+def pull(name: str) -> int:
     """Download a public model, check it and import it; it can then be used by its name.
 
     An interrupted download goes on where it stopped. Needs the extra `restyle[hub]`.
@@ -124,10 +128,23 @@ def pull(name: str) -> None:
         name: As `restyle models list` shows it.
     """
     from restyle.hub.catalogue import find
+    from restyle.hub.downloads import DownloadError, by_hand
     from restyle.hub.downloads import pull as pull_model
 
-    print(f"{name}: licence {find(name).licence}")
-    print(f"{name} is in {pull_model(name)}")
+    model = find(name)
+    print(f"{name}: licence {model.licence}")
+    try:
+        print(f"{name} is in {pull_model(name)}")
+    except DownloadError as error:
+        addresses, path = by_hand(model)
+        told = [
+            f"restyle: {' '.join(str(error).split())}",
+            f"from: {' or '.join(addresses)}",
+            f"by hand: save it as {path}, then repeat restyle models pull {name}",
+        ]
+        print(printable("\n".join(told), keep="\n"), file=sys.stderr)
+        return FAILED
+    return 0
 
 
 @app.command
