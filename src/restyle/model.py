@@ -16,7 +16,7 @@ from restyle.editing.edits import Layers, check_codes
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.adaptive import refine_until
-from restyle.inversion.methods import DEFAULT_STEPS, invert_by_method
+from restyle.inversion.methods import DEFAULT_STEPS, MOST_STEPS, invert_by_method
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.targets import Picture, as_pictures, to_target
 from restyle.io.checkpoints import CheckpointError, weights_hash
@@ -25,7 +25,6 @@ from restyle.refine import Estimate, average_estimate, refine
 from restyle.runtime.devices import resolve_device, resolve_dtype
 from restyle.runtime.engine import Inference
 
-_MOST_STEPS = 1000
 Steps = int | Literal["auto"] | None
 
 
@@ -81,8 +80,8 @@ class ReStyle(Pretrained):
         self.name = name
         self.card = dict(card or {})
         self._inference = Inference(self.generator, encoder)
-        if start_ws is None:
-            start_ws = generator.broadcast(generator.w_avg[None])[0]
+        average = generator.broadcast(generator.w_avg[None])[0]
+        start_ws = average if start_ws is None else start_ws
         if tuple(start_ws.shape) != codes:
             raise ValueError(f"expected start_ws of shape {codes}, got {tuple(start_ws.shape)}")
         self.start_ws = start_ws.detach().clone()
@@ -267,10 +266,8 @@ class ReStyle(Pretrained):
             return 1 if self.single_shot else DEFAULT_STEPS
         if steps == "auto":
             return "auto"
-        if not isinstance(steps, int) or not 1 <= steps <= _MOST_STEPS:
-            raise ValueError(
-                f"expected steps of at least 1, at most {_MOST_STEPS}, or 'auto', got {steps}"
-            )
+        if not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
+            raise ValueError(f"expected steps of at least 1, or 'auto', got {steps}")
         if self.single_shot and steps > 1:
             raise ValueError(f"expected steps=1 for a single-shot encoder, got {steps}")
         return steps
@@ -298,8 +295,7 @@ class ReStyle(Pretrained):
             ValueError: No images, or a tensor of another shape or range.
             ImageError: A file is not a readable image.
         """
-        size = self.domain.input_size
-        targets = [to_target(image, size) for image in images]
+        targets = [to_target(image, self.domain.input_size) for image in images]
         if not targets:
             raise ValueError("expected at least one image, got none")
         return torch.stack(targets).to(self.device)
@@ -375,11 +371,9 @@ class ReStyle(Pretrained):
 
     def checkpoint_config(self) -> dict[str, Any]:
         """Return what `from_checkpoint` needs beside the weights; JSON-able."""
-        networks = [self.generator] + ([] if self._encoder is None else [self._encoder])
-        config: dict[str, Any] = {"name": self.name, "domain": asdict(self.domain)}
-        for network in networks:
-            config |= network.checkpoint_config()
-        return config | {"card": self.card}
+        config = {"name": self.name, "domain": asdict(self.domain), "card": self.card}
+        encoder = {} if self._encoder is None else self._encoder.checkpoint_config()
+        return config | self.generator.checkpoint_config() | encoder
 
     def checkpoint_tensors(self) -> dict[str, Tensor]:
         """Return the start and the weights of both networks, under their names."""
@@ -401,7 +395,5 @@ class ReStyle(Pretrained):
             model.card = dict(config.get("card") or {})
             return model
         encoder = Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
-        domain = Domain(**config["domain"])
-        return cls(
-            generator, encoder, domain, config["name"], config.get("card"), tensors["start_ws"]
-        )
+        facts = config["name"], config.get("card"), tensors["start_ws"]
+        return cls(generator, encoder, Domain(**config["domain"]), *facts)
