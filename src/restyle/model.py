@@ -12,11 +12,11 @@ from torch import Tensor
 
 from restyle.domains import Domain
 from restyle.editing.editor import Editor
-from restyle.editing.edits import Layers
+from restyle.editing.edits import Layers, check_codes
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.adaptive import refine_until
-from restyle.inversion.methods import DEFAULT_STEPS, invert_by_method
+from restyle.inversion.methods import DEFAULT_STEPS, MOST_STEPS, invert_by_method
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.targets import Picture, as_pictures, to_target
 from restyle.io.checkpoints import CheckpointError, weights_hash
@@ -80,8 +80,8 @@ class ReStyle(Pretrained):
         self.name = name
         self.card = dict(card or {})
         self._inference = Inference(self.generator, encoder)
-        if start_ws is None:
-            start_ws = generator.broadcast(generator.w_avg[None])[0]
+        average = generator.broadcast(generator.w_avg[None])[0]
+        start_ws = average if start_ws is None else start_ws
         if tuple(start_ws.shape) != codes:
             raise ValueError(f"expected start_ws of shape {codes}, got {tuple(start_ws.shape)}")
         self.start_ws = start_ws.detach().clone()
@@ -265,7 +265,7 @@ class ReStyle(Pretrained):
             return 1 if self.single_shot else DEFAULT_STEPS
         if steps == "auto":
             return "auto"
-        if not isinstance(steps, int) or steps < 1:
+        if not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
             raise ValueError(f"expected steps of at least 1, or 'auto', got {steps}")
         if self.single_shot and steps > 1:
             raise ValueError(f"expected steps=1 for a single-shot encoder, got {steps}")
@@ -294,8 +294,7 @@ class ReStyle(Pretrained):
             ValueError: No images, or a tensor of another shape or range.
             ImageError: A file is not a readable image.
         """
-        size = self.domain.input_size
-        targets = [to_target(image, size) for image in images]
+        targets = [to_target(image, self.domain.input_size) for image in images]
         if not targets:
             raise ValueError("expected at least one image, got none")
         return torch.stack(targets).to(self.device)
@@ -316,7 +315,11 @@ class ReStyle(Pretrained):
 
         Returns:
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
+
+        Raises:
+            ValueError: Codes of another shape or type, or with numbers that no code has.
         """
+        check_codes(ws, *self.start_ws.shape)
         return self.domain.crop_render(self._inference.render(ws, resolution))
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> Estimate:
@@ -357,11 +360,9 @@ class ReStyle(Pretrained):
 
     def checkpoint_config(self) -> dict[str, Any]:
         """Return what `from_checkpoint` needs beside the weights; JSON-able."""
-        networks = [self.generator] + ([] if self._encoder is None else [self._encoder])
-        config: dict[str, Any] = {"name": self.name, "domain": asdict(self.domain)}
-        for network in networks:
-            config |= network.checkpoint_config()
-        return config | {"card": self.card}
+        config = {"name": self.name, "domain": asdict(self.domain), "card": self.card}
+        encoder = {} if self._encoder is None else self._encoder.checkpoint_config()
+        return config | self.generator.checkpoint_config() | encoder
 
     def checkpoint_tensors(self) -> dict[str, Tensor]:
         """Return the start and the weights of both networks, under their names."""
@@ -383,7 +384,5 @@ class ReStyle(Pretrained):
             model.card = dict(config.get("card") or {})
             return model
         encoder = Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
-        domain = Domain(**config["domain"])
-        return cls(
-            generator, encoder, domain, config["name"], config.get("card"), tensors["start_ws"]
-        )
+        facts = config["name"], config.get("card"), tensors["start_ws"]
+        return cls(generator, encoder, Domain(**config["domain"]), *facts)

@@ -273,7 +273,7 @@ def test_the_list_shows_what_can_be_pulled_and_on_what_terms(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert {model.name for model in PUBLIC} <= {line.split()[0] for line in lines if line}
     (shown,) = [line for line in lines if line.startswith("moco-v2 ")]
-    assert "CC BY-NC 4.0, non-commercial" in shown
+    assert f"  {shown.split()[-1]}  CC BY-NC 4.0, non-commercial" in lines
     assert run("models", "pull", "moco") == 2
     assert "such as moco-v2" in capsys.readouterr().err
 
@@ -299,3 +299,26 @@ def test_what_is_known_of_a_public_file_can_be_checked(model):
         assert kind in ("drive", "hub", "https") and len(rest) > 20
     method, _, digest = (model.digest or "sha256:00000000").partition(":")
     assert len(digest) in (8, 2 * hashlib.new(method).digest_size) and int(digest, 16) >= 0
+
+
+def test_a_failed_pull_is_three_lines(cache, monkeypatch, capsys):
+    source = "http://127.0.0.1:9/weights.pt"
+    model = PublicModel("test", "weights.pt", (source,), licence="MIT", about="a test")
+    monkeypatch.setattr(public_models, "PUBLIC", (model,))
+    assert run("models", "pull", "test") == 1
+    failed, place, way = capsys.readouterr().err.splitlines()
+    assert failed.startswith("restyle: test could not be downloaded")
+    assert source in place and str(cache / "downloads/test/weights.pt") in way
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("drive:abc", "https://drive.google.com/uc?id=abc"),
+        ("hub:a/b:c/d.pt", "https://huggingface.co/a/b/resolve/main/c/d.pt"),
+        ("https://example.org/a.pt", "https://example.org/a.pt"),
+    ],
+)
+def test_files_have_addresses_for_browsers(source, address):
+    model = PublicModel("test", "weights.pt", (source,), licence="MIT", about="a test")
+    assert downloads.by_hand(model)[0] == [address]

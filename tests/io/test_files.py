@@ -4,14 +4,24 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restyle.io.files import append_jsonl, atomic_write, read_jsonl, sha256, write_json
+from restyle.io.files import (
+    append_jsonl,
+    atomic_write,
+    printable,
+    read_jsonl,
+    remove_temporaries,
+    sha256,
+    write_json,
+)
 
 
 def test_atomic_write_replaces_the_file_and_leaves_nothing_else(tmp_path):
@@ -106,3 +116,47 @@ def test_a_file_is_the_old_or_the_new_one_and_nothing_is_left(old, new, fails):
             pass
         assert path.read_bytes() == (old if fails else new)
         assert [file.name for file in Path(folder).iterdir()] == ["file.bin"]
+
+
+# A disk without space
+
+
+def test_a_full_disk_is_told_of_with_the_file(tmp_path, monkeypatch):
+    for raised in (OSError(28, "No space left on device"), RuntimeError("stream writer failed")):
+        if isinstance(raised, RuntimeError):  # a library's own error, which names no reason
+            monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+        with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "a"):
+            raise raised
+        assert caught.value.filename == str(tmp_path / "a")
+        assert not list(tmp_path.iterdir())
+
+
+def test_another_error_of_a_writer_stays_what_it_is(tmp_path):
+    with pytest.raises(RuntimeError, match="mine"), atomic_write(tmp_path / "a"):
+        raise RuntimeError("mine")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_record_that_finds_no_space_names_the_file():
+    with pytest.raises(OSError, match="No space left") as caught:
+        append_jsonl("/dev/full", {"a": 1})
+    assert caught.value.filename == "/dev/full"
+
+
+def test_temporaries_of_one_file_are_told_apart(tmp_path):
+    for name in (".film.0123abcd.mp4", ".other.0123abcd.mp4", ".film.mp4", "film.mp4"):
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path, "film.mp4")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".film.mp4", ".other.0123abcd.mp4", "film.mp4"]
+    remove_temporaries(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".film.mp4", "film.mp4"]
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "line\u2028separator", "\x1b[31m", "\x85"])
+def test_names_of_all_kinds_come_back(tmp_path, name):
+    append_jsonl(tmp_path / "a.jsonl", {"name": name})
+    write_json(tmp_path / "a.json", {"name": name})
+    assert read_jsonl(tmp_path / "a.jsonl") == [{"name": name}]
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": name}
+    assert printable(name).isprintable()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from restyle.io.images import (
     MAX_PIXELS,
@@ -478,3 +479,41 @@ def test_numbers_in_names_are_in_order_and_each_file_is_listed_once(numbers):
         files = list_images([folder, Path(folder) / f"image{min(numbers)}.png"])
     found = [int(re.findall(r"\d+", file.name.name)[0]) for file in files]
     assert found == sorted(numbers)
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "tif", "tiff", "avif"])
+def test_further_formats_are_read(tmp_path, suffix):
+    if suffix == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (20, 10), (200, 100, 50)).save(path)
+    image = read_image(path)
+    assert image.size == (20, 10) and np.abs(np.asarray(image)[5, 5] - [200, 100, 50]).max() < 8
+    assert [file.path for file in list_images(tmp_path)] == [path]
+
+
+def test_names_are_relative_to_each_folder_that_is_given(tmp_path):
+    for name in ("a/in/x.png", "b/in/y/z.png", "c/one.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    listed = list_images([tmp_path / "a/in", tmp_path / "b/in", tmp_path / "c/one.png"])
+    assert [f.name.as_posix() for f in listed] == ["one.png", "x.png", "y/z.png"]
+
+
+def test_names_that_are_alike_are_told_apart_from_farther_up(tmp_path):
+    for name in ("x.png", "b/a/x.png", "c/a/x.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    listed = list_images([tmp_path / "x.png", tmp_path / "b/a", tmp_path / "c/a"])
+    assert [f.name.as_posix() for f in listed][:2] == ["b/a/x.png", "c/a/x.png"]
+    assert len({f.name for f in listed}) == 3 and not any(f.name.is_absolute() for f in listed)
+
+
+def test_what_is_passed_over_is_counted(tmp_path):
+    for name in ("a.png", "b.gif", "in/c.GIF", "notes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing")
+    others = Counter()
+    assert len(list_images(tmp_path, passed_over=others)) == 1
+    assert others == {".gif": 2, "file without an ending": 1, "broken link": 1}

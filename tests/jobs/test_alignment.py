@@ -8,9 +8,10 @@ from safetensors import safe_open
 
 import restyle
 from restyle.cli import main
+from restyle.editing.directions import Direction, save_direction
 from restyle.io.files import read_jsonl
 from restyle.io.images import read_image
-from tests.tiny import tiny_model
+from tests.tiny import CODES, tiny_model
 
 pytest.importorskip("dlib")
 pytest.importorskip("skia")
@@ -104,3 +105,29 @@ def test_aligned_inversion_is_alignment_then_inversion(photos, tmp_path, capsys)
     # Without alignment these are other results.
     assert run(*command, "--out", invert) == 1
     assert "3 inverted, 1 failed, 0 done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["invert", "edit"])
+def test_faces_are_put_back_into_the_photograph(photos, tmp_path, command):
+    model = tmp_path / "model"
+    tiny_model().save_pretrained(model)
+    line = [command, photos / "person0.png", "--model", model, "--device", "cpu", "--steps", 1]
+    if command == "edit":
+        save_direction(Direction("up", torch.ones(CODES), 1.0), tmp_path / "up.safetensors")
+        line += ["--direction", tmp_path / "up.safetensors", "--strengths", "2"]
+    out = tmp_path / "out"
+    assert run(*line, "--align", "--out", out) == 0 and not (out / "pasted").exists()
+    assert run(*line, "--align", "--paste-back", "--out", out) == 0
+    record = records(out)["person0"]
+    [pasted] = [path for what, path in record["outputs"].items() if what.startswith("pasted")]
+    photo, whole = read_image(photos / "person0.png"), read_image(out / pasted)
+    changed = (np.asarray(photo) != np.asarray(whole)).any(axis=2)
+    assert whole.size == photo.size and changed.any()
+    quad = np.array(record["faces"][0]["quad"])
+    rows, columns = np.nonzero(changed)
+    assert columns.min() >= quad[:, 0].min() - 2 and rows.max() <= quad[:, 1].max() + 2
+
+
+def test_faces_are_put_back_only_where_they_were_cut_out(photos, tmp_path, capsys):
+    assert run("invert", photos, "--paste-back", "--out", tmp_path / "out") == 2
+    assert "--align" in capsys.readouterr().err

@@ -20,6 +20,9 @@ def pixels(path):
         return np.asarray(image).astype(int)
 
 
+SMILE = "smile.safetensors"
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A model, and directions of it in files of all kinds."""
@@ -233,10 +236,45 @@ def test_what_cannot_be_done_is_one_sentence(edit, arguments, direction, words):
         ),
     ],
 )
-def test_latents_that_cannot_be_edited_are_one_sentence(edit, files, tmp_path, make, words):
-    path = tmp_path / "me.safetensors"
+def test_latents_that_cannot_be_edited_cost_only_themselves(edit, files, tmp_path, make, words):
+    path, photo = tmp_path / "me.safetensors", picture(tmp_path / "you.png")
     make(path, restyle.load(files / "model", "cpu").weights_hash())
-    refused(edit(path), str(path), *words)
+    result = edit(path, photo, "--strengths", "1")
+    assert result.code == 1 and result.out.startswith("1 edited, 1 failed")
+    [line] = result.err.splitlines()
+    assert line.startswith("restyle: ") and all(word in line for word in [str(path), *words]), line
+
+
+def test_a_folder_of_latents_and_photographs_is_edited_together(run, edit, files, tmp_path):
+    for seed in range(3):
+        picture(tmp_path / f"in/{seed}.png", seed)
+    run("invert", tmp_path / "in", "--steps", 2, out=tmp_path / "in/inverted")
+    (tmp_path / "in/inverted/run.txt").touch()
+    (tmp_path / "in/gone.png").symlink_to(tmp_path / "nothing")
+    latents = tmp_path / "in/inverted/latents"
+    result = edit(latents, tmp_path / "in/1.png", "--strengths", "1", "--batch-size", 2)
+    assert (result.code, result.err) == (0, "") and "4 edited" in result.out
+    model = restyle.load(files / "model", "cpu")
+    kept = load_file(result.folder / "latents/2.smile.safetensors")["ws"]
+    expected = model.edit(load_file(latents / "2.safetensors")["ws"][-1:], files / SMILE, 1.0)
+    assert torch.allclose(kept, expected.ws, atol=1e-5)
+    whole = edit(tmp_path / "in", "--strengths", "1", out=tmp_path / "whole")
+    assert "passed over: 1 .jsonl, 1 .txt, 1 broken link" in whole.out
+
+
+def test_edits_start_where_each_inversion_ends_by_itself(edit, files, tmp_path):
+    photo = picture(tmp_path / "me.png")
+    result = edit(photo, "--strengths", "0", "--steps", "auto")
+    assert result.code == 0
+    kept = load_file(result.folder / "latents/me.smile.safetensors")["ws"]
+    expected = restyle.load(files / "model", "cpu").invert(photo, steps="auto")
+    assert torch.allclose(kept, expected.ws, atol=1e-5)
+
+
+def test_a_sample_that_has_the_name_of_a_photograph_is_kept_apart(edit, tmp_path):
+    result = edit(picture(tmp_path / "seed1.png"), "--seed", 1, "--strengths", "1")
+    assert result.code == 0
+    assert len([name for name in written(result.folder) if name.startswith("images/")]) == 2
 
 
 def test_a_missing_imageio_is_one_sentence(edit, monkeypatch):

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from restyle import __version__
+from restyle.cli.derive import FAILED
 from restyle.cli.directions import app as directions
 from restyle.cli.evaluate import add_analysis
 from restyle.cli.evaluate import app as evaluate
-from restyle.cli.jobs import FAILED, add_jobs
+from restyle.cli.jobs import add_jobs
 from restyle.cli.models import app as models
 from restyle.cli.training import app as train
+from restyle.io.files import printable
 from restyle.runtime.threads import let_threads_sleep
 
 MISUSED, INTERRUPTED = 2, 130
@@ -49,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: Always, with the exit code.
     """
     let_threads_sleep()  # before any command loads torch
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if "" in arguments:
+            before = arguments[max(arguments.index("") - 1, 0)]
+            raise ValueError(f"expected a value after '{before}', got an empty one")
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             code = app(arguments, exit_on_error=False, print_error=False) or 0
@@ -76,5 +82,5 @@ def _complain(error: BaseException | str, code: int) -> int:
 def _one_line(error: BaseException | str) -> str:
     if isinstance(error, OSError) and error.strerror:
         file = f"{error.filename}: " if error.filename else ""
-        return f"{file}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return printable(f"{file}{error.strerror}")
+    return printable(" ".join(str(error).split())) or type(error).__name__

@@ -9,9 +9,12 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from importlib import import_module
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, convert
 
 from restyle.training.options import flat, with_options
+
+FAILED = 1
+"""Exit code where something was left undone: an input that failed, an image that was left out."""
 
 Run = Callable[..., int | None]
 
@@ -115,6 +118,8 @@ def _parameters(kind: type, command: Command) -> list[inspect.Parameter]:
             text = "" if default in (None, inspect.Parameter.empty) else _text(default)
             options["negative_bool"] = ""
         options["show_default"] = (lambda _, text=text: text) if text else False
+        if int in (hint, *get_args(hint)):
+            options["converter"] = _whole_number
         if name in command.signed:
             options["allow_leading_hyphen"] = True
         several = get_origin(hint) not in (None, Literal) and _is_sequence(hint)
@@ -130,6 +135,14 @@ def _parameters(kind: type, command: Command) -> list[inspect.Parameter]:
         annotation = Annotated[hint, Parameter(**options)]
         found.append(inspect.Parameter(name, place, default=default, annotation=annotation))
     return sorted([*_further(command), *found], key=lambda one: one.kind)
+
+
+def _whole_number(hint: Any, tokens: Sequence[Any]) -> Any:
+    """Convert as usual, but refuse to round."""
+    for token in tokens:
+        if re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", token.value):
+            raise ValueError(f"expected a whole number, got {token.value}")
+    return convert(hint, tokens)
 
 
 def _further(command: Command) -> Iterator[inspect.Parameter]:

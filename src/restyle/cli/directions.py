@@ -8,7 +8,7 @@ from cyclopts.validators import Number
 
 from restyle.cli.derive import add_command
 from restyle.cli.evaluate import reporting
-from restyle.cli.models import lines
+from restyle.cli.models import Json, lines, print_json
 from restyle.evaluation.settings import DirectionSearch
 
 app = App(name="directions", help="Find and show the directions that edits go along.")
@@ -16,15 +16,18 @@ add_command(app, "find", DirectionSearch, reporting("directions:find_directions"
 
 
 @app.command(name="list")
-def list_directions(folder: Path | None = None) -> None:
+def list_directions(folder: Path | None = None, as_json: Json = False) -> None:
     """List the directions that come with the package, or those in a folder.
 
     Args:
         folder: Searched with all that is below it.
+        as_json: Print them as JSON.
     """
     from restyle.editing.directions import BUNDLED, directions_in
     from restyle.io.tables import Column, Table
 
+    if folder and not folder.is_dir():
+        raise ValueError(f"{folder}: expected a folder, got nothing of that name")
     rows = [
         (
             one.name,
@@ -37,6 +40,9 @@ def list_directions(folder: Path | None = None) -> None:
         for one in directions_in(folder or BUNDLED)
     ]
     heads = ["name", "space", "shape", Column("scale", ".3f"), "generator", "licence"]
+    if as_json:
+        print_json(Table(heads, rows).record())
+        return
     empty = f"no directions in {folder}" if folder else "no directions are bundled"
     print(Table(heads, rows).text() if rows else empty)
 

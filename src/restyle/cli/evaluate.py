@@ -4,8 +4,9 @@ from typing import Any
 
 from cyclopts import App
 
-from restyle.cli.derive import Command, Run, add_command, function
+from restyle.cli.derive import FAILED, Command, Run, add_command, function
 from restyle.evaluation import settings
+from restyle.io.files import printable
 
 app = App(
     name="evaluate",
@@ -20,11 +21,13 @@ def reporting(place: str) -> Run:
         place: Of the function that takes the configuration, as `module:function`.
     """
 
-    def run(config: Any) -> None:
-        print(function(f"restyle.evaluation.{place}")(config).text())
+    def run(config: Any) -> int:
+        report = function(f"restyle.evaluation.{place}")(config)
+        print(printable(report.text(), keep="\n"))
         page = config.out / "report.html" if hasattr(config, "out") else None
         if page and page.exists():
-            print(f"\nThe report is {page}")
+            print(printable(f"\nThe report is {page}", keep="\n"))
+        return FAILED if getattr(report, "left_out", None) else 0
 
     return run
 

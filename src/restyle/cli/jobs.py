@@ -1,4 +1,4 @@
-"""The commands that are jobs on files: invert, bootstrap, align, edit, mix, animate, render."""
+"""The commands that are jobs: on files, on samples, and those that draw portraits."""
 
 import sys
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 from cyclopts import App
 
 from restyle import jobs
-from restyle.cli.derive import Command, Run, add_command
-
-FAILED = 1  # exit code where an input was not done
+from restyle.cli.derive import FAILED, Command, Run, add_command
+from restyle.io.files import printable
 
 portraits = App(name="portraits", help="Draw portraits, the domain whose ground truth is known.")
 
@@ -23,6 +22,8 @@ def add_jobs(app: App) -> None:
     add_command(app, "edit", jobs.Edit, _on_files("edit", "edited"), signed)
     add_command(app, "mix", jobs.Mix, _to("mix", "the mixtures are in {out}"), files)
     add_command(app, "animate", jobs.Animate, _to("animate", "the film is in {out}"), files)
+    generator = Command(positional="generator")
+    add_command(app, "sample", jobs.Sample, _to("sample", "{n} pictures in {out}"), generator)
     add_command(portraits, "render", jobs.Render, _to("render", "{count} portraits in {out}"))
     app.command(portraits)
 
@@ -31,10 +32,15 @@ def _on_files(name: str, done: str) -> Run:
     def run(job: Any) -> int:
         _announce(job)
         summary = getattr(jobs, name)(job)
-        print(
-            f"{summary.done} {done}, {summary.failed} failed, {summary.skipped} done before; "
-            f"results in {job.out}"
-        )
+        counts = [
+            f"{summary.done} {done}",
+            f"{summary.failed} failed",
+            f"{summary.skipped} done before",
+        ]
+        others = [f"{count} {kind}" for kind, count in sorted(summary.passed_over.items())]
+        if others:
+            counts.append(f"passed over: {', '.join(others)}")
+        print(printable(f"{', '.join(counts)}; results in {job.out}"))
         return FAILED if summary.failed else 0
 
     return run
@@ -44,7 +50,7 @@ def _to(name: str, message: str) -> Run:
     def run(job: Any) -> None:
         _announce(job)
         getattr(jobs, name)(job)
-        print(message.format(**vars(job)))
+        print(printable(message.format(**vars(job))))
 
     return run
 

@@ -2,71 +2,124 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
+
+from restyle.cli.derive import FAILED
+from restyle.io.files import printable
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from restyle.model import ReStyle
+
+_WIDTH, _HEIGHT, _ABOUT = 100, 45, 48
+
 app = App(name="models", help="Show the models that can be used by name.")
 
 
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+
+
 @app.command(name="list")
-def list_models() -> None:
-    """List the models that come with the package, and those that can be downloaded."""
-    from restyle.hub import registry
+def list_models(as_json: Json = False) -> None:
+    """List the models that come with the package, and those that can be downloaded.
+
+    Args:
+        as_json: Print all that is known as JSON.
+    """
     from restyle.hub.catalogue import PUBLIC
     from restyle.hub.downloads import pulled
-    from restyle.io.checkpoints import WEIGHTS, load_config
     from restyle.io.tables import Table
 
-    bundled = []
+    bundled = _bundled()
+    here = {model.name: pulled(model.name) is not None for model in PUBLIC}
+    if as_json:
+        public = [{**vars(model), "pulled": here[model.name]} for model in PUBLIC]
+        print_json(
+            {"bundled": [{**config, "name": name} for name, config in bundled], "public": public}
+        )
+        return
+    rows = [_row(name, config) for name, config in bundled]
+    heads = ["name", "domain", "image", "encoder input", "weights"]
+    print(Table(heads, rows, "Bundled").text())
+    licences = list(dict.fromkeys(model.licence for model in PUBLIC))
+    needs = list(dict.fromkeys(model.needs for model in PUBLIC if model.needs))
+    marks = dict(zip(needs, "abcdefghijklm", strict=False))
+    rows = [
+        (
+            m.name,
+            textwrap.shorten(m.about, _ABOUT, placeholder=" ..."),
+            _bytes(m.size) if m.size else "",
+            f"{licences.index(m.licence) + 1}{marks.get(m.needs, '')}",
+            "yes" if here[m.name] else "",
+        )
+        for m in PUBLIC
+    ]
+    heads = ["name", "what", "size", "terms", "pulled"]
+    print("\n" + Table(heads, rows, "Public (restyle models pull NAME)").text())
+    print("\nTerms")
+    for number, licence in enumerate(licences, start=1):
+        print(f"  {number}  {licence}")
+    for need, mark in marks.items():
+        print(f"  {mark}  needs {need}")
+
+
+def _bundled() -> list[tuple[str, dict[str, Any]]]:
+    from restyle.hub import registry
+    from restyle.io.checkpoints import WEIGHTS, load_config
+
+    found = []
     for name in registry.bundled():
         folder = registry.folder_of(name)
-        config = load_config(folder)
-        size, (height, width) = config["generator"]["size"], config["domain"]["input_size"]
-        weights = _bytes((folder / WEIGHTS).stat().st_size)
-        domain = config["domain"]["name"]
-        bundled.append((name, domain, f"{size} x {size}", f"{height} x {width}", weights))
-    public = [
-        (m.name, m.about, _bytes(m.size) if m.size else "?", m.licence, m.needs, here)
-        for m in PUBLIC
-        for here in ["yes" if pulled(m.name) else ""]
-    ]
-    heads = ["name", "domain", "image", "encoder input", "weights"]
-    print(Table(heads, bundled, "Bundled").text())
-    heads = ["name", "what", "size", "licence", "needs", "pulled"]
-    print("\n" + Table(heads, public, "Public (restyle models pull NAME)").text())
+        found.append((name, {**load_config(folder), "bytes": (folder / WEIGHTS).stat().st_size}))
+    return found
+
+
+def _row(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    size, (height, width) = config["generator"]["size"], config["domain"]["input_size"]
+    domain, weights = config["domain"]["name"], _bytes(config["bytes"])
+    return name, domain, f"{size} x {size}", f"{height} x {width}", weights
 
 
 @app.command
-def info(model: str) -> None:
+def info(model: str, *, history: bool = False, as_json: Json = False) -> None:
     """Say what a model is: networks, domain, sizes, training.
 
     Args:
-        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        model: A bundled model's name, a checkpoint folder, or another project's file, of a model or
+            of a generator alone.
+        history: Show what the card tells of the training at full length.
+        as_json: Print all that is known as JSON.
     """
     from restyle.hub import registry
 
     found = registry.load(model, device="cpu")
-    generator, encoder = found.generator, found.encoder
+    generator = found.generator
     facts = {
         "name": found.name,
         "domain": vars(found.domain),
         "generator": {"parameters": _parameters(generator), **vars(generator.config)},
-        "encoder": {"parameters": _parameters(encoder), **vars(encoder.config)},
-        "single shot": found.single_shot,
+        **_encoder(found),
         "sha256": found.weights_hash(),
         "card": found.card,
     }
-    print("\n".join(lines(facts)))
+    if as_json:
+        print_json(facts)
+    elif history:
+        print("\n".join(lines(facts)))
+    else:
+        print("\n".join(_in_short(facts)))
 
 
 @app.command
-def pull(name: str) -> None:
+def pull(name: str) -> int:
     """Download a public model, check it and import it; it can then be used by its name.
 
     An interrupted download goes on where it stopped. Needs the extra `restyle[hub]`.
@@ -75,10 +128,39 @@ def pull(name: str) -> None:
         name: As `restyle models list` shows it.
     """
     from restyle.hub.catalogue import find
+    from restyle.hub.downloads import DownloadError, by_hand
     from restyle.hub.downloads import pull as pull_model
 
-    print(f"{name}: licence {find(name).licence}")
-    print(f"{name} is in {pull_model(name)}")
+    model = find(name)
+    print(f"{name}: licence {model.licence}")
+    try:
+        print(f"{name} is in {pull_model(name)}")
+    except DownloadError as error:
+        addresses, path = by_hand(model)
+        told = [
+            f"restyle: {' '.join(str(error).split())}",
+            f"from: {' or '.join(addresses)}",
+            f"by hand: save it as {path}, then repeat restyle models pull {name}",
+        ]
+        print(printable("\n".join(told), keep="\n"), file=sys.stderr)
+        return FAILED
+    return 0
+
+
+@app.command
+def push(folder: Path, repository: str, *, private: bool = False) -> None:
+    """Publish a checkpoint on the Hugging Face Hub, with its card and its licence.
+
+    Needs the extra `restyle[hub]`, and a token of the Hub (`hf auth login`).
+
+    Args:
+        folder: The checkpoint's.
+        repository: The name there, such as user/model; made where missing.
+        private: Let nobody else see a new one.
+    """
+    from restyle.hub import huggingface
+
+    print(f"{folder} is at {huggingface.push(folder, repository, private)}")
 
 
 @app.command(name="import")
@@ -105,6 +187,32 @@ def lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:
         found.append(f"{indent}{key}:" if nested else f"{indent}{key}: {value}")
         found += lines(value, indent + "  ") if nested else []
     return found
+
+
+def _encoder(model: ReStyle) -> dict[str, Any]:
+    if not model.has_encoder:
+        return {"encoder": "none: renders, samples and edits"}
+    facts = {"parameters": _parameters(model.encoder), **vars(model.encoder.config)}
+    return {"encoder": facts, "single shot": model.single_shot}
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; what JSON has no form for, as text."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def _in_short(facts: Mapping[str, Any]) -> list[str]:
+    """Return facts in one screen: long values cut, and lists of facts within facts counted."""
+    shown = lines({**facts, "card": _flat(facts["card"])})[:_HEIGHT]
+    shown = [line if len(line) <= _WIDTH else line[: _WIDTH - 4] + " ..." for line in shown]
+    return [*shown, "(--history shows all of the card)"] if facts["card"] else shown
+
+
+def _flat(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: f"{len(value)} entries" if isinstance(value, Mapping) else value
+        for key, value in card.items()
+    }
 
 
 def _bytes(size: int) -> str:

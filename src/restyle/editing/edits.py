@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -16,8 +15,39 @@ GROUPS = {"coarse": (0, 4), "middle": (4, 8), "fine": (8, None)}
 (colours, texture). Source: Karras et al. 2019, "A Style-Based Generator Architecture for Generative
 Adversarial Networks", section 3.1."""
 
+LARGEST = 1e4
+"""Largest number in codes: those of generators stay below about 100."""
+
+LARGEST_STRENGTH = 1000.0
+MOST_STRENGTHS = 1000
+
 Layers = str | Sequence[int] | None
 """Layers (rows of W+): a group's name, numbers, or None for all of them."""
+
+
+def check_codes(ws: Tensor, num_ws: int | None = None, w_dim: int | None = None) -> None:
+    """Refuse what are no codes.
+
+    Args:
+        ws: (B, num_ws, D), float, each number at most 10,000 either way.
+        num_ws: Rows of the generator's codes; any number if None.
+        w_dim: Their width; any if None.
+
+    Raises:
+        ValueError: Another shape, no codes, another type, NaN, or numbers that no code has.
+    """
+    wanted = f"expected codes (B, {num_ws or 'num_ws'}, {w_dim or 'D'})"
+    if not isinstance(ws, Tensor) or not ws.is_floating_point():
+        raise ValueError(f"{wanted} of floats, got {getattr(ws, 'dtype', type(ws).__name__)}")
+    if (
+        ws.ndim != 3
+        or not ws.numel()
+        or ws.shape[1:] != (num_ws or ws.shape[1], w_dim or ws.shape[2])
+    ):
+        raise ValueError(f"{wanted}, got {tuple(ws.shape)}")
+    largest = ws.detach().abs().amax()
+    if not bool(largest <= LARGEST):  # NaN is not, either
+        raise ValueError(f"{wanted} of at most {LARGEST:,.0f} either way, got {float(largest):g}")
 
 
 def layer_numbers(layers: Layers, num_ws: int) -> list[int]:
@@ -54,8 +84,7 @@ def shift(
         ValueError: The direction does not fit the codes or has no scale, a strength is not a finite
             number, or there are no such layers.
     """
-    if ws.ndim != 3:
-        raise ValueError(f"expected codes (B, num_ws, D), got {tuple(ws.shape)}")
+    check_codes(ws)
     num_ws, w_dim = ws.shape[1:]
     direction.check_codes(num_ws, w_dim)
     if direction.scale is None:
@@ -63,8 +92,13 @@ def shift(
     if isinstance(strength, str) or not isinstance(strength, Tensor | int | float):
         raise ValueError(f"expected a strength that is a number, got {strength!r}")
     amount = torch.as_tensor(strength, dtype=ws.dtype, device=ws.device)
-    if amount.ndim > 1 or not bool(amount.isfinite().all()):
-        raise ValueError(f"expected strengths that are finite numbers, got {strength}")
+    if amount.ndim > 1 or not bool((amount.abs() <= LARGEST_STRENGTH).all()):
+        raise ValueError(
+            "expected strengths that are finite numbers, at most "
+            f"{LARGEST_STRENGTH:g} either way, got {strength}"
+        )
+    if amount.ndim and len(amount) not in (1, len(ws)) and len(ws) != 1:
+        raise ValueError(f"expected a strength, or {len(ws)}, got {len(amount)}")
     rows = layer_numbers(direction.layers if layers is None else layers, num_ws)
     step = torch.zeros_like(ws[0])
     step[rows] = (direction.vector.to(ws) * direction.scale).expand_as(step)[rows]
@@ -105,18 +139,21 @@ def parse_strengths(text: str) -> list[float]:
     Raises:
         ValueError: Not finite numbers, or no whole number of them.
     """
-    wanted = f"strengths: expected numbers such as 2, -2,0,2 or -3:3:7, got '{text}'"
+    wanted = f"strengths: expected numbers such as 2, -2,0,2 or -3:3:7, got '{text[:60]}'"
     try:
         if ":" in text:
             first, last, count = text.split(":")
-            gaps, width = int(count) - 1, float(last) - float(first)
-            values = [float(first) + width * i / gaps for i in range(gaps + 1)] if gaps > 0 else []
+            number = int(count)
+            if not 2 <= number <= MOST_STRENGTHS:
+                raise ValueError(wanted)
+            width = float(last) - float(first)
+            values = [float(first) + width * i / (number - 1) for i in range(number)]
         else:
             values = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise ValueError(wanted) from error
-    if not values or not all(map(math.isfinite, values)):
-        raise ValueError(wanted)
+    if not all(abs(value) <= LARGEST_STRENGTH for value in values):
+        raise ValueError(f"{wanted} (at most {LARGEST_STRENGTH:g} either way)")
     return values
 
 

@@ -289,10 +289,12 @@ class StyleGAN2(nn.Module, PretrainedPart):
         """Map n seeded normal vectors (and classes) to (n, w_dim), the same on every device.
 
         Raises:
-            ValueError: `n` is below 1.
+            ValueError: `n` is below 1, or the seed is none.
         """
         if n < 1:
             raise ValueError(f"expected n of at least 1, got {n}")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"expected a seed from 0 to 2^63 - 1, got {seed}")
         random = torch.Generator().manual_seed(seed)
         z = torch.randn(n, self.config.z_dim, generator=random).to(self.w_avg).split(1024)
         if not self.config.label_dim:
@@ -310,7 +312,7 @@ class StyleGAN2(nn.Module, PretrainedPart):
             truncation: 1 for the generator's full variety, 0 for the average code.
 
         Raises:
-            ValueError: `n` is below 1.
+            ValueError: `n` is below 1, or the seed is none.
         """
         if n < 1:
             raise ValueError(f"expected n of at least 1, got {n}")

@@ -85,6 +85,21 @@ def fetch(model: PublicModel, quiet: bool = False) -> Path:
     raise DownloadError(f"{model.name} could not be downloaded; " + "; ".join(failures))
 
 
+def by_hand(model: PublicModel) -> tuple[list[str], Path]:
+    """Return the addresses of a file for a browser, and what to save it as for `fetch`."""
+    return [_address(source) for source in model.sources], _download_path(model)
+
+
+def _address(source: str) -> str:
+    kind, _, rest = source.partition(":")
+    if kind == "drive":
+        return f"https://drive.google.com/uc?id={rest}"
+    if kind == "hub":
+        repository, file = rest.split(":")
+        return f"https://huggingface.co/{repository}/resolve/main/{file}"
+    return source
+
+
 def _folder(model: PublicModel) -> Path:
     return cache_folder() / "models" / model.name
 

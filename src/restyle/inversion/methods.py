@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Method = Callable[[Tensor, Estimate], Iterator[Estimate]]
 
+MOST_STEPS, MOST_RATE = 100_000, 10.0
 DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
 
 NONE = "none"
@@ -150,8 +151,10 @@ def _parsed(text: str, networks: Networks) -> Part:
         steps = int(number or METHODS[name].steps or networks.encoder_steps)
     except ValueError:
         steps = 0
-    if steps < 1:
-        raise ValueError(f"expected {name}:STEPS with a positive number, got {text!r}")
+    if not 1 <= steps <= MOST_STEPS:
+        raise ValueError(
+            f"expected {name}:STEPS with a positive number, got {text!r} (at most {MOST_STEPS:,})"
+        )
     most = networks.most_steps
     if name == "restyle" and most is not None and steps > most:
         raise ValueError(f"expected at most {most} steps of a single-shot encoder, got {text!r}")
@@ -165,10 +168,10 @@ def _rate(text: str, name: str, rate: str) -> float:
         lr = float(rate)
     except ValueError:
         lr = math.nan
-    if not 0 < lr < math.inf:
+    if not 0 < lr <= MOST_RATE:
         raise ValueError(
-            f"expected {name}:STEPS@RATE with a positive learning rate, such as {name}@0.05, "
-            f"got {text!r}"
+            f"expected {name}:STEPS@RATE with a positive learning rate of at most {MOST_RATE:g}, "
+            f"such as {name}@0.05, got {text!r}"
         )
     return lr
 

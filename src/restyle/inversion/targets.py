@@ -42,7 +42,7 @@ def to_target(image: Picture, size: tuple[int, int]) -> Tensor:
         ValueError: A tensor or an array of another shape, type or range.
     """
     if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(
                 f"expected an array (H, W, 3) of uint8, got {tuple(image.shape)} {image.dtype}"
             )
@@ -55,7 +55,8 @@ def to_target(image: Picture, size: tuple[int, int]) -> Tensor:
 
 
 def _checked_tensor(image: Tensor) -> Tensor:
-    if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
+    fits = image.ndim == 3 and image.shape[0] == 3 and image.numel()
+    if not fits or not image.is_floating_point():
         raise ValueError(
             f"expected a floating-point tensor (3, H, W), got {tuple(image.shape)} {image.dtype}"
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +81,19 @@ def locked(path: str | Path, seconds: float = 0.0) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, timeout=seconds)
+    lock, who = FileLock(path, timeout=seconds), "another process"
     try:
         lock.acquire()
     except Timeout:
+        with suppress(OSError):
+            who = Path(path).read_text(encoding="utf-8") or who
         raise ValueError(
             f"{Path(path).parent}: expected a folder that nobody works in, "
-            "got one in which another process is at work"
+            f"got one in which {who} is at work"
         ) from None
     try:
+        with suppress(OSError):  # some systems let nobody write into a file that is locked
+            Path(path).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         yield
     finally:
         lock.release()

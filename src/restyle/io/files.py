@@ -1,13 +1,32 @@
 """Files that are either whole or not there: atomic writes, JSON, hashes."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
+
+_FULL = 1 << 16  # bytes; a disk with fewer to give is full
+_TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}(\.[a-z0-9]+)?")
+SURROGATES = "backslashreplace"
+"""How bytes of file names that are not UTF-8 are encoded: as the escapes that JSON reads."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Escape what a terminal must not be sent: control characters, and names that are not UTF-8.
+
+    Args:
+        text: Anything.
+        keep: Characters that are sent as they are, such as ends of lines.
+    """
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
 @contextmanager
@@ -20,21 +39,49 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     removed and `path` stays as it was.
 
     Raises:
-        OSError: The folder cannot be written, or the disk is full.
+        OSError: The folder cannot be written, or the disk is full; it names the file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}"
     try:
-        temporary.touch(exist_ok=False)
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        with _naming(path):
+            temporary.touch(exist_ok=False)
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in errors of writing it, and a full disk in those of libraries."""
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number is None and shutil.disk_usage(path.parent).free < _FULL:
+            number = errno.ENOSPC
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def remove_temporaries(folder: str | Path, of: str = "") -> None:
+    """Remove what `atomic_write` left when its process was killed.
+
+    Args:
+        folder: Where to look, and in all folders below it.
+        of: The name of a file, to remove what was to become it in the folder itself.
+    """
+    pattern = f".{escape(Path(of).stem[:40])}.*{escape(Path(of).suffix)}" if of else "**/.*"
+    for path in Path(folder).glob(pattern):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -45,7 +92,7 @@ def write_json(path: str | Path, value: Any) -> None:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8", errors=SURROGATES)
 
 
 def append_jsonl(path: str | Path, record: dict[str, Any]) -> None:
@@ -56,16 +103,17 @@ def append_jsonl(path: str | Path, record: dict[str, Any]) -> None:
 
     Raises:
         ValueError: The record holds NaN or infinity, which JSON cannot represent.
+        OSError: It cannot be written; names the file.
     """
     line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as stream:
+    with _naming(path), path.open("ab+") as stream:
         if stream.tell() > 0:
             stream.seek(-1, os.SEEK_END)
             if stream.read(1) != b"\n":
                 line = "\n" + line
-        stream.write(line.encode("utf-8"))
+        stream.write(line.encode("utf-8", SURROGATES))
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
@@ -77,7 +125,7 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):

@@ -1,16 +1,17 @@
 """Pictures in and out: reading files safely, tensors, grids and labelled step strips.
 
 Inside the package an image is a tensor (3, H, W), RGB, float32 in [-1, 1]; outside it is a file or
-a Pillow image. Reading trusts no file: the format is told by content and limited to JPEG, PNG and
-WebP, the size is checked before any pixel is decoded, and whatever is wrong becomes one
-`ImageError`. Embedded colour profiles are not applied.
+a Pillow image. Reading trusts no file: the format is told by content and limited to JPEG, PNG,
+WebP, BMP, TIFF and AVIF, the size is checked before any pixel is decoded, and whatever is wrong
+becomes one `ImageError`. Embedded colour profiles are not applied.
 """
 
 import math
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -24,9 +25,11 @@ from restyle.io.files import atomic_write
 MAX_PIXELS = 50_000_000
 """Largest picture that is read by default: decoding takes 400 MB, or 1 GB for WebP."""
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 """File names that count as images when a folder is listed."""
 
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
+_KNOWN = "a JPEG, PNG or WebP image (or BMP, TIFF, AVIF)"
 _SAVED_AS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 _READABLE_SIDE = 128  # smaller pictures are enlarged in grids and strips
 _GAP = 4
@@ -50,33 +53,46 @@ class ImageFile(NamedTuple):
 
     path: Path
     name: Path
-    """Path relative to the folder that all listed files share."""
+    """Path relative to the folder that it was found in; where two are alike, from farther up."""
 
 
 def list_images(
-    paths: str | Path | Iterable[str | Path], recursive: bool = True
+    paths: str | Path | Iterable[str | Path],
+    recursive: bool = True,
+    suffixes: Sequence[str] = SUFFIXES,
+    passed_over: Counter[str] | None = None,
 ) -> list[ImageFile]:
     """List image files, in natural order (`2.png` before `10.png`), each one once.
 
     Folders give the files in them, and in their subfolders if `recursive`, that have one of
-    `SUFFIXES`, hidden ones excepted. A file that is named itself is always listed, so that reading
-    it can say what is wrong with it. Equal file names in different folders get a different `name`.
+    `suffixes` (lower case), hidden ones excepted; `passed_over` is told how many others there are,
+    by kind. A file that is named itself is always listed, so that reading it can say what is wrong
+    with it. Names are relative to each folder; equal ones are told apart from farther up.
 
     Raises:
         ImageError: A folder holds no images.
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    if not given:
-        return []
-    shared = os.path.commonpath(
-        [os.path.abspath(path if path.is_dir() else path.parent) for path in given]
-    )
-    found = {}
+    others: Counter[str] = Counter() if passed_over is None else passed_over
+    found: dict[str, tuple[Path, str]] = {}  # by whole path: the file, the folder it is named from
     for path in given:
-        for file in _images_in(path, recursive) if path.is_dir() else [path]:
-            name = Path(os.path.relpath(os.path.abspath(file), shared))
-            found.setdefault(name, ImageFile(file, name))
-    return sorted(found.values(), key=lambda file: _natural_key(file.name))
+        folder = path if path.is_dir() else path.parent
+        files = _images_in(path, recursive, suffixes, others) if path.is_dir() else [path]
+        for file in files:
+            found.setdefault(os.path.abspath(file), (file, os.path.abspath(folder)))
+    return sorted(_named(found), key=lambda file: _natural_key(file.name))
+
+
+def _named(found: Mapping[str, tuple[Path, str]]) -> list[ImageFile]:
+    """Name files from their folders; as far up as it takes to tell those apart that are alike."""
+    names = {whole: Path(os.path.relpath(whole, folder)) for whole, (_, folder) in found.items()}
+    while clashes := [name for name, count in Counter(names.values()).items() if count > 1]:
+        for whole, name in names.items():
+            if name in clashes:
+                drive, *parts = Path(whole).parts
+                parts = [drive.strip(":\\/"), *parts]
+                names[whole] = Path(*parts[-len(name.parts) - 1 :])
+    return [ImageFile(found[whole][0], name) for whole, name in names.items()]
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -87,7 +103,7 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     JPEG the main one is read.
 
     Args:
-        path: A JPEG, PNG or WebP file.
+        path: A JPEG, PNG, WebP, BMP, TIFF or AVIF file.
         max_pixels: Largest width times height that is decoded. Pillow's own limit of twice
             `PIL.Image.MAX_IMAGE_PIXELS` holds as well.
 
@@ -118,7 +134,7 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
         with warnings.catch_warnings():
             # Of sizes, which are checked below, and of damage beside the pixels.
             warnings.simplefilter("ignore")
-            with Image.open(stream, formats=sorted(set(_SAVED_AS.values()))) as image:
+            with Image.open(stream, formats=_FORMATS) as image:
                 _require_single(path, image, max_pixels)
                 picture = _to_rgb(image)
             ImageOps.exif_transpose(picture, in_place=True)
@@ -129,7 +145,7 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
         stream.seek(0)
         start = stream.read(12)
         found = f"a file that begins with {start!r}" if start else "an empty file"
-        raise ImageError(path, "a JPEG, PNG or WebP image", found) from error
+        raise ImageError(path, _KNOWN, found) from error
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
         found = f"{int(pixels[0]):,} pixels" if pixels else "far more"
@@ -202,7 +218,7 @@ def save_image(image: Tensor | Image.Image, path: str | Path) -> None:
     path = Path(path)
     name = _SAVED_AS.get(path.suffix.lower())
     if name is None:
-        raise ValueError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
+        raise ValueError(f"{path}: expected a name ending in {', '.join(_SAVED_AS)}")
     picture = to_pil(image) if isinstance(image, Tensor) else image
     options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(name, {})
     with atomic_write(path) as temporary:
@@ -256,14 +272,21 @@ def strip(images: Sequence[Tensor | Image.Image] | Tensor, labels: Sequence[str]
     return sheet
 
 
-def _images_in(folder: Path, recursive: bool) -> list[Path]:
-    files = [
-        file
-        for file in (folder.rglob("*") if recursive else folder.glob("*"))
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-    ]
+def _images_in(
+    folder: Path, recursive: bool, suffixes: Sequence[str], passed_over: Counter[str]
+) -> list[Path]:
+    files = []
+    for file in folder.rglob("*") if recursive else folder.glob("*"):
+        if file.name.startswith(".") or file.is_dir():
+            continue
+        if not file.exists():
+            passed_over["broken link"] += 1
+        elif file.suffix.lower() in suffixes and file.is_file():
+            files.append(file)
+        else:
+            passed_over[file.suffix.lower() or "file without an ending"] += 1
     if not files:
-        raise ImageError(folder, f"images ({', '.join(SUFFIXES)})", "a folder without any")
+        raise ImageError(folder, f"images ({', '.join(suffixes)})", "a folder without any")
     return files
 
 

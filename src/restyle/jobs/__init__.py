@@ -10,7 +10,7 @@ Functions are loaded when first used, so that their options can be read without 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render
+from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 
 __all__ = [
     "Align",
@@ -20,6 +20,7 @@ __all__ = [
     "Invert",
     "Mix",
     "Render",
+    "Sample",
     "Summary",
     "align",
     "animate",
@@ -28,6 +29,7 @@ __all__ = [
     "invert",
     "mix",
     "render",
+    "sample",
 ]
 
 # No module has the name of a function: importing it would put the module in the function's place.
@@ -40,6 +42,7 @@ _HOME = {
     "invert": "inversion",
     "mix": "editing",
     "render": "rendering",
+    "sample": "sampling",
 }
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from restyle.jobs.inversion import invert
     from restyle.jobs.manifest import Summary
     from restyle.jobs.rendering import render
+    from restyle.jobs.sampling import sample
 
 
 def __getattr__(name: str) -> Any:

@@ -4,18 +4,19 @@ The crops lie in the folder `aligned` below the output folder. `manifest.jsonl` 
 was found, so that an edited crop can be put back, and with which models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from restyle.faces import LICENCES, AlignedFace, NoFaceError, align_faces
+from restyle.faces import LICENCES, AlignedFace, NoFaceError, align_faces, paste_back
 from restyle.io.images import ImageError, read_image, save_image
 from restyle.jobs.manifest import Item, Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Align
 
 FOLDER = "aligned"
+PASTED = "pasted"
 FOUND_WITH = LICENCES
 """What results with faces in them depend on, and its licences, for manifests and metadata."""
 
@@ -29,14 +30,14 @@ def align(job: Align) -> Summary:
         OSError: A result cannot be written.
     """
     which = {"largest": 1, "all": None}.get(job.face, 1) if isinstance(job.face, str) else job.face
-    files = find_inputs(job.inputs, job.out, [FOLDER])
+    files, summary = find_inputs(job.inputs, job.out, [FOLDER])
     settings = {"size": job.size, "face": which or "all", "faces_found_with": FOUND_WITH}
-    manifest, summary = Manifest(job.out, settings), Summary()
+    manifest = Manifest(job.out, settings)
 
     def read(path: Path) -> list[AlignedFace]:
         return align_file(path, job.size, which)
 
-    with tqdm(total=len(files), unit="image", disable=None) as progress:
+    with manifest.held(), tqdm(total=len(files), unit="image", disable=None) as progress:
         for item, faces in pending(files, manifest, job.overwrite, summary, progress, read):
             outputs = save_crops(faces, item, job.out)
             manifest.add_done(item, outputs, faces=places(faces))
@@ -69,6 +70,34 @@ def save_crops(faces: Sequence[AlignedFace], item: Item, out: Path) -> dict[str,
         outputs[f"{FOLDER}{ending}"] = f"{FOLDER}/{item.name}{ending}.png"
         save_image(face.crop, out / outputs[f"{FOLDER}{ending}"])
     return outputs
+
+
+def paste(pictures: Mapping[str, str], face: AlignedFace, item: Item, out: Path) -> dict[str, str]:
+    """Put pictures of a face back into the photograph, with a border that fades.
+
+    Args:
+        pictures: Their paths, relative to the output folder, by what they are.
+        face: Where the face was cut out.
+        item: The photograph.
+        out: The output folder.
+
+    Returns:
+        The paths of the photographs, relative to the output folder.
+    """
+    photo, outputs = read_image(item.file), {}
+    for what, path in pictures.items():
+        crop = read_image(out / path)
+        side = max(crop.size)  # a picture that is no square is of a square that was stretched
+        whole = paste_back(photo, crop.resize((side, side)), face.quad)
+        outputs[f"pasted {what}"] = pasted = Path(PASTED, *Path(path).parts[1:]).as_posix()
+        save_image(whole, out / pasted)
+    return outputs
+
+
+def face_settings(job: Any) -> dict[str, Any]:
+    """Return what manifests say about how a job finds faces, and what becomes of them."""
+    pasted = {"pasted": True} if job.paste_back else {}
+    return {"faces_found_with": FOUND_WITH if job.align else None, **pasted}
 
 
 def places(faces: Sequence[AlignedFace]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ The results lie and are recorded as those of `restyle invert`.
 from restyle.hub import registry
 from restyle.inversion.bootstrapping import bootstrap as translate
 from restyle.inversion.bootstrapping import check_related
-from restyle.jobs.alignment import FOUND_WITH
+from restyle.jobs.alignment import face_settings
 from restyle.jobs.inversion import FOLDERS, model_facts, save_inversions
 from restyle.jobs.inverters import Inverter
 from restyle.jobs.manifest import Manifest, Summary, find_inputs
@@ -22,7 +22,7 @@ def bootstrap(job: Bootstrap) -> Summary:
             models do not fit together.
         OSError: A result cannot be written.
     """
-    files = find_inputs(job.inputs, job.out, FOLDERS)
+    files, summary = find_inputs(job.inputs, job.out, FOLDERS)
     models = [registry.load(name, job.device, job.dtype) for name in (job.source, job.target)]
     source, target = models
     check_related(source, target)
@@ -42,6 +42,7 @@ def bootstrap(job: Bootstrap) -> Summary:
         **{f"source_{key}": value for key, value in model_facts(source).items()},
         **inverter.settings,
         "dtype": job.dtype,
-        "faces_found_with": FOUND_WITH if job.align else None,
+        **face_settings(job),
     }
-    return save_inversions(job, files, Manifest(job.out, settings), source.domain, inverter)
+    manifest = Manifest(job.out, settings)
+    return save_inversions(job, files, summary, manifest, source.domain, inverter)

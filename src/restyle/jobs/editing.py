@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,24 @@ from restyle.editing.edits import mix as mix_layers
 from restyle.editing.latents import SUFFIX as LATENTS
 from restyle.editing.latents import read_latents, save_latents
 from restyle.editing.video import between, check_video, save_video, there_and_back
+from restyle.faces import AlignedFace
 from restyle.hub import registry
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
-from restyle.io.files import append_jsonl
-from restyle.io.images import save_image, strip
-from restyle.jobs.alignment import FOUND_WITH, places, save_crops
+from restyle.io.files import remove_temporaries
+from restyle.io.images import SUFFIXES, save_image, strip
+from restyle.jobs.alignment import PASTED, face_settings, paste, places, save_crops
 from restyle.jobs.inversion import Prepared, model_facts, prepare
-from restyle.jobs.manifest import FILE, Manifest, Summary, find_inputs, pending
+from restyle.jobs.manifest import Manifest, Summary, check_new, find_inputs, pending
 from restyle.jobs.settings import Animate, Edit, Mix
-from restyle.model import ReStyle
+from restyle.model import ReStyle, Steps
 
-FOLDERS = ("strips", "images", "aligned")
+FOLDERS = ("strips", "images", "aligned", "latents", "videos", PASTED)
 PUBLISHED = (".pt", ".npy")
 _BATCH = 8
+
+Found = Prepared | Tensor
+"""A photograph that is to be inverted, or codes (N, num_ws, D)."""
 
 
 @dataclass(frozen=True)
@@ -75,62 +80,104 @@ class Subject:
     Attributes:
         codes: (N, num_ws, D), the last ones of which are edited; those before are the way there.
         target: The photograph, (1, 3, h, w), if there is one.
+        faces: The face that it was cut out around, if faces are looked for.
     """
 
     codes: Tensor
     target: Tensor | None = None
+    faces: Sequence[AlignedFace] = ()
 
 
 def edit(job: Edit) -> Summary:
-    """Edit photographs, latents files and samples; a bad photograph costs only itself.
+    """Edit photographs, latents files and samples; a file that cannot be used costs only itself.
 
     Raises:
-        ValueError: There is no such model, direction, strength or layer, or a latents file cannot
-            be used.
+        ValueError: There is no such model, direction, strength or layer.
         ImportError: A film is asked for, but imageio is missing.
         OSError: A result cannot be written.
     """
-    files = find_inputs(job.inputs, job.out, FOLDERS) if job.inputs else []
+    files, summary = find_inputs(job.inputs, job.out, FOLDERS, (*SUFFIXES, LATENTS))
     model = registry.load(job.model, job.device, job.dtype)
-    steps = model.checked_steps(job.steps)
+    steps = checked_steps(model, job, [file.path for file in files])
     plan = make_plan(model, job)
-    latents = {f.path: _latents(f.path, model) for f in files if f.path.suffix == LATENTS}
     settings = {
         **model_facts(model),
         "steps": steps,
         "dtype": str(model.dtype).removeprefix("torch."),
-        "faces_found_with": FOUND_WITH if job.align else None,
+        **face_settings(job),
         **plan.record(),
     }
-    job.out.mkdir(parents=True, exist_ok=True)
-    manifest, summary = Manifest(job.out, settings), Summary()
+    manifest = Manifest(job.out, settings)
 
-    def read(path: Path) -> Prepared | Tensor:
-        return (
-            latents[path] if path in latents else prepare(path, model.domain.input_size, job.align)
-        )
+    def read(path: Path) -> Found:
+        return found_in(path, model, job.align)
 
-    with tqdm(total=len(files) + len(job.seed), unit="input", disable=None) as progress:
-        for item, found in pending(files, manifest, job.overwrite, summary, progress, read):
-            started, faces = time.perf_counter(), []
-            if isinstance(found, Tensor):
-                subject = Subject(found)
-            else:
-                target, faces = found
-                subject = Subject(model.invert(target, steps).ws, target[None])
-            outputs = save_edits(model, subject, plan, item.name, manifest)
-            outputs |= save_crops(faces, item, job.out)
-            seconds = round(time.perf_counter() - started, 4)
-            manifest.add_done(item, outputs, seconds=seconds, faces=places(faces))
-            summary.done += 1
-            progress.update()
+    total = len(files) + len(job.seed)
+    with manifest.held(), tqdm(total=total, unit="input", disable=None) as progress:
+        for seed in job.seed:  # a photograph of that name is called otherwise
+            manifest.names.setdefault(f"seed{seed}", f"--seed {seed}")
+        todo = pending(files, manifest, job.overwrite, summary, progress, read)
+        while batch := list(islice(todo, job.batch_size)):
+            started = time.perf_counter()
+            subjects = inverted(model, [found for _, found in batch], steps)
+            share = (time.perf_counter() - started) / len(batch)
+            for (item, _), subject in zip(batch, subjects, strict=True):
+                started = time.perf_counter()
+                outputs = save_edits(model, subject, plan, item.name, manifest)
+                outputs |= save_crops(subject.faces, item, job.out)
+                if job.paste_back and subject.faces:
+                    made = {key: path for key, path in outputs.items() if key.startswith("image ")}
+                    outputs |= paste(made, subject.faces[0], item, job.out)
+                seconds = round(share + time.perf_counter() - started, 4)
+                manifest.add_done(item, outputs, seconds=seconds, faces=places(subject.faces))
+                summary.done += 1
+                progress.update()
         for seed in job.seed:
-            subject = Subject(model.sample(1, seed).ws)
+            subject = Subject(model.sample(1, seed, job.truncation).ws)
             outputs = save_edits(model, subject, plan, f"seed{seed}", manifest)
-            append_jsonl(job.out / FILE, {"seed": seed, "outputs": outputs, **settings})
+            manifest.add_sample(seed, outputs)
             summary.done += 1
             progress.update()
     return summary
+
+
+def checked_steps(model: ReStyle, job: Edit | Mix | Animate, files: Sequence[Path]) -> Steps:
+    """Return the steps of inversions; None for a generator alone, which has none to do.
+
+    Raises:
+        ValueError: The model cannot take so many steps, or photographs need an encoder.
+    """
+    photographs = any(path.suffix != LATENTS for path in files)
+    return model.checked_steps(job.steps) if model.has_encoder or photographs else None
+
+
+def found_in(path: Path, model: ReStyle, align: bool) -> Found:
+    """Read a latents file's codes (N, num_ws, D), or a photograph as `prepare` does.
+
+    Raises:
+        ImageError: The photograph cannot be used.
+        LatentsError: The codes cannot be.
+    """
+    if path.suffix != LATENTS:
+        return prepare(path, model.domain.input_size, align)
+    return read_latents(path, model.weights_hash(), *model.start_ws.shape)
+
+
+def inverted(model: ReStyle, found: Sequence[Found], steps: Steps) -> list[Subject]:
+    """Return who is edited, in order; the photographs among them are inverted together."""
+    photographs = [one[0] for one in found if not isinstance(one, Tensor)]
+    results = iter(())
+    if photographs:
+        batch = torch.stack(photographs)
+        results = iter(model.invert(batch, steps, len(batch)).split())
+    subjects = []
+    for one in found:
+        if isinstance(one, Tensor):
+            subjects.append(Subject(one))
+        else:
+            codes = torch.cat([estimate.ws for estimate in next(results).steps])
+            subjects.append(Subject(codes.cpu(), one[0][None], one[1]))
+    return subjects
 
 
 def make_plan(model: ReStyle, job: Edit) -> Plan:
@@ -224,9 +271,10 @@ def mix(job: Mix) -> None:
     """Write a strip of two people and what they give each other.
 
     Raises:
-        ValueError: One of them cannot be used.
+        ValueError: One of them cannot be used, or the strip is there already.
         OSError: The strip cannot be written.
     """
+    check_new(job.out, job.inputs, job.overwrite)
     model = registry.load(job.model, job.device, job.dtype)
     first, second = (person.codes[-1:] for person in people(model, job))
     groups = [name for name, (start, _) in GROUPS.items() if start < first.shape[1]]
@@ -240,11 +288,13 @@ def animate(job: Animate) -> None:
     """Write a film of an inversion, or of the way between people.
 
     Raises:
-        ValueError: One of them cannot be used, or is a single sample.
+        ValueError: One of them cannot be used, or is a single sample; the film is there already.
         ImportError: imageio is missing.
         OSError: The film cannot be written.
     """
     check_video(job.out)
+    check_new(job.out, job.inputs, job.overwrite)
+    remove_temporaries(job.out.parent, job.out.name)
     model = registry.load(job.model, job.device, job.dtype)
     found = people(model, job)
     stops = found[0].codes if len(found) == 1 else torch.cat([p.codes[-1:] for p in found])
@@ -260,18 +310,8 @@ def people(model: ReStyle, job: Mix | Animate) -> list[Subject]:
     Raises:
         ValueError: One of them cannot be used.
     """
-    steps, found = model.checked_steps(job.steps), []
-    for path in map(Path, job.inputs):
-        if path.suffix == LATENTS:
-            found.append(Subject(_latents(path, model)))
-            continue
-        target, _ = prepare(path, model.domain.input_size, job.align)
-        result = model.invert(target, steps)
-        codes = torch.cat([estimate.ws for estimate in result.steps])
-        found.append(Subject(codes.cpu(), target[None]))
-    return found + [Subject(model.sample(1, seed).ws.cpu()) for seed in job.seed]
-
-
-def _latents(path: Path, model: ReStyle) -> Tensor:
-    num_ws, w_dim = model.start_ws.shape
-    return read_latents(path, model.weights_hash(), num_ws, w_dim)
+    files = [Path(path) for path in job.inputs]
+    steps = checked_steps(model, job, files)
+    subjects = inverted(model, [found_in(path, model, job.align) for path in files], steps)
+    samples = [Subject(model.sample(1, seed, job.truncation).ws.cpu()) for seed in job.seed]
+    return subjects + samples

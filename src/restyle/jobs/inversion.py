@@ -23,13 +23,13 @@ from restyle.hub import registry
 from restyle.inversion.results import InversionResult
 from restyle.inversion.targets import resized, to_target
 from restyle.io.images import ImageFile, save_image, strip
-from restyle.jobs.alignment import FOUND_WITH, align_file, places, save_crops
+from restyle.jobs.alignment import PASTED, align_file, face_settings, paste, places, save_crops
 from restyle.jobs.inverters import Inverter, by_method, by_steps
 from restyle.jobs.manifest import Item, Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Bootstrap, Invert
 from restyle.model import ReStyle
 
-FOLDERS = ("reconstructions", "steps", "aligned")
+FOLDERS = ("reconstructions", "steps", "aligned", "latents", "generators", PASTED)
 Prepared = tuple[Tensor, list[AlignedFace]]
 """A target (3, h, w), and the face that it was cut out around, if faces are looked for."""
 
@@ -43,7 +43,7 @@ def invert(job: Invert) -> Summary:
             render such previews.
         OSError: A result cannot be written.
     """
-    files = find_inputs(job.inputs, job.out, FOLDERS)
+    files, summary = find_inputs(job.inputs, job.out, FOLDERS)
     model = registry.load(job.model, job.device, job.dtype).to(compiled=job.compile)
     if job.method is None:
         inverter = by_steps(model, job.steps, job.preview_resolution, job.batch_size)
@@ -53,9 +53,10 @@ def invert(job: Invert) -> Summary:
         **model_facts(model),
         **inverter.settings,
         "dtype": str(model.dtype).removeprefix("torch."),
-        "faces_found_with": FOUND_WITH if job.align else None,
+        **face_settings(job),
     }
-    return save_inversions(job, files, Manifest(job.out, settings), model.domain, inverter)
+    manifest = Manifest(job.out, settings)
+    return save_inversions(job, files, summary, manifest, model.domain, inverter)
 
 
 def model_facts(model: ReStyle) -> dict[str, Any]:
@@ -76,6 +77,7 @@ def prepare(path: Path, size: tuple[int, int], align: bool) -> Prepared:
 def save_inversions(
     job: Invert | Bootstrap,
     files: Sequence[ImageFile],
+    summary: Summary,
     manifest: Manifest,
     domain: Domain,
     inverter: Inverter,
@@ -85,6 +87,7 @@ def save_inversions(
     Args:
         job: Says how many are inverted at once, unless they are inverted alone.
         files: All inputs.
+        summary: Of `find_inputs`; the counts are added.
         manifest: Knows what is done, and is told what becomes of each.
         domain: Of the encoder that sees the targets.
         inverter: How targets are inverted.
@@ -95,13 +98,11 @@ def save_inversions(
     Raises:
         OSError: A result cannot be written.
     """
-    manifest.out.mkdir(parents=True, exist_ok=True)
-    summary = Summary()
 
     def read(path: Path) -> Prepared:
         return prepare(path, domain.input_size, job.align)
 
-    with tqdm(total=len(files), unit="image", disable=None) as progress:
+    with manifest.held(), tqdm(total=len(files), unit="image", disable=None) as progress:
         todo = pending(files, manifest, job.overwrite, summary, progress, read)
         while batch := list(islice(todo, 1 if inverter.alone else job.batch_size)):
             started = time.perf_counter()
@@ -111,6 +112,9 @@ def save_inversions(
                 outputs = save_result(one, item, manifest, inverter.labels)
                 outputs |= save_crops(faces, item, manifest.out)
                 further, facts = inverter.extra(one, item, manifest.out)
+                if job.paste_back:
+                    made = {"reconstruction": outputs["reconstruction"]}
+                    outputs |= paste(made, faces[0], item, manifest.out)
                 facts = {"seconds": seconds, **facts, "faces": places(faces)}
                 manifest.add_done(item, outputs | further, **facts)
                 summary.done += 1

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from restyle.runtime.options import Device, Dtype
 
+_MOST = {"seed": 2**63 - 10**6, "steps": 1000, "source_steps": 1000, "frames": 10_000, "n": 100_000}
+
 
 def _normalise(job: Any) -> None:
-    """Make `out` a path, and refuse a text in the place of a list of inputs."""
+    """Make `out` a path; refuse empty names, and a text in the place of a list of inputs."""
+    for one in fields(job):
+        if getattr(job, one.name) == "":
+            raise ValueError(f"{one.name}: expected a name, got an empty one")
     object.__setattr__(job, "out", Path(job.out))
     if isinstance(getattr(job, "inputs", ()), str | Path):
         raise ValueError(f"inputs: expected a list of files and folders, got {job.inputs!r}")
@@ -19,10 +24,25 @@ def _normalise(job: Any) -> None:
 
 def _check_least(job: Any, least: int, *names: str) -> None:
     for name in names:
-        value = getattr(job, name)
-        for found in value if isinstance(value, tuple) else (value,):
+        value: Any = getattr(job, name)
+        most = _MOST.get(name, 2**31)
+        for found in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(found, float):
+                raise ValueError(f"{name}: expected a whole number, got {found}")
             if isinstance(found, int) and found < least:
                 raise ValueError(f"{name}: expected a number of {least} or more, got {found}")
+            if isinstance(found, int) and found > most:
+                raise ValueError(f"{name}: expected at most {most:,}, got {found:,}")
+
+
+def _check_paste(job: Any) -> None:
+    if job.paste_back and not job.align:
+        raise ValueError("expected --paste-back together with --align, got it alone")
+
+
+def _check_truncation(truncation: float) -> None:
+    if not -2 <= truncation <= 2:
+        raise ValueError(f"truncation: expected a number from -2 to 2, got {truncation}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +79,13 @@ class _Batches(_Files, _Precision):
         batch_size: Images that are inverted, and held in memory, at once.
         align: Cut out the largest face of each input first, as `restyle align` does; the crops are
             kept in OUT/aligned. An input without a face fails.
+        paste_back: Put the result back into the photograph, with a soft border (OUT/pasted); needs
+            --align.
     """
 
     batch_size: int = 8
     align: bool = False
+    paste_back: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +135,7 @@ class Invert(_Batches):
         """
         _normalise(self)
         _check_least(self, 1, "steps", "batch_size", "preview_resolution")
+        _check_paste(self)
         if self.method is None and self.features is not None:
             raise ValueError("expected --features together with --method, got it alone")
         if self.method is not None and self.steps is not None:
@@ -152,6 +176,7 @@ class Bootstrap(_Batches):
         """Check the counts."""
         _normalise(self)
         _check_least(self, 1, "source_steps", "steps", "batch_size")
+        _check_paste(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,19 +211,24 @@ class _People(_Precision):
     """Work on photographs, latents files and samples.
 
     Attributes:
-        inputs: Images, folders that are searched for images, and latents files (.safetensors).
-        seed: Numbers of samples, which come after the inputs.
+        inputs: Images, latents files (.safetensors), and folders that are searched for both.
+        seed: Numbers of the generator's own pictures, as `restyle sample` counts them; they come
+            after the inputs, and need no encoder.
+        truncation: Of those: 1 for the generator's full variety, 0 for the average picture.
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
-        steps: How often the inversion of a photograph is refined. [default: 5, or 1 for a
-            single-shot encoder]
+        steps: How often the inversion of a photograph is refined; auto as long as it helps it.
+            [default: 5, or 1 for a single-shot encoder]
         align: Cut out the largest face of each photograph first, as `restyle align` does.
+        overwrite: Do again, and write over, what is there already.
     """
 
     inputs: Sequence[str | Path] = ()
     seed: tuple[int, ...] = ()
+    truncation: float = 1.0
     model: str = "portraits"
-    steps: int | None = None
+    steps: int | Literal["auto"] | None = None
     align: bool = False
+    overwrite: bool = False
     _people: ClassVar[int | None] = None  # how many there must be; None for any number
 
     def __post_init__(self) -> None:
@@ -206,6 +236,7 @@ class _People(_Precision):
         _normalise(self)
         _check_least(self, 1, "steps")
         _check_least(self, 0, "seed")
+        _check_truncation(self.truncation)
         count = len(self.inputs) + len(self.seed)
         if count != self._people if self._people else count < 1:
             raise ValueError(
@@ -221,8 +252,8 @@ class Edit(_People):
     Photographs are inverted first; latents files of `restyle invert`, and samples, are edited as
     they are. Writes for each input a labelled strip (OUT/strips), the picture at every strength
     (OUT/images), the edited codes (OUT/latents), a film if asked for (OUT/videos), and a line of
-    OUT/manifest.jsonl. A photograph that cannot be read costs only itself, and repeating the
-    command goes on where it was interrupted.
+    OUT/manifest.jsonl. A file that cannot be read costs only itself, and repeating the command goes
+    on where it was interrupted.
 
     Attributes:
         direction: What changes: the name of a direction (`restyle directions list`), or its file,
@@ -235,7 +266,9 @@ class Edit(_People):
         video: Film the way from the first strength to the last one and back. Needs the extra
             `restyle[video]`.
         out: The folder of the results.
-        overwrite: Do again what is done already.
+        batch_size: Photographs that are inverted, and held in memory, at once.
+        paste_back: Put the edited face back into the photograph, with a soft border (OUT/pasted);
+            needs --align.
     """
 
     direction: str
@@ -244,7 +277,14 @@ class Edit(_People):
     layers: str | None = None
     video: Literal["mp4", "gif"] | None = None
     out: Path = Path("results/edits")
-    overwrite: bool = False
+    batch_size: int = 8
+    paste_back: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers, and that somebody is there."""
+        super().__post_init__()
+        _check_least(self, 1, "batch_size")
+        _check_paste(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,6 +322,37 @@ class Animate(_People):
         """Check the numbers, and that somebody is there."""
         super().__post_init__()
         _check_least(self, 1, "frames")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(_Precision):
+    """Make pictures that a generator draws by itself.
+
+    Writes each picture (OUT/images), its latent codes (OUT/latents), the first pictures side by
+    side (OUT/grids), and a list of them (OUT/manifest.jsonl). A number always gives the same
+    picture: `restyle edit`, `mix` and `animate` take it as --seed.
+
+    Attributes:
+        generator: A bundled model's name, a checkpoint folder, or another project's file, of a
+            model or of a generator alone.
+        n: How many.
+        seed: The number of the first one.
+        truncation: 1 for the generator's full variety, 0 for the average picture.
+        out: The folder of the results.
+    """
+
+    generator: str = "portraits"
+    n: int = 16
+    seed: int = 0
+    truncation: float = 1.0
+    out: Path = Path("results/samples")
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _normalise(self)
+        _check_least(self, 1, "n")
+        _check_least(self, 0, "seed")
+        _check_truncation(self.truncation)
 
 
 @dataclass(frozen=True, kw_only=True)
