@@ -11,7 +11,6 @@ from restyle.editing.directions import Direction, save_direction
 from restyle.editing.editor import SAMPLES
 from restyle.evaluation import bootstrapping, editability, edited_portraits
 from restyle.evaluation.attributes import NAMES, Reader, changed
-from restyle.evaluation.edit_sweep import Sweep, flips
 from restyle.evaluation.editability import (
     _how_many,
     change_at,
@@ -224,20 +223,6 @@ def test_codes_in_w_have_no_distance_from_it():
     ws = torch.zeros(1, 2, 1)
     ws[0, 1] = 2
     assert w_distance(ws).item() == pytest.approx(1)
-
-
-def test_an_accessory_flips_only_where_the_person_stays():
-    strengths = np.array(STRENGTHS)
-    readings = np.zeros((9, 3, len(NAMES)))
-    own = NAMES.index("hat")
-    readings[6:, :2, own] = 3.0  # there, from strength 2 on
-    identity = np.ones((9, 3))
-    identity[6:, 1] = 0.4
-    found = Sweep(strengths, readings, identity, own)
-    assert flips(found, "hat").tolist() == [1, 0, 0]
-    back = Sweep(strengths, readings[::-1], np.ones((9, 3)), own)  # appears as strength falls
-    assert flips(back, "hat").tolist() == [0, 0, 0]
-    assert np.isnan(flips(found, "smile")).all()
 
 
 def test_change_at_equal_identity():

@@ -99,7 +99,7 @@ def test_a_learning_rate_is_part_of_the_name():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("adam", "expected a method of restyle, w, projector, ws, pti, got 'adam'"),
+        ("adam", "expected a method of restyle, w, projector, ws, newton, pti, got 'adam'"),
         ("ws:0", "positive number, got 'ws:0'"),
         ("ws:many", "positive number, got 'ws:many'"),
         ("", "got ''"),
@@ -110,7 +110,7 @@ def test_a_learning_rate_is_part_of_the_name():
         ("w@nan", "got 'w@nan'"),
         ("pti:5@inf", "got 'pti:5@inf'"),
         ("ws:5@fast", "got 'ws:5@fast'"),
-        ("restyle:5@0.1", "expected no learning rate of an encoder"),
+        ("restyle:5@0.1", "expected no learning rate of restyle"),
         ("ws@0.1:5", "got 'ws@0.1:5'"),
     ],
 )
@@ -122,6 +122,24 @@ def test_other_names_are_refused(text, complaint):
 def test_a_single_shot_encoder_takes_one_step():
     with pytest.raises(ValueError, match="at most 1 steps"):
         build("restyle:2", networks(tiny_model(), most_steps=1))
+
+
+def test_newton_by_name_lowers_the_objective_and_keeps_its_curvature(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path))
+    monkeypatch.setattr("restyle.inversion.curvature.PROBES", 24)
+    model = tiny_model()
+    target = model.sample(2, seed=5).image.clamp(-1, 1)
+    found = model.invert(target, method="restyle:1+newton:2")
+    errors = [l2(step.image, target) for step in found.steps]
+    assert (errors[-1] < errors[1]).all()
+    assert "estimating this generator's curvature, once" in capsys.readouterr().err
+    (path,) = tmp_path.glob("curvature/*.safetensors")
+    again = model.invert(target, method="restyle:1+newton:2")
+    assert torch.equal(again.ws, found.ws)
+    assert "estimating" not in capsys.readouterr().err
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="expected a curvature"):
+        model.invert(target, method="newton:1")
 
 
 def test_the_network_is_loaded_where_something_is_minimised():

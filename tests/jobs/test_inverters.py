@@ -111,7 +111,10 @@ def test_memory_does_not_grow_with_the_iterations(invert, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--method", "adam"], "expected a method of restyle, w, projector, ws, pti, got 'adam'"),
+        (
+            ["--method", "adam"],
+            "expected a method of restyle, w, projector, ws, newton, pti, got 'adam'",
+        ),
         (["--method", "ws:0"], "expected ws:STEPS with a positive number, got 'ws:0'"),
         (["--method", "pti+ws"], "expected pti as the last of the methods, got 'pti+ws'"),
         (["--method", "ws:9", "--steps", 5], "expected --steps or --method, got both"),

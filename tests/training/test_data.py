@@ -171,6 +171,29 @@ def test_a_compressed_shard_is_refused(tmp_path):
         list_entries(tmp_path / "x.tar")
 
 
+def test_an_entry_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("a.png", "w", force_zip64=True) as entry:
+            for _ in range(300):
+                entry.write(bytes(2**20))
+    (entry,) = list_entries(path)
+    with pytest.raises(ImageError, match=r"a.png: expected at most 268,435,456 bytes, got 314,572"):
+        entry.read()
+
+
+def test_a_length_in_a_shard_is_not_allocated(tmp_path):
+    path = tmp_path / "long.tar"
+    with path.open("wb") as file:
+        member = tarfile.TarInfo("a.png")
+        member.size = 2**32
+        file.write(member.tobuf())
+        file.truncate(512 + 2**32)  # takes no room on the disk
+    (entry,) = list_entries(path)
+    with pytest.raises(ImageError, match="a.png: expected at most 268,435,456 bytes, got 4,294,"):
+        entry.read()
+
+
 def test_the_next_batch_is_read_ahead():
     threads = []
 

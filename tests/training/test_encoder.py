@@ -22,7 +22,7 @@ from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser
-from restyle.training.options import with_options
+from restyle.training.options import flat, with_options
 from restyle.training.presets import ENCODERS
 from tests.training.encoders import prepare
 
@@ -570,6 +570,7 @@ def test_no_loss_is_required():
 
 def test_presets_are_those_of_the_papers():
     faces, cars, wild = (ENCODERS[name] for name in ("faces", "cars-e4e", "wild"))
+    options = flat(wild)
     assert faces.losses.weights == {"l2": 1.0, "perceptual": 0.8, "identity": 0.1}
     assert cars.losses.weights == {
         "l2": 1.0,
@@ -578,12 +579,14 @@ def test_presets_are_those_of_the_papers():
         "delta_norm": 2e-4,
         "adversarial": 0.1,
     }
-    assert wild.images == 40_000 * 8 and wild.optimiser == "ranger" and wild.lr == 1e-4
-    assert (cars.progressive_start, cars.progressive_interval) == (20_000, 2_000)
+    assert options["images"] == 40_000 * 8
+    assert options["optimiser"] == "ranger" and options["lr"] == 1e-4
+    pace = [flat(cars)[f"progressive_{name}"] for name in ("start", "interval")]
+    assert pace == [20_000, 2_000]
     toon = ENCODERS["portraits-toon"]
-    assert (toon.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
-    assert toon.losses["identity"] == 1.0 and toon.losses["w_norm"] == 0.025
-    assert not toon.warmup_images  # its samples would be toons as input
+    assert (toon.data.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
+    assert toon.losses.identity == 1.0 and toon.losses.w_norm == 0.025
+    assert not toon.data.warmup_images  # its samples would be toons as input
     folders = [preset.run.out for preset in ENCODERS.values()]
     assert len(set(folders)) == len(folders)
 

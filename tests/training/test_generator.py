@@ -19,6 +19,7 @@ from restyle.training import attribute_pretraining as pretraining
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import draw, open_source
 from restyle.training.generator import GeneratorTrainer, train_generator
+from restyle.training.presets import GENERATORS
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,28 @@ def test_a_grown_generator_starts_as_the_smaller_one_enlarged(tmp_path, pictures
     assert after.adversary.pixels.fade == grown.fade == 1.0
     train_generator(large)
     assert load_generator(large.out / "generator").config.size == 32
+
+
+def test_growing_may_leave_the_discriminator_behind(tmp_path, pictures):
+    small = training(tmp_path / "small", pictures)
+    wide = {"channels": (8, 8, 8, 6), "discriminator_channels": (6, 6, 10, 6), "size": 32}
+    large = training(tmp_path / "large", pictures, grow_from=small.out, **wide)
+    state = GeneratorTrainer(small, torch.device("cpu")).state_dict()
+    with pytest.raises(CheckpointError, match="smaller discriminator"):
+        GeneratorTrainer(large, torch.device("cpu")).grow_from(state)
+    large = dataclasses.replace(large, fresh_discriminator=True)
+    after = GeneratorTrainer(large, torch.device("cpu"))
+    after.grow_from(state)
+    block = next(name for name in state["generator"] if name.startswith("synthesis."))
+    torch.testing.assert_close(after.generator.state_dict()[block], state["generator"][block])
+
+
+def test_the_preset_of_128_pixels_grows_from_that_of_64():
+    small, large = GENERATORS["portraits-64"], GENERATORS["portraits-128"]
+    assert large.grow_from == small.out and large.size == 2 * small.size
+    large = dataclasses.replace(large, feature_network=small.feature_network)  # the bundled one
+    state = GeneratorTrainer(small, torch.device("cpu")).state_dict()
+    GeneratorTrainer(large, torch.device("cpu")).grow_from(state)  # or it raises
 
 
 def test_growing_from_other_widths_is_refused(tmp_path, pictures):

@@ -132,7 +132,24 @@ def test_a_damaged_checkpoint_is_named(tmp_path, share):
     path = tmp_path / "checkpoint.pt"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: expected the checkpoint of a run"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: expected a PyTorch checkpoint"):
+        train(tmp_path, Tiny(images=80))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("state", [1], "checkpoint of a run, got one without state"),
+        ("images", "many", "checkpoint of a run, got one without images"),
+        ("random", [{"python": 3}], "states of random generators"),
+        ("random", ["text"], "states of random generators"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_named(tmp_path, part, value, message):
+    train(tmp_path, Tiny(images=40))
+    path = tmp_path / "checkpoint.pt"
+    torch.save(torch.load(path) | {part: value}, path)
+    with pytest.raises(CheckpointError, match=rf"checkpoint\.pt: expected the {message}"):
         train(tmp_path, Tiny(images=80))
 
 

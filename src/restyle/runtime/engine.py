@@ -74,7 +74,7 @@ class Inference:
         return usable and not differentiated and not self.compiled
 
     def _kept(self, network: nn.Module, make: Callable[[], Made]) -> Made:
-        """What `make` gave for a network with these very weights, run this way."""
+        """Return what `make` gave for a network with these very weights, run this way."""
         tensors = chain(network.parameters(), network.buffers())
         stamp = (self.dtype, self.compiled, *((t.data_ptr(), t._version) for t in tensors))
         if self._made.get(type(network), (None,))[0] != stamp:

@@ -46,7 +46,8 @@ class GeneratorTraining:
         train_mapping: With `initial`: train the mapping network as well, and go on as before.
         freeze_synthesis: With `initial`: train the mapping network alone. Every code shows what it
             did, so that encoders and inversions stay valid; which codes samples have changes.
-        fresh_discriminator: With `initial`: do not start from its discriminator as well.
+        fresh_discriminator: With `initial` or `grow_from`: do not start from its discriminator
+            as well.
         discriminator_warmup: Images on which a fresh discriminator learns alone, before the
             generator does.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.

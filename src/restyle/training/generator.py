@@ -109,6 +109,8 @@ class GeneratorTrainer:
         for network in (self.generator, self.ema.model):
             smaller = state["generator" if network is self.generator else "ema"]
             _overlay(network, smaller, "the smaller generator")
+        if self.config.fresh_discriminator:
+            return
         shifted = {}
         for name, tensor in state["critic"].items():
             part, _, name = name.partition(".")

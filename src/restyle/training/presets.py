@@ -71,6 +71,7 @@ _PORTRAITS_128 = replace(
     channels=(192, 192, 160, 128, 80, 40),
     discriminator_channels=(192, 160, 128, 96, 56, 32),
     grow_from=Path("runs/generator-64"),
+    fresh_discriminator=True,  # that of 64 px has learned nothing under supervision alone
     # What is in the pictures has been learned at 64 px: here the finest octave, then sharpness.
     images=500_000,
     supervised_images=200_000,

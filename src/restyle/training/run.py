@@ -35,8 +35,9 @@ import torch
 from torch import Tensor
 
 from restyle.io.checkpoints import CheckpointError
-from restyle.io.claims import claim, locked
+from restyle.io.claims import claim, locked, read_settings
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
+from restyle.training.checkpoint import read_checkpoint
 from restyle.training.options import as_record, renamed
 from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
 from restyle.training.randomness import random_state, set_random_state
@@ -158,7 +159,7 @@ class Run:
         path, config = self.folder / "config.json", as_record(self.config)
         if not (self.folder / "checkpoint.pt").exists():
             path.unlink(missing_ok=True)
-        elif path.exists() and (older := json.loads(path.read_text(encoding="utf-8"))):
+        elif older := read_settings(path, "a training run"):
             if older != renamed(older):
                 write_json(path, renamed(older))
         found = claim(path, config, "a training run", self.may_change)
@@ -324,16 +325,16 @@ class Run:
         if not path.exists():
             self._cut_stats()
             return None
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            self.images, self.seconds = content["images"], content["seconds"]
-            randomness, state = content["random"], content["state"]
-        except Exception as error:
-            raise CheckpointError(
-                f"{path}: expected the checkpoint of a run, got a damaged file ({error})"
-            ) from error
+        content = read_checkpoint(path)
+        self.images, self.seconds = content["images"], content["seconds"]
+        randomness, state = content["random"], content["state"]
         if self.rank < len(randomness):
-            set_random_state(randomness[self.rank], self.rng)
+            try:
+                set_random_state(randomness[self.rank], self.rng)
+            except Exception as error:  # states of generators are checked where they are set
+                raise CheckpointError(
+                    f"{path}: expected the states of random generators, got: {error}"
+                ) from error
         else:  # more processes than before: a stream that no other process has
             self._seed(self.images)
         self._started = self._saved = self._logged = time.monotonic()
@@ -350,7 +351,12 @@ class Run:
         if not self.is_main or not path.exists():
             return
         records = read_jsonl(path)
-        kept = [record for record in records if record.get("images", 0) <= self.images]
+        counts = [record.get("images", 0) for record in records]
+        kept = [
+            record
+            for record, count in zip(records, counts, strict=True)
+            if isinstance(count, int) and count <= self.images  # else it is not one of ours
+        ]
         if len(kept) < len(records):
             with atomic_write(path) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
