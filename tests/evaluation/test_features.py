@@ -12,7 +12,7 @@ def test_a_network_is_measured_attribute_by_attribute(judge_folder):
     results, text = report.results, report.text()
     assert results["persons"] == 4 and 0 <= results["auc"] <= 1
     assert results["lowest_accuracy"] == min(results["accuracy"].values())
-    assert f"{results['auc']:.3f}" in text and all(name in text for name in results["r2"])
+    assert f"{results['auc']:.4f}" in text and all(name in text for name in results["r2"])
 
 
 def test_what_cannot_be_measured_is_refused(judge_folder, tmp_path):
