@@ -70,6 +70,7 @@ def arrays_of(tmp_path, method):
 # Editability
 
 
+@pytest.mark.slow
 def test_methods_are_compared_with_the_truth(evaluate, folder, tmp_path):
     result = evaluate("--methods", "restyle:2", "ws:2", "restyle:1+pti:2")
     assert (result.code, result.err) == (0, "")
@@ -180,6 +181,7 @@ def test_methods_are_compared_at_equal_identity_image_by_image():
     assert change_beside(first, method([1.0, 2.0])) is None
 
 
+@pytest.mark.slow
 def test_a_repeated_evaluation_is_not_made_again_and_may_grow(evaluate, tmp_path, monkeypatch):
     first = evaluate("--methods", "restyle:1")
     measure, measured = edited_portraits.measure, []
