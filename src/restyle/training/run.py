@@ -130,11 +130,10 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         """Close the progress bar, TensorBoard and the lock, and give the signals back."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-        if self._board is not None:
-            self._board.close()
+        for shown in (self._bar, self._board):
+            if shown is not None:
+                shown.close()
+        self._bar = None
         self._exit.close()
 
     def _lock(self) -> None:
@@ -271,10 +270,7 @@ class Run:
             write_json(self.folder / "broken.json", broken)
 
     def checkpoint(self, state: Callable[[], Mapping[str, Any]]) -> bool:
-        """Save when it is time, or when a signal asked to stop; all processes.
-
-        Args:
-            state: Gives the state to save; called only when something is saved.
+        """Save what `state` gives when it is time, or a signal asked to stop; all processes.
 
         Returns:
             Whether a checkpoint was written.
@@ -282,9 +278,8 @@ class Run:
         Raises:
             SystemExit: With status 130, after saving, when the run was asked to stop.
         """
-        minutes = self.config.checkpoint_minutes
-        if self._saved == self._started:
-            minutes = min(minutes, FIRST_MINUTES)
+        most = FIRST_MINUTES if self._saved == self._started else math.inf
+        minutes = min(self.config.checkpoint_minutes, most)
         due = time.monotonic() - self._saved >= 60 * minutes
         # A worker whose launcher was killed has nobody left to end it.
         stop = self._stop or (self.processes > 1 and os.getppid() != self._parent)
@@ -362,12 +357,8 @@ class Run:
         if not self.is_main or not path.exists():
             return
         records = read_jsonl(path)
-        counts = [record.get("images", 0) for record in records]
-        kept = [
-            record
-            for record, count in zip(records, counts, strict=True)
-            if isinstance(count, int) and count <= self.images  # else it is not one of ours
-        ]
+        counted = [one for one in records if isinstance(one.get("images", 0), int)]  # ours
+        kept = [record for record in counted if record.get("images", 0) <= self.images]
         if len(kept) < len(records):
             with atomic_write(path) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
