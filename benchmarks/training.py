@@ -56,7 +56,7 @@ def main() -> None:
     def step() -> None:
         nonlocal position
         positions = range(position, position + config.loop.batch)
-        images = draw(source, positions, config.run.seed, config.data.flip).to(device)
+        images = draw(source, positions, config.seed, config.data.flip).to(device)
         trainer.train_batch(images[:, :3], images[:, -3:], trainer.steps_before(positions))
         position += config.loop.batch
 
@@ -77,7 +77,7 @@ def main() -> None:
         updates.append(seconds(trainer.optimiser.step))
         trainer.optimiser.zero_grad()
     learned = config.loop.batch * trainer.steps * given.rounds
-    print(f"{given.preset}, batch {config.loop.batch}, {config.run.precision}, {device.type}:")
+    print(f"{given.preset}, batch {config.loop.batch}, {config.precision}, {device.type}:")
     print(f"  training step   {learned / sum(whole):8.1f} images x steps a second")
     print(f"  bare passes     {learned / sum(bare):8.1f}")
     print(f"  trainer adds    {100 * (sum(whole) / sum(bare) - 1):8.1f} %")

@@ -1,6 +1,10 @@
 """The smallest networks that have everything the real ones have, with fixed weights."""
 
+from pathlib import Path
+
+import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from restyle.domains import Domain
@@ -43,3 +47,12 @@ def silence(encoder: Encoder) -> None:
     for head in encoder.heads:
         nn.init.zeros_(head.out_weight)
         nn.init.zeros_(head.out_bias)
+
+
+def picture(path: Path, seed: int = 0, size: tuple = (20, 24), mode: str = "RGB") -> Path:
+    """Write noise of a size (height, width) and a Pillow mode into a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    pixels = np.random.default_rng(seed).integers(0, 255, (*size, bands), np.uint8)
+    Image.fromarray(pixels.squeeze(), mode).save(path)
+    return path

@@ -27,7 +27,7 @@ class Domain:
             object.__setattr__(self, "crop", tuple(self.crop))
 
     def crop_render(self, image: Tensor) -> Tensor:
-        """The part of a render (B, 3, H, W) that belongs to the picture, (B, 3, rows, W)."""
+        """Cut the picture (B, 3, rows, W) out of a render (B, 3, H, W)."""
         if self.crop is None:
             return image
         top, bottom = (round(share * image.shape[-2]) for share in self.crop)

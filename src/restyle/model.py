@@ -218,11 +218,10 @@ class ReStyle(Pretrained):
         batch_size: int = 8,
         preview: int | None = None,
     ) -> Iterator[InversionResult]:
-        """Invert any number of images as `invert` does, holding one batch of them in memory.
+        """Invert any number of images as `invert` does, and yield each one's result, in order.
 
-        Yields:
-            The result for each image, a batch of one, in order. Images are read as they are needed,
-            and what is wrong is raised when the first result is asked for.
+        Images are read as they are needed, a batch at a time, and what is wrong is raised when the
+        first result is asked for.
         """
         for result in self.batches(images, steps, batch_size, preview):
             yield from result.split()
@@ -311,11 +310,9 @@ class ReStyle(Pretrained):
         return self._inference.encode(pair[:, : self.encoder.config.input_channels])
 
     def generate(self, ws: Tensor, resolution: int | None = None) -> Tensor:
-        """Render latent codes, differentiably where they need gradients.
+        """Render codes (B, num_ws, D) in W+, differentiably where they need gradients.
 
-        Args:
-            ws: Codes in W+, (B, num_ws, D).
-            resolution: Height and width before the crop, a power of two; the full size if None.
+        Height and width before the crop are `resolution`, a power of two; the full size if None.
 
         Returns:
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
@@ -323,15 +320,7 @@ class ReStyle(Pretrained):
         return self.domain.crop_render(self._inference.render(ws, resolution))
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> Estimate:
-        """Sample random images; a seed gives the same latent codes on every device.
-
-        Args:
-            n: How many.
-            seed: Of the first one; each further one has the next seed, whatever `n` is.
-            truncation: 1 for the generator's full variety, 0 for the average image only.
-
-        Returns:
-            The codes (n, num_ws, D), and their renders (n, 3, H, W).
+        """Sample codes (n, num_ws, D) and their renders (n, 3, H, W), as `sample_ws` does.
 
         Raises:
             ValueError: `n` is below 1.
@@ -363,7 +352,7 @@ class ReStyle(Pretrained):
         return Estimate(edited, self.generate(edited))
 
     def weights_hash(self) -> str:
-        """SHA-256 (hex) over the weights of both networks."""
+        """Hash the weights of both networks (SHA-256, hex)."""
         return weights_hash(self.checkpoint_tensors())
 
     def checkpoint_config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from restyle import importers
@@ -98,7 +99,7 @@ BAD = {
     "text": (lambda path: path.write_text("hello, world"), "expected a direction's file, got"),
     "truncated": (truncated, "expected a direction's file, got"),
     "other": (other, "a file that holds ws"),
-    "incomplete": (incomplete, "layers"),
+    "incomplete": (incomplete, "got: no name"),
 }
 
 
@@ -109,6 +110,28 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path, kind):
     with pytest.raises(DirectionError, match="expected") as caught:
         read_direction(tmp_path / "smile.safetensors")
     assert words in str(caught.value) and str(tmp_path / "smile.safetensors") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("name", 3, "got: another name"),
+        ("name", None, "got: another name"),
+        ("scale", "2", "got: another scale"),
+        ("scale", -2, "expected a scale above 0"),
+        ("layers", ["0"], "got: another layers"),
+        ("layers", 3, "got: another layers"),
+        ("licence", ["MIT"], "got: another licence"),
+    ],
+)
+def test_facts_of_another_kind_are_refused(tmp_path, key, value, message):
+    path = tmp_path / "a.safetensors"
+    save_direction(direction(**FULL), path)
+    with safe_open(path, "pt") as file:
+        metadata, vector = file.metadata(), file.get_tensor("direction")
+    save_file({"direction": vector}, path, {**metadata, key: json.dumps(value)})
+    with pytest.raises(DirectionError, match=rf"a\.safetensors: .*{message}"):
+        read_direction(path)
 
 
 def test_a_folder_is_a_set(tmp_path):

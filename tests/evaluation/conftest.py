@@ -18,10 +18,9 @@ def judge_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model().save_pretrained(folder)
-    return str(folder)
+def model_folder(model_folder):
+    """The saved tiny model, named in text as configurations do."""
+    return str(model_folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """A feature network whose readings are known."""
 
+import numpy as np
 import torch
 
+from restyle.evaluation.edit_sweep import Sweep
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from tests.tiny import SIZE
@@ -28,3 +30,11 @@ class Pixels(FeatureNetwork):
         values, logits, embedding = seen.split([len(continuous_names), CLASSES, 6], dim=1)
         unit = torch.nn.functional.normalize(embedding, dim=1)
         return {"values": values, "logits": logits, "embedding": unit}
+
+
+def linear_sweep(slopes, strengths=(-2, -1, 0, 1, 2)):
+    """N pictures whose first attribute changes by `slopes` a strength, the second by half of it."""
+    s, k = np.array(strengths, float), np.array(slopes, float)
+    own = s[:, None] * k[None]
+    readings = np.stack([own + 5, own / 2, np.zeros_like(own)], axis=-1)
+    return Sweep(s, readings, 1 - 0.1 * np.abs(own), own=0)

@@ -107,7 +107,7 @@ def test_an_analysis_is_reported_and_repeatable(model_folder, single_folder, tmp
         model_folder, single_folder, images=3, steps=10, out=tmp_path, batch_size=2, device="cpu"
     )
     report = analyse(config)
-    results = report.record()
+    results = report.results
     assert results["images"] == 3 and len(results["steps"]) == 11
     assert measured(config)[1].shape == (10, 16, 16)
     names = [row["name"] for row in results["starts"]]
@@ -123,7 +123,7 @@ def test_an_analysis_is_reported_and_repeatable(model_folder, single_folder, tmp
         results["disturbances"][:3]
     )
     parts = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
-    again = analyse(config).record()
+    again = analyse(config).results
     assert again["steps"] == results["steps"] and len(parts) == 2
     assert parts == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
 
@@ -141,9 +141,9 @@ def test_other_images_of_a_folder_are_not_taken_for_those_measured(model_folder,
     config = LoopAnalysis(
         model_folder, data=str(data), steps=10, out=out, batch_size=2, device="cpu"
     )
-    before = analyse(config).record()
+    before = analyse(config).results
     Image.effect_noise((20, 20), 20).save(data / "2.png")
-    after = analyse(config).record()
+    after = analyse(config).results
     assert before["images"] == after["images"] == 2
     assert before["steps"][0]["mse"] != after["steps"][0]["mse"]
 
@@ -155,6 +155,6 @@ def test_a_single_image_is_analysed(model_folder, tmp_path):
     (data / "broken.png").write_bytes(b"no image")
     out = tmp_path / "out"
     report = analyse(LoopAnalysis(model_folder, data=str(data), steps=10, out=out, device="cpu"))
-    results, text = report.record(), report.text()
+    results, text = report.results, report.text()
     assert results["images"] == 1 and "Left out: broken.png" in text
     assert [row["name"] for row in results["starts"]] == ["average", "random sample"]

@@ -28,7 +28,7 @@ def test_everything_survives_in_the_same_generator(place, tmp_path):
     report = evaluate_cross_domain(
         CrossDomainEvaluation(place, place, samples=60, out=tmp_path / "out")
     )
-    results = report.record()
+    results = report.results
     assert results["skin_tone"]["survives"] == pytest.approx(1, abs=1e-6)
     assert 0.1 < results["skin_tone"]["drawn"] < 1
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
@@ -43,7 +43,7 @@ def test_less_survives_in_another_one(place, tmp_path):
             layer.weight.normal_()
     other = saved(tmp_path / "other", generator)
     config = CrossDomainEvaluation(place, other, samples=60, out=tmp_path / "out")
-    results = evaluate_cross_domain(config).record()
+    results = evaluate_cross_domain(config).results
     assert results["mean"]["survives"] < 0.9
 
 

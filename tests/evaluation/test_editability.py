@@ -1,19 +1,16 @@
 """Editability and bootstrapping, measured with networks whose readings are known."""
 
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import restyle
-from restyle.cli import main
 from restyle.editing.directions import Direction, save_direction
 from restyle.editing.editor import SAMPLES
 from restyle.evaluation import bootstrapping, editability, edited_portraits
 from restyle.evaluation.attributes import NAMES, Reader, changed
-from restyle.evaluation.edit_sweep import Sweep, flips
 from restyle.evaluation.editability import (
     _how_many,
     change_at,
@@ -48,18 +45,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def run(capsys, monkeypatch):
+@pytest.fixture(autouse=True)
+def _features_are_pixels(monkeypatch):
     for module in (editability, bootstrapping):
         monkeypatch.setattr(module, "load_features", lambda name: Pixels())
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=out, err=err)
-
-    return call
 
 
 @pytest.fixture
@@ -232,20 +221,6 @@ def test_codes_in_w_have_no_distance_from_it():
     ws = torch.zeros(1, 2, 1)
     ws[0, 1] = 2
     assert w_distance(ws).item() == pytest.approx(1)
-
-
-def test_an_accessory_flips_only_where_the_person_stays():
-    strengths = np.array(STRENGTHS)
-    readings = np.zeros((9, 3, len(NAMES)))
-    own = NAMES.index("hat")
-    readings[6:, :2, own] = 3.0  # there, from strength 2 on
-    identity = np.ones((9, 3))
-    identity[6:, 1] = 0.4
-    found = Sweep(strengths, readings, identity, own)
-    assert flips(found, "hat").tolist() == [1, 0, 0]
-    back = Sweep(strengths, readings[::-1], np.ones((9, 3)), own)  # appears as strength falls
-    assert flips(back, "hat").tolist() == [0, 0, 0]
-    assert np.isnan(flips(found, "smile")).all()
 
 
 def test_change_at_equal_identity():

@@ -46,7 +46,7 @@ def evaluated(tmp_path_factory, generator_folder, judge_folder):
 
 def test_a_generator_is_judged(evaluated, generator_folder, judge_folder):
     report, config = evaluated
-    (result,), out = report.record(), config.out
+    (result,), out = report.results, config.out
     judge, generator = load_features(judge_folder), load_generator(generator_folder)
     pixels = torch.from_numpy(Portraits("test", 16).images(range(30))).permute(0, 3, 1, 2)
     real = judged(judge, pixels / 127.5 - 1)["features"]
@@ -62,7 +62,7 @@ def test_a_generator_is_judged(evaluated, generator_folder, judge_folder):
 
 def test_sharpness_is_measured_against_the_data(evaluated, generator_folder):
     report, config = evaluated
-    (result,), out = report.record(), config.out
+    (result,), out = report.results, config.out
     generator = load_generator(generator_folder)
     pixels = torch.from_numpy(Portraits("test", 16).images(range(30))).permute(0, 3, 1, 2)
     z = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
@@ -87,12 +87,12 @@ def test_octaves_are_compared_each_with_its_own():
 
 def test_repeating_an_evaluation_changes_nothing(evaluated):
     report, config = evaluated
-    (result,), out = report.record(), config.out
+    (result,), out = report.results, config.out
     rows = next(out.glob("*/projection/rows.jsonl"))
     lines = rows.read_text().splitlines()
     rows.write_text("\n".join(lines[:2]) + "\n")  # as if it had been interrupted
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
-    (again,) = evaluate_generators(config).record()
+    (again,) = evaluate_generators(config).results
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     assert again["frechet"] == result["frechet"]
     np.testing.assert_allclose(

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from restyle import importers
 from restyle.faces.networks import CascadeNetwork, landmark_network, proposal_network
-from restyle.importers.faces import CASCADE
+from restyle.importers.faces import CASCADE, _check_arrays
 from restyle.io.checkpoints import CheckpointError
 
 
@@ -89,3 +90,19 @@ def test_damaged_and_foreign_arrays_are_refused(tmp_path):
     for name in ("cut", "numbers", "list"):
         with pytest.raises(CheckpointError, match=f"{name}.npy: expected a table of arrays"):
             importers.read(tmp_path / f"{name}.npy")
+
+
+@pytest.mark.parametrize(
+    ("table", "size", "message"),
+    [
+        ({"a": np.zeros(10, np.float32), "b": np.zeros(10, np.float32)}, 40, None),
+        ({"a": np.zeros(21, np.float32)}, 40, "84 bytes of arrays in 40 bytes"),
+        ({"a": np.broadcast_to(np.zeros(1), (2**40,))}, 40, "bytes of arrays in 40 bytes"),
+        (dict.fromkeys("abc", np.zeros(10, np.float32)), 40, "120 bytes of arrays in 40 bytes"),
+        ({"a": [1.0]}, 40, "other things than arrays"),
+        ({"a": np.float32(1)}, 40, "other things than arrays"),
+    ],
+)
+def test_arrays_take_about_as_much_as_the_file(table, size, message):
+    with nullcontext() if message is None else pytest.raises(ValueError, match=message):
+        _check_arrays(table, size)

@@ -101,7 +101,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path, healthy):
         for entry in source.infolist():
             bomb.writestr(entry, source.read(entry))
         bomb.writestr("archive/data/999", bytes(10_000_000), zipfile.ZIP_DEFLATED)
-    refused(path, "got a compressed archive")
+    refused(path, "got: a compressed archive")
 
 
 def test_views_larger_than_the_file_are_refused(tmp_path):
@@ -257,7 +257,7 @@ def test_the_reason_is_no_advice_to_read_it_anyway(tmp_path):
     ("content", "message"),
     [
         (b"\xef\xbb\xbf <html>", "got an HTML page"),
-        (b"PK\x03\x04" + bytes(1000), "got a damaged or incomplete one"),
+        (b"PK\x03\x04" + bytes(1000), "got: a damaged or incomplete zip archive"),
     ],
 )
 def test_what_arrived_instead_is_named(tmp_path, content, message):
@@ -268,7 +268,7 @@ def test_what_arrived_instead_is_named(tmp_path, content, message):
 def test_another_zip_archive(tmp_path):
     with zipfile.ZipFile(tmp_path / "pictures.pt", "w") as packed:
         packed.writestr("a.txt", "hello")
-    refused(tmp_path / "pictures.pt", "got another zip archive")
+    refused(tmp_path / "pictures.pt", "got: another zip archive")
 
 
 @pytest.mark.parametrize(

@@ -1,144 +1,32 @@
 """NVIDIA's network pickles: the recorded settings decide, and no text in the file is run."""
 
 import io
-import pickle
 import sys
-from types import ModuleType
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 from torch.storage import TypedStorage
 
 from restyle import importers
-from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.generators.stylegan2 import StyleGAN2
+from restyle.importers.nvidia import MAX_NAME, SLACK, _walk
 from restyle.io.checkpoints import CheckpointError
 
-TRAP = "raise SystemExit('embedded source was executed')"
-FIR = torch.tensor([1.0, 3.0, 3.0, 1.0]).outer(torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64
+from .network_pickles import SETTINGS, Persistent, easy, known_names, official, ours, pickled
 
 
 @pytest.fixture
-def nvidia_modules(monkeypatch):
-    """The names that such pickles mention, while one is written."""
-
-    def _reconstruct_persistent_obj(meta):
-        raise SystemExit("unpickled")
-
-    class EasyDict(dict):
-        pass
-
-    class Network:
-        pass
-
-    for module, thing in (
-        ("torch_utils.persistence", _reconstruct_persistent_obj),
-        ("dnnlib.util", EasyDict),
-        ("dnnlib.tflib.network", Network),
-    ):
-        made = ModuleType(module)
-        thing.__module__, thing.__qualname__ = module, thing.__name__
-        setattr(made, thing.__name__, thing)
-        for parent in (module.rsplit(".", n)[0] for n in range(1, module.count(".") + 1)):
-            monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
-        monkeypatch.setitem(sys.modules, module, made)
-    return sys.modules
-
-
-class Persistent:
-    """A network object as NVIDIA's code pickles it."""
-
-    def __init__(self, class_name: str, tensors: dict[str, Tensor], **attributes: object):
-        self.class_name, self.attributes = class_name, attributes
-        self.tensors: dict[str, Tensor] = {}
-        self.children: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            head, _, rest = name.partition(".")
-            if rest:
-                self.children.setdefault(head, {})[rest] = tensor
-            else:
-                self.tensors[name] = tensor
-
-    def __reduce__(self):
-        modules = {name: Persistent(name, tensors) for name, tensors in self.children.items()}
-        state = {
-            "training": False,
-            "_parameters": {
-                n: nn.Parameter(t, requires_grad=False) for n, t in self.tensors.items()
-            },
-            "_buffers": {"nothing": None},
-            "_non_persistent_buffers_set": set(),
-            "_modules": modules,
-            "_init_args": (),
-            **self.attributes,
-        }
-        meta = {"type": "class", "version": 6, "module_src": TRAP, "class_name": self.class_name}
-        rebuild = sys.modules["torch_utils.persistence"]._reconstruct_persistent_obj
-        return rebuild, ({**meta, "state": state},)
-
-
-def easy(settings: dict) -> dict:
-    made = sys.modules["dnnlib.util"].EasyDict()
-    made.update({k: easy(v) if isinstance(v, dict) else v for k, v in settings.items()})
-    return made
-
-
-SETTINGS = {
-    "z_dim": 8,
-    "c_dim": 0,
-    "w_dim": 8,
-    "img_resolution": 16,
-    "img_channels": 3,
-    "mapping_kwargs": {"num_layers": 2},
-    "synthesis_kwargs": {"channel_base": 128, "channel_max": 12, "conv_clamp": np.float64(0.75)},
-}
-
-
-def ours(clamp: float | None = 0.75) -> StyleGAN2:
-    torch.manual_seed(1)
-    return StyleGAN2(StyleGAN2Config(16, 8, 8, (12, 12, 8), 2, 0, clamp)).eval()
-
-
-def official(generator: StyleGAN2) -> dict[str, Tensor]:
-    """A generator of ours under NVIDIA's names."""
-    tensors = {"synthesis.b4.const": generator.synthesis.input[0]}
-    for level in range(3):
-        block = f"synthesis.b{4 * 2**level}"
-        tensors[f"{block}.resample_filter"] = FIR
-        layers = {f"{block}.torgb": generator.synthesis.to_rgbs[level]}
-        for conv in ("conv0", "conv1")[level == 0 :]:
-            layers[f"{block}.{conv}"] = generator.synthesis.layers[2 * level - (conv == "conv0")]
-        for name, layer in layers.items():
-            tensors[f"{name}.weight"] = layer.weight
-            tensors[f"{name}.bias"] = layer.bias
-            tensors[f"{name}.affine.weight"] = layer.style.weight
-            tensors[f"{name}.affine.bias"] = layer.style.bias
-            if hasattr(layer, "noise"):
-                tensors[f"{name}.noise_strength"] = layer.noise_strength
-                tensors[f"{name}.noise_const"] = layer.noise[0, 0]
-                tensors[f"{name}.resample_filter"] = FIR
-    for i, layer in enumerate(generator.mapping.layers):
-        tensors[f"mapping.fc{i}.weight"], tensors[f"mapping.fc{i}.bias"] = layer.weight, layer.bias
-    tensors["mapping.w_avg"] = generator.w_avg
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+def nvidia_modules():
+    with known_names():
+        yield
 
 
 @pytest.fixture
 def write(tmp_path, nvidia_modules):
     def written(tensors=None, settings=SETTINGS, protocol=4, top=None):
-        tensors = official(ours()) if tensors is None else tensors
-        network = Persistent("Generator", tensors, _init_kwargs=easy(settings))
-        halved = {name: tensor * 0.5 for name, tensor in tensors.items()}
-        content = {
-            "training_set_kwargs": easy({"resolution": 16}),
-            "G": Persistent("Generator", halved, _init_kwargs=easy(settings)),
-            "D": None,
-            "G_ema": network,
-            "augment_pipe": None,
-        }
         path = tmp_path / "network.pkl"
-        path.write_bytes(pickle.dumps(content if top is None else top, protocol))
+        path.write_bytes(pickled(tensors, settings, protocol, top))
         return path
 
     return written
@@ -272,13 +160,47 @@ def test_views_beyond_their_storage_are_refused(write, offset, size, stride):
         importers.read(write(top={"G_ema": bad}))
 
 
-def test_modules_that_contain_themselves_many_times_are_refused(write):
+def record(**state):
+    return SimpleNamespace(kind="network", state=state)
+
+
+def test_modules_that_contain_themselves_many_times_are_refused(tmp_path):
     """Sixty levels, each naming the one below twice, are few objects and 2**60 paths."""
-    level = Persistent("Leaf", {"x": torch.zeros(1)})
+    path = tmp_path / "network.pkl"
+    path.touch()
+    level = record()
     for _ in range(60):
-        above = Persistent("Level", {})
-        above.attributes["_modules"] = {"synthesis": level, "again": level}
-        level = above
-    level.attributes["_init_kwargs"] = {}
+        level = record(_modules={"synthesis": level, "again": level})
     with pytest.raises(CheckpointError, match="at most 1000 modules"):
-        importers.read(write(top={"G_ema": level}))
+        list(_walk(level, str(path)))
+
+
+@pytest.mark.parametrize("name", ["", "x" * (MAX_NAME + 1), 3, None])
+@pytest.mark.parametrize("group", ["_buffers", "_modules"])
+def test_names_are_text_of_bounded_length(tmp_path, name, group):
+    path = tmp_path / "network.pkl"
+    path.touch()
+    named = {name: record() if group == "_modules" else SimpleNamespace()}
+    with pytest.raises(CheckpointError, match=f"names of 1 to {MAX_NAME} characters"):
+        list(_walk(record(**{group: named}), str(path)))
+
+
+def test_one_storage_of_many_tensors_is_not_decoded_for_each(tmp_path):
+    """Few bytes of a file, and gigabytes of tensors."""
+    file = io.BytesIO()
+    storage = TypedStorage(
+        wrap_storage=torch.zeros(100_000).untyped_storage(), dtype=torch.float32, _internal=True
+    )
+    torch.save(storage, file, _use_new_zipfile_serialization=False)
+    path = tmp_path / "network.pkl"
+    path.write_bytes(file.getvalue())
+    data = SimpleNamespace(kind="storage", data=file.getvalue())
+    view = SimpleNamespace(kind="tensor", storage=data, offset=0, size=(1,), stride=(1,))
+    walk = _walk(record(_buffers={f"w{i}": view for i in range(1000)}), str(path))
+    decoded = 0
+    with pytest.raises(
+        CheckpointError, match=r"expected tensors of the file's \d+ bytes, got more"
+    ):
+        for _ in walk:
+            decoded += len(file.getvalue())
+    assert 0 < decoded <= 2 * path.stat().st_size + SLACK

@@ -1,13 +1,16 @@
 """The stream of opcodes that is checked is the one that is executed."""
 
+import io
 import pickle
 import struct
+import zipfile
 from mmap import ACCESS_READ, mmap
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib import format as numpy_format
 
 from restyle import importers
 from restyle.importers.archive import read_archive
@@ -39,11 +42,11 @@ def framed(*frames):
     [
         (framed((2, b"}.")), None),
         (framed((1, b"}.")), None),
-        (framed((3, b"}.")), "another length"),
-        (framed((2**62, b"}.")), "another length"),
+        (framed((3, b"}.")), "of another length"),
+        (framed((2**62, b"}.")), "of another length"),
         (framed((1, b"K\x01.")), "across the end of a frame"),
         (framed((11, b"\x95" + struct.pack("<Q", 2) + b"}.")), "a frame in a frame"),
-        (framed((2, b"}.")) + b"}", "another length"),
+        (framed((2, b"}.")) + b"}", "of another length"),
         (b"\x80\x04}\x97.", "NEXT_BUFFER"),
         (b"\x80\x04}r\xff\xff\xff\x7f.", "memo number 2147483647"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b".", "expected .* bytes"),
@@ -81,6 +84,73 @@ def test_mutated_pickles_are_refused_or_read(tmp_path_factory, data):
     path.write_bytes(content)
     with pytest.raises(CheckpointError):  # whatever it holds, it is no network
         importers.read(path)
+
+
+def doubled(levels):
+    """A key of tuples, each of which is the one below twice."""
+    body = b"".join(b"h" + bytes([i, 0x86, ord("q"), i + 1]) for i in range(levels))
+    return b"\x80\x02})q\x00" + body + b"K\x01s."
+
+
+def nested(levels):
+    """A key of tuples in tuples: hashing it recurses."""
+    return b"\x80\x02})" + b"\x85" * levels + b"K\x01s."
+
+
+def copied(times):
+    """A list of 50,000 numbers, of which sets are made again and again."""
+    numbers = b"".join(b"M" + struct.pack("<H", i) for i in range(50_000))
+    calls = b"h\x01h\x00\x85R" * times
+    return b"\x80\x02(](" + numbers + b"eq\x00cbuiltins\nset\nq\x01](" + calls + b"et."
+
+
+def refuse(path, content, message):
+    """Whatever envelope the pickle comes in, it is refused before it is read."""
+    magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+    legacy = magic + b"\x80\x02M\xe9\x03." + b"\x80\x02}." + content + b"\x80\x02]."
+    header = {"descr": "|O", "fortran_order": False, "shape": ()}
+    array = io.BytesIO()
+    numpy_format.write_array_header_1_0(array, header)
+    for envelope in (content, legacy, array.getvalue() + content, zipped(content)):
+        path.write_bytes(envelope)
+        with pytest.raises(CheckpointError, match=message):
+            importers.read(path)
+
+
+def zipped(pickled):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as packed:
+        packed.writestr("archive/data.pkl", pickled)
+        packed.writestr("archive/version", "3\n")
+        packed.writestr("archive/byteorder", "little")
+    return stream.getvalue()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (doubled(60), "objects that are shared too often"),
+        (nested(1_000_000), "more than 100 tuples in each other"),
+        (copied(1_000), "objects that are shared too often"),
+        (b"\x80\x02}0s.", "SETITEM without its operands"),
+        (b"\x80\x02h\x07.", "BINGET without its operands"),
+    ],
+    ids=["doubled", "nested", "copied", "empty stack", "empty memo"],
+)
+def test_what_a_reader_would_unfold(tmp_path, content, message):
+    refuse(tmp_path / "file", content, message)
+
+
+def test_what_is_shared_as_picklers_share_passes(tmp_path):
+    names = [f"layer{i}.weight" for i in range(100)]
+    content = [dict.fromkeys(names, (1, 2)) for _ in range(200)]
+    (tmp_path / "shared.pkl").write_bytes(pickle.dumps({"a": content, "b": content}, 2))
+    check(tmp_path / "shared.pkl")
+    source = "the text of all classes, which every module of a network names " * 1_000
+    modules = [{"module_src": source, "state": {"weight": bytes(9)}} for _ in range(200)]
+    (tmp_path / "small.pkl").write_bytes(pickle.dumps(modules, 4))
+    check(tmp_path / "small.pkl")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

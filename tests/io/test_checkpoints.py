@@ -300,3 +300,31 @@ def test_loading_needs_no_symbolic_mathematics():
         "sys.exit('sympy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [
+        None,
+        [],
+        "generator",
+        {"generator": None},
+        {"generator": "beside"},
+        {"generator": {"folder": "beside"}},
+        {"generator": {"folder": 3, "sha256": "0"}},
+        {"generator": {"folder": "beside", "sha256": ["0"]}},
+    ],
+)
+def test_owners_are_a_folder_and_a_hash_for_each_part(tmp_path, tensors, shared):
+    save_folder(tmp_path, {"kind": "test", "shared": shared}, tensors)
+    message = "config.json: expected 'shared' to name a folder and a sha256 for each part"
+    with pytest.raises(CheckpointError, match=message):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "", "a/b", "/etc"])
+def test_an_owner_lies_beside_the_folder(tmp_path, tensors, folder):
+    owner = {"generator": {"folder": folder, "sha256": "0"}}
+    save_folder(tmp_path / "own", {"kind": "test", "shared": owner}, tensors)
+    with pytest.raises(CheckpointError, match="expected the name of a folder beside it"):
+        load_folder(tmp_path / "own")

@@ -4,8 +4,12 @@ import hashlib
 import json
 import math
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, sha256, write_json
 
@@ -81,3 +85,24 @@ def test_sha256(tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"restyle" * 100_000)
     assert sha256(path) == hashlib.sha256(b"restyle" * 100_000).hexdigest()
+
+
+# Laws
+
+
+@given(st.binary(max_size=64), st.binary(max_size=64), st.booleans())
+@settings(max_examples=20)
+def test_a_file_is_the_old_or_the_new_one_and_nothing_is_left(old, new, fails):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file.bin"
+        path.write_bytes(old)
+        try:
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(new)
+                assert path.read_bytes() == old
+                if fails:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+        assert path.read_bytes() == (old if fails else new)
+        assert [file.name for file in Path(folder).iterdir()] == ["file.bin"]

@@ -1,7 +1,5 @@
 """`restyle bootstrap`: what it writes, and what it refuses."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -9,16 +7,8 @@ from PIL import Image
 from safetensors import safe_open
 
 import restyle
-from restyle.cli import main
 from restyle.io.files import read_jsonl
-from tests.tiny import CODES, SIZE, tiny_model
-
-
-def picture(path, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (20, 24, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
+from tests.tiny import CODES, SIZE, picture, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +21,13 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture
-def bootstrap(capsys, models, tmp_path):
+def bootstrap(run, models, tmp_path):
     def call(*arguments, source="source", target="target"):
         out = tmp_path / "out"
         names = ["--source", models / source, "--target", models / target, "--out", out]
-        with pytest.raises(SystemExit) as caught:
-            main(["bootstrap", *map(str, [*arguments, *names, "--device", "cpu"])])
-        text, err = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=text, err=err, folder=out)
+        result = run("bootstrap", *arguments, *names, "--device", "cpu")
+        result.folder = out
+        return result
 
     return call
 

@@ -1,7 +1,6 @@
 """`restyle edit`, `mix` and `animate`: what they write, and what they refuse."""
 
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,18 +9,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import restyle
-from restyle.cli import main
 from restyle.editing.directions import Direction, save_direction
 from restyle.editing.edits import mix
 from restyle.io.files import read_jsonl
-from tests.tiny import CODES, tiny_model
-
-
-def picture(path, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (20, 24, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
+from tests.tiny import CODES, picture, tiny_model
 
 
 def pixels(path):
@@ -49,13 +40,12 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
-def run(capsys, files, tmp_path):
+def run(run, files, tmp_path):
     def call(command, *arguments, out=tmp_path / "out", model="model"):
         line = [command, *arguments, "--model", files / model, "--device", "cpu", "--out", out]
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in line])
-        text, err = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=text, err=err, folder=out)
+        result = run(*line)
+        result.folder = out
+        return result
 
     return call
 

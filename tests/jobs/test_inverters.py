@@ -1,7 +1,6 @@
 """`restyle invert` with a method by name: what it writes, and what it refuses."""
 
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,35 +16,17 @@ from restyle.io.images import to_uint8
 from restyle.jobs.inverters import spread, strip_steps
 from restyle.losses.pixels import l2
 from restyle.refine import Estimate
-from tests.tiny import CODES, tiny_model
-
-
-def picture(path, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (20, 24, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model().save_pretrained(folder)
-    return folder
+from tests.tiny import CODES, picture, tiny_model
 
 
 @pytest.fixture
-def invert(capsys, model_folder, tmp_path):
+def invert(run, model_folder, tmp_path):
     def call(*arguments):
-        out = tmp_path / "out"
-        names = ["--model", model_folder, "--out", out, "--device", "cpu"]
-        with pytest.raises(SystemExit) as caught:
-            main(["invert", *map(str, [*arguments, *names])])
-        text, err = capsys.readouterr()
-        manifest = read_jsonl(out / "manifest.jsonl")
-        return SimpleNamespace(
-            code=caught.value.code, out=text, err=err, folder=out, manifest=manifest
-        )
+        folder = tmp_path / "out"
+        names = ["--model", model_folder, "--out", folder, "--device", "cpu"]
+        result = run("invert", *arguments, *names)
+        result.folder, result.manifest = folder, read_jsonl(folder / "manifest.jsonl")
+        return result
 
     return call
 
@@ -130,7 +111,10 @@ def test_memory_does_not_grow_with_the_iterations(invert, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--method", "adam"], "expected a method of restyle, w, projector, ws, pti, got 'adam'"),
+        (
+            ["--method", "adam"],
+            "expected a method of restyle, w, projector, ws, newton, pti, got 'adam'",
+        ),
         (["--method", "ws:0"], "expected ws:STEPS with a positive number, got 'ws:0'"),
         (["--method", "pti+ws"], "expected pti as the last of the methods, got 'pti+ws'"),
         (["--method", "ws:9", "--steps", 5], "expected --steps or --method, got both"),

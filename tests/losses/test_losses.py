@@ -28,7 +28,7 @@ def test_l2_is_the_mean_of_each_image():
 
 
 def test_l2_refuses_images_of_another_size():
-    with pytest.raises(ValueError, match=r"expected shape \(1, 3, 4, 4\), received \(1, 3, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"expected shape \(1, 3, 4, 4\), got \(1, 3, 2, 2\)"):
         l2(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 2, 2))
 
 

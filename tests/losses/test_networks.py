@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.importers import official
 from torch.nn import functional
 
 from restyle.importers.moco import read_moco
@@ -13,6 +12,7 @@ from restyle.losses.identity import AlignedFaces, identity
 from restyle.losses.lpips import LPIPS
 from restyle.losses.moco import MoCo
 from restyle.losses.perceptual import distances_by_map, perceptual
+from tests.importers import official
 
 
 def test_faces_are_cut_out_as_in_the_reference():

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from restyle.metrics.distributions import frechet_distance, precision_recall
@@ -63,3 +65,25 @@ def test_sets_that_do_not_fit_are_refused():
         precision_recall(np.zeros((3, 2)), np.zeros((9, 2)))
     with pytest.raises(ValueError, match=r"got \(9, 3\) and \(9, 2\)"):
         frechet_distance(np.zeros((9, 3)), np.zeros((9, 2)))
+
+
+# Laws
+
+
+seeds = st.integers(0, 10_000)
+
+
+@given(seeds)
+@settings(max_examples=20)
+def test_the_distance_is_symmetric_and_zero_for_equals(seed):
+    first, second = np.random.default_rng(seed).normal(size=(2, 12, 3))
+    there, back = frechet_distance(first, second), frechet_distance(second, first)
+    assert there == pytest.approx(back, abs=1e-8) and there > 0
+    assert frechet_distance(first, first[::-1]) == pytest.approx(0, abs=1e-8)
+
+
+@given(seeds)
+@settings(max_examples=10)
+def test_precision_of_one_is_recall_of_the_other(seed):
+    first, second = np.random.default_rng(seed).normal(size=(2, 12, 3))
+    assert precision_recall(first, second) == precision_recall(second, first)[::-1]

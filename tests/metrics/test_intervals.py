@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
@@ -55,3 +57,15 @@ def test_ratio_agrees_with_scipy():
 def test_ratios_need_as_many_of_both():
     with pytest.raises(ValueError, match=r"got shape \(2,\)"):
         bootstrap_ratio(np.ones(3), np.ones(2))
+
+
+# Laws
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=20), st.floats(-50, 50))
+@settings(max_examples=15)
+def test_an_interval_moves_with_its_values(values, shift):
+    values = np.asarray(values)
+    found, moved = bootstrap_mean(values), bootstrap_mean(values + shift)
+    assert found.low <= found.high
+    np.testing.assert_allclose(np.array(moved), np.array(found) + shift, atol=1e-6)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
 from restyle.metrics.pixels import ms_ssim, psnr
@@ -66,3 +68,18 @@ def test_ms_ssim_of_small_images_is_that_of_enlarged_ones():
     ]
     torch.testing.assert_close(ms_ssim(images, target), ms_ssim(*large))
     assert ms_ssim(target, target).item() == pytest.approx(1.0, abs=1e-5)
+
+
+# Laws
+
+
+seeds = st.integers(0, 10_000)
+
+
+@given(seeds, st.floats(0.01, 1))
+def test_less_noise_is_more_decibels(seed, size):
+    rng = torch.Generator().manual_seed(seed)
+    target = torch.rand(2, 3, 4, 4, generator=rng) - 0.5
+    noise = (torch.rand(target.shape, generator=rng) - 0.5) * size
+    assert (psnr(target + noise / 2, target) > psnr(target + noise, target)).all()
+    assert psnr(target, target).eq(100).all()

@@ -23,10 +23,10 @@ FOLDER = Path(os.environ.get("RESTYLE_PARITY_DIR", HERE))
 ENCODED = (256, 256)  # the size that the reference pools to where a case says `resize`
 
 
-def cases(*families: str, large: bool = False):
+def cases(*families: str, large: bool | str = False):
     """Parametrise a test by the files whose names begin with one of `families`.
 
-    Networks of the official size are slow ones.
+    Networks of the official size are slow ones: all of them, or those whose names hold a text.
 
     Raises:
         ValueError: There are none: a case that is missing has not been checked.
@@ -34,10 +34,12 @@ def cases(*families: str, large: bool = False):
     found = sorted(path for path in FOLDER.glob("*.json") if path.name.startswith(families))
     if not found:
         raise ValueError(f"{FOLDER}: expected cases {', '.join(families)}, got none")
-    marks = [pytest.mark.timeout(900)] + [pytest.mark.slow] * large
-    return pytest.mark.parametrize(
-        "path", [pytest.param(path, marks=marks, id=path.stem) for path in found]
-    )
+    parameters = []
+    for path in found:
+        slow = large in path.stem if isinstance(large, str) else large
+        marks = [pytest.mark.timeout(900)] + [pytest.mark.slow] * slow
+        parameters.append(pytest.param(path, marks=marks, id=path.stem))
+    return pytest.mark.parametrize("path", parameters)
 
 
 @dataclass

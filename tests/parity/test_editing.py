@@ -15,7 +15,7 @@ def read(case: Case, folder):
     return importers.read(folder / "generator.pt")
 
 
-@cases("edit_interfacegan")
+@cases("edit_interfacegan", large=True)
 @torch.no_grad()
 def test_edits_along_published_directions(path, tmp_path):
     case = load(path)

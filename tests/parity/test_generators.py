@@ -10,7 +10,7 @@ from restyle.importers.nvidia import take_generator
 from .cases import FOLDER, Case, cases, load
 
 
-@cases("stylegan2_")
+@cases("stylegan2_", large="256")
 @torch.no_grad()
 def test_stylegan2(path, tmp_path):
     case = load(path)

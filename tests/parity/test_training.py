@@ -205,11 +205,11 @@ def test_training_step(path, tmp_path):
     networks = LossNetworks(lpips, AlignedFaces(arcface))
     device = torch.device("cpu")
     trainer = EncoderTrainer(config, model.generator, encoder, model.domain, networks, device)
-    trainer.start_ws = model.start_ws
+    trainer.restyle.start_ws = model.start_ws
     trainer.objective._average = model.start_ws
 
     x = case.inputs["x"]
-    steps = list(trainer.learn(x, x, trainer.average(len(x))))
+    steps = list(trainer.learn(x, x, trainer.restyle.start(len(x))))
     case.check("latent_last", steps[-1][0])
     case.check("grad_norms", norms_by_name(case, encoder, path))
     case.check("grad_linear_0", encoder.heads[0].out_weight.grad[0].T[::8, ::8])

@@ -76,9 +76,9 @@ def test_the_average_face_is_the_zero_vector() -> None:
 def test_with_changes_only_what_is_named_and_checks_it() -> None:
     a = Attributes().with_(smile=0.5, hat="beanie")
     assert (a.smile, a.hat, a.yaw) == (0.5, "beanie", 0)
-    with pytest.raises(ValueError, match="smile: expected -1 to 1; received 3"):
+    with pytest.raises(ValueError, match="smile: expected -1 to 1, got 3"):
         a.with_(smile=3)
     with pytest.raises(ValueError, match="hat: expected one of none, brimmed, beanie"):
         a.with_(hat="crown")
-    with pytest.raises(ValueError, match="received 'height'"):
+    with pytest.raises(ValueError, match="got 'height'"):
         a.with_(height=1)

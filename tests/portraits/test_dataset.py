@@ -67,11 +67,11 @@ def test_captions_say_what_is_shown() -> None:
 
 
 def test_what_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="train, val, test; received 'dev'"):
+    with pytest.raises(ValueError, match="train, val, test, got 'dev'"):
         Portraits("dev")
-    with pytest.raises(ValueError, match="received 'oil'"):
+    with pytest.raises(ValueError, match="got 'oil'"):
         Portraits(style="oil")
     with pytest.raises(IndexError):
         Portraits("val")[50_000]
-    with pytest.raises(ValueError, match="received -1"):
+    with pytest.raises(ValueError, match="got -1"):
         Portraits("val").view(0, -1)

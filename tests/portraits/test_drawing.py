@@ -110,7 +110,7 @@ def test_a_missing_renderer_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatc
 
 
 def test_unknown_styles_and_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="photo, toon; received 'oil'"):
+    with pytest.raises(ValueError, match="photo, toon, got 'oil'"):
         render(Attributes(), 64, "oil")
-    with pytest.raises(ValueError, match="at least 1 pixel; received 0"):
+    with pytest.raises(ValueError, match="at least 1 pixel, got 0"):
         landmarks(Attributes(), 0)

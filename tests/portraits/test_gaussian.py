@@ -57,5 +57,5 @@ def test_a_portrait_becomes_the_same_vector_wherever_it_stands(vectors) -> None:
 
 
 def test_a_narrow_vector_is_refused() -> None:
-    with pytest.raises(ValueError, match=f"expected at least {WIDTH} entries, received 8"):
+    with pytest.raises(ValueError, match=f"expected at least {WIDTH} entries, got 8"):
         normal_vectors(PEOPLE[:1], 8)

@@ -228,3 +228,16 @@ def test_previews_are_small_and_the_last_step_is_full():
             model.invert(targets, steps=3, preview=wrong)
     with pytest.raises(ValueError, match="got 'auto'"):
         model.invert(targets, steps="auto", preview=16)
+
+
+def test_a_network_in_training_is_run_as_it_is():
+    """Fused optimisers change weights without a trace that a folded form could be renewed by."""
+    encoder = tiny_encoder().eval().requires_grad_(True)
+    inference = Inference(tiny_generator(), encoder)
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=0.1, fused=True)
+    pair = torch.randn(2, 6, *encoder.config.input_size)
+    for _ in range(2):
+        inference.encode(pair).square().mean().backward()
+        optimiser.step()
+        with torch.no_grad():
+            torch.testing.assert_close(inference.encode(pair), encoder(pair))

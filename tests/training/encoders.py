@@ -58,7 +58,7 @@ def main() -> int:
         kind = Path if name == "out" else kind
         settings[name] = value == "True" if kind is bool else kind(value)
     config = with_options(EncoderTraining(), **settings)
-    status = launch(config.run.processes, sys.argv[1:], module="tests.training.encoders")
+    status = launch(config.processes, sys.argv[1:], module="tests.training.encoders")
     if status is not None:
         return status
     train_encoder(config)

@@ -7,30 +7,24 @@ from pathlib import Path
 
 import torch
 
+from restyle.training.config import RunOptions
 from restyle.training.ema import Ema
-from restyle.training.parallel import average_gradients, launch, same_everywhere
+from restyle.training.parallel import average_gradients, launch, process_count, same_everywhere
 from restyle.training.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
-class Tiny:
+class Tiny(RunOptions):
     images: int = 400
     seed: int = 3
+    device: str = "cpu"
     rate: float = 0.1
 
 
 def train(folder: Path, config: Tiny, pause: float = 0.0, checkpoint_minutes: float = 5.0) -> dict:
     """Fit a line with noisy data; returns the final weights."""
-    with Run(
-        folder,
-        config,
-        images=config.images,
-        seed=config.seed,
-        device="cpu",
-        checkpoint_minutes=checkpoint_minutes,
-        log_images=40,
-        may_change=("images",),
-    ) as run:
+    config = dataclasses.replace(config, out=folder, checkpoint_minutes=checkpoint_minutes)
+    with Run(config, config.images, 4 * process_count(), log_images=40) as run:
         network = torch.nn.Linear(3, 1)
         optimiser = torch.optim.Adam(network.parameters(), lr=config.rate)
         ema = Ema(network, halflife_images=50)
@@ -50,7 +44,7 @@ def train(folder: Path, config: Tiny, pause: float = 0.0, checkpoint_minutes: fl
             loss.backward()
             average_gradients(network)
             optimiser.step()
-            run.step(4, {"loss": loss})
+            run.step({"loss": loss})
             ema.update(network, 4 * run.processes, run.images)
             run.checkpoint(current)
             time.sleep(pause)

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from restyle.io.datasets import list_entries
 from restyle.io.images import ImageError
-from restyle.training.data import Ahead, draw, load, open_source
+from restyle.training.data import ahead, draw, load, open_source
 
 
 @pytest.fixture(scope="module")
@@ -169,19 +171,86 @@ def test_a_compressed_shard_is_refused(tmp_path):
         list_entries(tmp_path / "x.tar")
 
 
+def test_an_entry_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("a.png", "w", force_zip64=True) as entry:
+            for _ in range(300):
+                entry.write(bytes(2**20))
+    (entry,) = list_entries(path)
+    with pytest.raises(ImageError, match=r"a.png: expected at most 268,435,456 bytes, got 314,572"):
+        entry.read()
+
+
+def test_a_length_in_a_shard_is_not_allocated(tmp_path):
+    path = tmp_path / "long.tar"
+    with path.open("wb") as file:
+        member = tarfile.TarInfo("a.png")
+        member.size = 2**32
+        file.write(member.tobuf())
+        file.truncate(512 + 2**32)  # takes no room on the disk
+    (entry,) = list_entries(path)
+    with pytest.raises(ImageError, match="a.png: expected at most 268,435,456 bytes, got 4,294,"):
+        entry.read()
+
+
 def test_the_next_batch_is_read_ahead():
-    threads = []
+    threads, seen, arrived = [], [], threading.Event()
 
     def read(position):
         threads.append(threading.current_thread())
+        seen.append(position)
+        if position == 8:
+            arrived.set()
         return torch.tensor(position)
 
-    ahead = Ahead(read)
-    assert ahead(0) == 0
-    ahead.prepare(1)
-    assert ahead(1) == 1
-    ahead.prepare(2)
-    assert ahead(5) == 5  # another one than was prepared
-    ahead.close()
-    main = threading.main_thread()
-    assert threads[0] is main and threads[1] is not main
+    batches = ahead(read, range(0, 24, 8))
+    assert next(batches) == 0
+    assert arrived.wait(20) and seen == [0, 8]  # while the first one is trained on
+    assert [int(batch) for batch in batches] == [8, 16]
+    assert threading.main_thread() not in threads
+
+
+# Laws
+
+
+class Numbers:
+    """A source whose image number i is i everywhere, but for its left column, which is 0."""
+
+    def __init__(self, length: int):
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def images(self, indices):
+        images = np.zeros((len(indices), 2, 2, 3), np.uint8)
+        images[:, :, 1] = np.asarray(indices, np.uint8)[:, None, None]
+        return images
+
+
+def numbers(images: torch.Tensor) -> list[int]:
+    return ((images.amax(dim=(1, 2, 3)) + 1) * 127.5).round().int().tolist()
+
+
+@given(st.integers(1, 30), st.integers(0, 5), st.integers(1, 4), st.integers(1, 6))
+def test_processes_share_one_order(length, seed, processes, batch):
+    source, total = Numbers(length), 3 * processes * batch
+    whole = draw(source, range(total), seed, flip=True)
+    parts = [draw(source, range(i, total, processes), seed, flip=True) for i in range(processes)]
+    for i, part in enumerate(parts):
+        assert torch.equal(part, whole[i::processes])
+
+
+@given(st.integers(1, 30), st.integers(0, 5), st.integers(0, 3))
+def test_each_pass_shows_every_image_once(length, seed, epoch):
+    positions = range(epoch * length, (epoch + 1) * length)
+    assert sorted(numbers(draw(Numbers(length), positions, seed))) == list(range(length))
+
+
+@given(st.integers(8, 30), st.integers(0, 5))
+def test_passes_and_seeds_differ(length, seed):
+    source = Numbers(length)
+    first = numbers(draw(source, range(length), seed))
+    assert first != numbers(draw(source, range(length, 2 * length), seed))
+    assert first != numbers(draw(source, range(length), seed + 1))

@@ -59,7 +59,7 @@ def test_the_estimate_is_what_a_step_keeps(tmp_path):
         return tensor
 
     images = torch.rand(4, 3, 16, 16)
-    start = trainer.average(4)
+    start = trainer.restyle.start(4)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         next(iter(trainer.learn(images, images, start)))
     measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
@@ -77,3 +77,17 @@ def test_the_command_line_describes(tmp_path, capsys):
     assert "delta_norm 0.0002, adversarial 0.1" in text
     assert "6,000 samples with known codes, then 64 images" in text
     assert not (tmp_path / "run").exists()
+
+
+def test_a_generator_s_training_is_described_as_well(tmp_path, capsys):
+    prepare(tmp_path)
+    options = f"--data {tmp_path / 'data'} --out {tmp_path / 'run'} --size 16 --channels 8 8 8"
+    options += " --z-dim 8 --w-dim 8 --batch 8 --images 80 --supervised-images 0"
+    options += " --supervised-weight 0 --discriminator-channels 8 8 8 --dry-run"
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "generator", *options.split()])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert "data: 24 images" in text and "16 px, 6 codes of 8" in text
+    assert "80 images, the first 0 to be drawn: 10 updates by batches of 8" in text
+    assert "GB a process: weights" in text and not (tmp_path / "run").exists()

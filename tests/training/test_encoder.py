@@ -17,7 +17,7 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError, load_folder, save_folder
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
-from restyle.refine import Estimate
+from restyle.refine import Estimate, pool_to
 from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
@@ -117,16 +117,16 @@ def test_gradients_are_those_of_each_step_alone(settings):
     trainer, images = trainer_of(settings), pictures()
     trainer.encoder.eval()
     wanted = [torch.zeros_like(p) for p in trainer.encoder.parameters()]
-    start = trainer.average(4)
+    start = trainer.restyle.start(4)
     for _ in range(2):
-        seen = torch.cat([images, trainer.pooled(start.image)], dim=1)
+        seen = torch.cat([images, pool_to(start.image, images)], dim=1)
         ws = start.ws + trainer.encoder(seen)
-        image = trainer.render(ws)
-        loss = (trainer.pooled(image) - images).square().mean()
+        image = trainer.restyle.generate(ws)
+        loss = (pool_to(image, images) - images).square().mean()
         gradients = torch.autograd.grad(loss, list(trainer.encoder.parameters()))
         wanted = [a + b for a, b in zip(wanted, gradients, strict=True)]
         start = Estimate(ws, image).detach()
-    list(trainer.learn(images, images, trainer.average(4)))
+    list(trainer.learn(images, images, trainer.restyle.start(4)))
     for parameter, gradient in zip(trainer.encoder.parameters(), wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
 
@@ -155,9 +155,9 @@ def test_deltas_come_one_by_one(settings):
     assert found == [0, 0, 1, 1, 2, 4, 5, 5]
     trainer.set_progress(4 * 25)
     images = pictures()
-    *_, (ws, _) = trainer.learn(images, images, trainer.average(4))
+    *_, (ws, _) = trainer.learn(images, images, trainer.restyle.start(4))
     rest = (ws[:, 3:] - ws[:, :1]).abs().amax(dim=(1, 2))
-    start = (trainer.start_ws[3:] - trainer.start_ws[:1]).abs().max()
+    start = (trainer.restyle.start_ws[3:] - trainer.restyle.start_ws[:1]).abs().max()
     torch.testing.assert_close(rest, start.expand(4), rtol=0, atol=1e-5)
     # An exported model has all of its deltas on, so those that are not trained yet must be zero.
     exported = trainer.model().encoder
@@ -176,7 +176,7 @@ def test_deltas_that_are_off_have_zero_gradients(settings):
     trainer = trainer_of(settings, head="e4e", progressive_start=9, progressive_interval=1)
     trainer.set_progress(0)
     images = pictures()
-    list(trainer.learn(images, images, trainer.average(4)))
+    list(trainer.learn(images, images, trainer.restyle.start(4)))
     gradient = trainer.encoder.heads[0].out_weight.grad
     assert gradient[0].abs().max() > 0
     assert gradient[1:].abs().max() == 0
@@ -213,7 +213,7 @@ def test_images_are_refined_before_they_are_learned_from(settings):
     for row, count in enumerate(before.tolist()):
         wanted = trainer.model().invert(images[row : row + 1], max(1, count)).steps[count]
         torch.testing.assert_close(found.ws[row], wanted.ws[0], rtol=1e-4, atol=1e-4)
-        image = trainer.pooled(wanted.image)[0]
+        image = pool_to(wanted.image, images)[0]
         torch.testing.assert_close(found.image[row], image, rtol=1e-4, atol=1e-4)
 
 
@@ -223,7 +223,7 @@ def test_what_is_learned_comes_after_the_steps_before(settings):
     errors = trainer.model().invert(images, 3).steps
     for count in (0, 2):
         numbers = trainer.train_batch(images, images, torch.full((4,), count))
-        wanted = (trainer.pooled(errors[count + 1].image) - images).square().mean()
+        wanted = (pool_to(errors[count + 1].image, images) - images).square().mean()
         torch.testing.assert_close(numbers["mse_last"], wanted, rtol=1e-4, atol=1e-6)
 
 
@@ -231,7 +231,7 @@ def test_what_has_arrived_shall_stay(settings):
     trainer, images = trainer_of(settings, steps=1, fixed_point=2.0, lr=0.0), pictures(8)
     trainer.encoder.eval()
     found = trainer.train_batch(images, images)
-    residual = trainer.encode(torch.cat([images, images], dim=1)[::4])
+    residual = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4])
     torch.testing.assert_close(found["fixed_point"], residual.square().mean())
     torch.testing.assert_close(found["loss"], found["l2"] + 2 * found["fixed_point"])
     without = trainer_of(settings, steps=1, lr=0.0)
@@ -245,13 +245,15 @@ def test_late_steps_shall_do_little(settings):
     trainer.encoder.eval()
     before = torch.tensor([0, 4, 5, 9])
     found = trainer.train_batch(images, images, before)["fixed_point"]
-    still = trainer.encode(torch.cat([images, images], dim=1)[::4]).square().mean()
+    still = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4]).square().mean()
     wanted = [still, still]
     start = trainer.refined(images, before)
     for late in (before >= 5, before >= 4):  # the steps of `late` are their sixth or later
-        residual = trainer.encode(torch.cat([images, trainer.pooled(start.image)], dim=1))
+        pair = torch.cat([images, pool_to(start.image, images)], dim=1)
+        residual = trainer.restyle.encode(pair)
         wanted.append(residual[late].square().sum() / residual.numel())
-        start = Estimate(start.ws + residual, trainer.render(start.ws + residual)).detach()
+        ws = start.ws + residual
+        start = Estimate(ws, trainer.restyle.generate(ws)).detach()
     torch.testing.assert_close(found, torch.stack(wanted).sum() / 2)
 
 
@@ -267,7 +269,7 @@ def test_norms_are_settled_over_all_steps(settings):
     steps = trainer.model().invert(images, 2).steps
     shown = [steps[i % 3].image[min(i, len(steps[i % 3].image) - 1)] for i in range(6)]
     trainer.encoder.eval()
-    trainer.encode(torch.cat([images, trainer.pooled(torch.stack(shown))], dim=1))
+    trainer.restyle.encode(torch.cat([images, pool_to(torch.stack(shown), images)], dim=1))
     trainer.recalibrate_batch_norms(images)
     hook.remove()
     wanted = seen[0].mean(dim=(0, 2, 3))
@@ -380,6 +382,7 @@ def start(settings: dict) -> subprocess.Popen:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(settings, tmp_path):
     changes = {**settings, **EVERYTHING, "images": 400, "out": tmp_path / "killed"}
     worker = start({**changes, "checkpoint_minutes": 0.005})
@@ -403,6 +406,7 @@ def test_a_model_whose_writing_was_cut_off_is_written_anew(settings, tmp_path):
     ReStyle.from_pretrained(tmp_path / "run" / "best")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_processes_give_the_losses_of_one(settings, tmp_path):
     losses = {}
@@ -459,7 +463,7 @@ def test_validation_counts_every_image_once(settings):
     source.rows = source.rows[:-1]  # 23 images: the last batch of four is not full
     found = validate(trainer, source).numbers
     result = trainer.model().invert(load(source, range(23)), 2)
-    image = trainer.pooled(result.image)
+    image = pool_to(result.image, result.target)
     wanted = (image - result.target).square().mean()
     assert found["val_mse_2"] == pytest.approx(float(wanted), rel=1e-4)
     assert found["val_loss"] == pytest.approx(float(wanted), rel=1e-4)
@@ -483,7 +487,8 @@ def test_compiled_networks_are_used(settings, monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda network: compiled.append(network) or network)
     trainer = trainer_of(settings, compile=True)
-    assert compiled == [trainer.encoder, trainer.generator.synthesis]
+    trainer.train_batch(pictures(), pictures())
+    assert compiled == [trainer.generator.synthesis, trainer.encoder]
 
 
 def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
@@ -585,7 +590,7 @@ def test_presets_are_those_of_the_papers():
     assert (toon.data.style, toon.domain, toon.generator) == ("photo", "toon", "portraits-toon")
     assert toon.losses.identity == 1.0 and toon.losses.w_norm == 0.025
     assert not toon.data.warmup_images  # its samples would be toons as input
-    folders = [preset.run.out for preset in ENCODERS.values()]
+    folders = [preset.out for preset in ENCODERS.values()]
     assert len(set(folders)) == len(folders)
 
 

@@ -1,6 +1,8 @@
 """Generator training on tiny networks: resuming, growing, penalties, and folders of images."""
 
 import dataclasses
+import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from restyle.cli import main
 from restyle.generators.stylegan2 import Mapping, StyleGAN2Config
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError
@@ -66,6 +69,23 @@ def test_training_writes_what_a_user_looks_for(tmp_path, pictures, capsys):
     (line,) = read_jsonl(run / "stats.jsonl")
     assert line["images"] == 32
     assert {"loss_d", "loss_g", "r1", "path_length", "images_per_second"} <= set(line)
+
+
+def test_files_that_cannot_be_read_are_listed(tmp_path, pictures):
+    data = shutil.copytree(pictures, tmp_path / "data")
+    (data / "3.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="skipped"):
+        train_generator(training(tmp_path / "run", data, images=16))
+    broken = json.loads((tmp_path / "run" / "broken.json").read_text())
+    assert list(broken) == [str(data / "3.png")] and "3.png" in broken[str(data / "3.png")]
+
+
+def test_processes_that_cannot_share_the_batch_are_refused_before_they_start(monkeypatch, capsys):
+    monkeypatch.setattr("restyle.training.parallel.launch", None)  # not callable
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "generator", "--batch", "8", "--processes", "3"])
+    assert ended.value.code not in (0, None)
+    assert capsys.readouterr().err.count("expected a multiple of 3") == 1
 
 
 def test_a_resumed_training_equals_one_in_one_go(tmp_path, pictures):
@@ -169,14 +189,7 @@ def test_growing_from_other_widths_is_refused(tmp_path, pictures):
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path, pictures, monkeypatch):
-    from restyle.training import generator
-
-    class ThreeProcesses(generator.Run):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.processes = 3
-
-    monkeypatch.setattr(generator, "Run", ThreeProcesses)
+    monkeypatch.setattr("restyle.training.run.process_count", lambda: 3)
     with pytest.raises(ValueError, match="multiple of 3 .*, got 8"):
         train_generator(training(tmp_path / "run", pictures))
 
@@ -197,7 +210,7 @@ def test_a_generator_learns_to_draw_portraits_from_their_vectors(tmp_path):
     trainer = GeneratorTrainer(config, torch.device("cpu"))
     real = draw(open_source("portraits", 16), range(8))
     z = trainer.pretraining.vectors(range(8))
-    numbers = [trainer.pretrain(real, z, 0, 8) for _ in range(40)]
+    numbers = [trainer.step(real, 0, z) for _ in range(40)]
     for name in ("l1", "perceptual"):
         assert numbers[-1][name] < 0.7 * numbers[0][name]
     discriminator = GeneratorTrainer(config, torch.device("cpu")).adversary.state_dict()
@@ -210,15 +223,15 @@ def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
     trainer = GeneratorTrainer(config, torch.device("cpu"))
     real = draw(open_source("portraits", 16), range(8))
     z = trainer.pretraining.vectors(range(4))
-    waiting = trainer.step(real, 16, 8, z)
+    waiting = trainer.step(real, 16, z)
     assert "loss_d" in waiting and "loss_g" not in waiting
-    numbers = trainer.step(real, 24, 8, z)
+    numbers = trainer.step(real, 24, z)
     assert {"loss_d", "loss_g", "l1", "perceptual"} <= set(numbers)
     assert trainer.optimisers[0].param_groups[0]["betas"] == (0.0, 0.99)
     with torch.no_grad():
         drawn = trainer.generator.synthesis(trainer._codes(z), "none")
     expected = (drawn - real[:4]).abs().mean()
-    assert trainer.step(real, 32, 8, z)["l1"] == pytest.approx(float(expected), rel=1e-3)
+    assert trainer.step(real, 32, z)["l1"] == pytest.approx(float(expected), rel=1e-3)
 
 
 def test_a_mapping_network_is_trained_alone(tmp_path):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import random
@@ -47,11 +48,9 @@ def stats(folder):
 
 def test_a_run_leaves_its_configuration_numbers_and_checkpoint(tmp_path):
     train(tmp_path, Tiny())
-    assert json.loads((tmp_path / "config.json").read_text()) == {
-        "images": 400,
-        "seed": 3,
-        "rate": 0.1,
-    }
+    config = Tiny(out=tmp_path)
+    record = {**dataclasses.asdict(config), "out": str(tmp_path)}
+    assert json.loads((tmp_path / "config.json").read_text()) == record
     records = stats(tmp_path)
     assert [record["images"] for record in records] == list(range(40, 401, 40))
     assert records[-1]["loss"] < records[0]["loss"] / 10
@@ -79,7 +78,7 @@ def test_another_configuration_is_refused(tmp_path):
 
 def test_what_did_not_begin_may_begin_otherwise(tmp_path):
     with pytest.raises(ZeroDivisionError):
-        with Run(tmp_path, Tiny(), images=100, device="cpu"):
+        with Run(Tiny(out=tmp_path), 100):
             raise ZeroDivisionError("a network is not there")
     train(tmp_path, Tiny(images=40, rate=0.2))
     assert json.loads((tmp_path / "config.json").read_text())["rate"] == 0.2
@@ -101,18 +100,18 @@ def test_numbers_after_the_checkpoint_are_taken_back(tmp_path):
 
 
 def test_a_diverged_training_stops_and_keeps_the_checkpoint(tmp_path):
-    with Run(tmp_path, Tiny(), images=100, device="cpu", log_images=10) as run:
-        run.step(9, {"loss": 1.0})
+    with Run(Tiny(out=tmp_path), 100, 9, log_images=10) as run:
+        run.step({"loss": 1.0})
         run.save({"good": torch.ones(1)})
         with pytest.raises(ValueError, match="diverged at image 18: loss is nan"):
-            run.step(9, {"loss": torch.tensor(float("nan"))})
-    with Run(tmp_path, Tiny(), images=100, device="cpu") as run:
+            run.step({"loss": torch.tensor(float("nan"))})
+    with Run(Tiny(out=tmp_path), 100) as run:
         assert run.load() == {"good": torch.ones(1)}
         assert run.images == 9
 
 
 def test_a_failed_save_keeps_the_checkpoint_before(tmp_path, monkeypatch):
-    with Run(tmp_path, Tiny(), images=100, device="cpu") as run:
+    with Run(Tiny(out=tmp_path), 100) as run:
         run.save({"value": 1})
 
         def full(_content, path):
@@ -132,7 +131,24 @@ def test_a_damaged_checkpoint_is_named(tmp_path, share):
     path = tmp_path / "checkpoint.pt"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: expected the checkpoint of a run"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: expected a PyTorch checkpoint"):
+        train(tmp_path, Tiny(images=80))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("state", [1], "checkpoint of a run, got one without state"),
+        ("images", "many", "checkpoint of a run, got one without images"),
+        ("random", [{"python": 3}], "states of random generators"),
+        ("random", ["text"], "states of random generators"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_named(tmp_path, part, value, message):
+    train(tmp_path, Tiny(images=40))
+    path = tmp_path / "checkpoint.pt"
+    torch.save(torch.load(path) | {part: value}, path)
+    with pytest.raises(CheckpointError, match=rf"checkpoint\.pt: expected the {message}"):
         train(tmp_path, Tiny(images=80))
 
 
@@ -142,20 +158,55 @@ def test_checkpoints_hold_no_code(tmp_path):
             return (Path.touch, (tmp_path / "exploded",))
 
     torch.save({"state": Bomb()}, tmp_path / "checkpoint.pt")
-    with Run(tmp_path, Tiny(), images=100, device="cpu") as run:
+    with Run(Tiny(out=tmp_path), 100) as run:
         with pytest.raises(CheckpointError):
             run.load()
     assert not (tmp_path / "exploded").exists()
 
 
-def test_a_folder_in_use_is_refused(tmp_path, monkeypatch):
+def test_a_folder_in_use_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("restyle.training.run.LOCK_SECONDS", 1)
-    with Run(tmp_path, Tiny(), images=100, device="cpu"):
+    with Run(Tiny(out=tmp_path), 100):
         with pytest.raises(ValueError, match="another process is at work"):
-            with Run(tmp_path, Tiny(), images=100, device="cpu"):
+            with Run(Tiny(out=tmp_path), 100):
                 pass
-    with Run(tmp_path, Tiny(), images=100, device="cpu"):
+    assert f"{tmp_path}: another process works here; waiting 1 s" in capsys.readouterr().err
+    with Run(Tiny(out=tmp_path), 100):
         pass
+
+
+def test_a_run_opens_with_what_it_does_and_tells_how_long_it_takes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("restyle.training.run.SPEED_SECONDS", 0.05)
+    with Run(Tiny(out=tmp_path), 1000, 10) as run:
+        run.announce("a line", torch.float32)
+        for _ in range(3):
+            run.step({})
+            time.sleep(0.1)
+    said = capsys.readouterr().err
+    assert (
+        f"{tmp_path}: training on cpu in float32: a line, 1,000 images; "
+        "saved after 1 min, then every 5 min"
+    ) in said
+    assert said.count("images a second: about 0 minutes to go") == 1
+
+
+def test_the_first_checkpoint_comes_early(tmp_path, monkeypatch):
+    monkeypatch.setattr("restyle.training.run.FIRST_MINUTES", 0.001)
+    with Run(Tiny(out=tmp_path), 1000) as run:
+        time.sleep(0.1)
+        assert run.checkpoint(dict)
+        time.sleep(0.1)
+        assert not run.checkpoint(dict)  # the second one comes after five minutes
+
+
+def test_one_process_alone_says_that_the_batch_cannot_be_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr("restyle.training.run.process_count", lambda: 3)
+    with pytest.raises(ValueError, match="batch: expected a multiple of 3 .*, got 8"):
+        Run(Tiny(out=tmp_path), 100, 8)
+    monkeypatch.setattr("restyle.training.run.dist.is_initialized", lambda: True)
+    monkeypatch.setattr("restyle.training.run.dist.get_rank", lambda: 1)
+    with pytest.raises(SystemExit):
+        Run(Tiny(out=tmp_path), 100, 8)
 
 
 def test_random_generators_come_back():

@@ -64,6 +64,7 @@ add_training(
     "Train a StyleGAN2 generator for portraits or for any folder of images.",
     GENERATORS,
     "restyle.training.generator:train_generator",
+    description="restyle.training.dry_run:dry_run",
 )
 add_training(
     "encoder",

@@ -34,11 +34,7 @@ class ProjectedDiscriminator(nn.Module):
         self.heads = nn.ModuleList(_head(*shape, width) for shape in shapes)
 
     def forward(self, fake: Sequence[Tensor], real: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Score generated images beside some of the data.
-
-        Args:
-            fake: A feature network's maps of them, (B, C, s, s) each.
-            real: Its maps of the data, as many.
+        """Score generated images beside some of the data, from their maps (B, C, s, s).
 
         Returns:
             Scores (B, places) of both, high for the data.

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from restyle.io.files import atomic_write
+from restyle.io.tensors import read_tensor
 
 FORMAT = "restyle-direction-1"
 SUFFIX = ".safetensors"
@@ -27,6 +28,16 @@ BUNDLED = Path(__file__).parents[1] / "weights" / "directions"
 
 class DirectionError(ValueError):
     """A direction that cannot be used: the message says which, what was expected and found."""
+
+
+_FACTS = {
+    "name": str,
+    "scale": int | float | None,
+    "layers": list | None,
+    "generator_sha256": str | None,
+    "licence": str,
+    "about": str,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,22 +103,14 @@ class Direction:
             )
 
     def calibrated(self, w: Tensor) -> Direction:
-        """The same direction with its scale measured.
-
-        Args:
-            w: (N, D) codes of the generator, 10,000 or so.
-        """
+        """Return the same direction with its scale measured over codes (N, D), 10,000 or so."""
         return replace(self, scale=projection_scale(self.vector, w))
 
 
 def projection_scale(vector: Tensor, w: Tensor) -> float:
-    """One standard deviation of codes along a direction, in multiples of the direction's length.
+    """Return one standard deviation of codes (N, D) along a direction, in multiples of its length.
 
-    A direction in W+ is compared with codes that are repeated for every layer.
-
-    Args:
-        vector: (D,) or (num_ws, D).
-        w: (N, D) codes.
+    A direction (num_ws, D) in W+ is compared with codes that are repeated for every layer.
     """
     rows = vector[None] if vector.ndim == 1 else vector
     along = w.double() @ rows.double().sum(dim=0).to(w.device)
@@ -117,28 +120,16 @@ def projection_scale(vector: Tensor, w: Tensor) -> float:
 def save_direction(direction: Direction, path: str | os.PathLike[str]) -> None:
     """Write a direction's file, atomically.
 
-    Args:
-        direction: What to write.
-        path: A name that ends in `.safetensors`.
-
     Raises:
-        ValueError: Another ending.
+        ValueError: The name does not end in `.safetensors`.
         OSError: The file cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: expected a name ending in {SUFFIX}")
-    facts = {
-        "format": FORMAT,
-        "name": direction.name,
-        "space": direction.space,
-        "shape": list(direction.vector.shape),
-        "scale": direction.scale,
-        "layers": None if direction.layers is None else list(direction.layers),
-        "generator_sha256": direction.generator_sha256,
-        "licence": direction.licence,
-        "about": direction.about,
-    }
+    facts = {field.name: getattr(direction, field.name) for field in fields(direction)}
+    shape = {"space": direction.space, "shape": list(facts.pop("vector").shape)}
+    facts = {"format": FORMAT} | facts | shape
     metadata = {key: json.dumps(value) for key, value in facts.items()}
     with atomic_write(path) as temporary:
         temporary.write_bytes(save({"direction": direction.vector}, metadata))
@@ -150,41 +141,26 @@ def read_direction(path: str | os.PathLike[str]) -> Direction:
     Raises:
         DirectionError: Missing, empty, damaged, or something else.
     """
-    path = Path(path)
-    check_file(path, "a direction's file")
+    vector, texts = read_tensor(Path(path), "direction", "a direction's file", DirectionError)
     try:
-        with safe_open(path, "pt") as file:
-            facts = {key: json.loads(text) for key, text in (file.metadata() or {}).items()}
-            if facts.get("format") != FORMAT or list(file.keys()) != ["direction"]:
-                raise DirectionError(
-                    f"{path}: expected a direction ({FORMAT}), got a file that holds "
-                    f"{', '.join(sorted(file.keys())[:3]) or 'nothing'}"
-                )
-            layers = facts["layers"]
-            return Direction(
-                facts["name"],
-                file.get_tensor("direction"),
-                facts["scale"],
-                None if layers is None else tuple(layers),
-                facts["generator_sha256"],
-                facts["licence"],
-                facts["about"],
-            )
-    except DirectionError:
-        raise
-    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
+        facts = {key: json.loads(text) for key, text in texts.items()}
+        if facts.get("format") != FORMAT:
+            raise DirectionError(f"expected a direction ({FORMAT}), got another format")
+        facts = {key: _checked(facts, key) for key in _FACTS}
+        layers = facts.pop("layers")
+        return Direction(vector=vector, layers=None if layers is None else tuple(layers), **facts)
+    except DirectionError as error:
+        raise DirectionError(f"{path}: {error}") from error
+    except Exception as error:  # damaged texts fail in as many ways as they can be damaged
         raise DirectionError(f"{path}: expected a direction's file, got: {error}") from error
 
 
-def check_file(path: Path, what: str) -> None:
-    """Check that there is a file with something in it.
-
-    Raises:
-        DirectionError: There is not.
-    """
-    if not path.is_file() or not path.stat().st_size:
-        found = "an empty file" if path.is_file() else "nothing of that name"
-        raise DirectionError(f"{path}: expected {what}, got {found}")
+def _checked(facts: Mapping[str, Any], key: str) -> Any:
+    value = facts.get(key, ...)
+    numbers = not isinstance(value, list) or all(type(number) is int for number in value)
+    if not isinstance(value, _FACTS[key]) or not numbers:
+        raise ValueError(f"no {key}" if value is ... else f"another {key}")
+    return value
 
 
 def directions_in(folder: str | os.PathLike[str]) -> list[Direction]:

@@ -10,12 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from restyle.editing.directions import (
-    BUNDLED,
-    Direction,
-    directions_in,
-    find_direction,
-)
+from restyle.editing.directions import BUNDLED, Direction, directions_in, find_direction
 from restyle.editing.edits import Layers, shift
 from restyle.generators.stylegan2 import StyleGAN2
 
@@ -35,7 +30,6 @@ class Editor:
     """
 
     def __init__(self, generator: StyleGAN2, generator_sha256: str):
-        """Take a generator and the hash of its weights."""
         self.generator = generator
         self.generator_sha256 = generator_sha256
         self._ready: dict[str | Direction, Direction] = {}
@@ -64,9 +58,8 @@ class Editor:
         """
         key = which if isinstance(which, Direction) else os.fspath(which)
         if key not in self._ready:
-            found = which
-            if not isinstance(found, Direction):
-                found = find_direction(found, self.generator_sha256, self.known)
+            given = isinstance(which, Direction)
+            found = which if given else find_direction(which, self.generator_sha256, self.known)
             ready = self._checked(found)
             self._ready |= {key: ready, ready: ready}
         return self._ready[key]
@@ -109,6 +102,6 @@ class Editor:
                 "what it changes, and how much, may differ",
                 stacklevel=4,
             )
-        return (
-            direction if direction.scale else direction.calibrated(self.generator.sample_w(SAMPLES))
-        )
+        if direction.scale:
+            return direction
+        return direction.calibrated(self.generator.sample_w(SAMPLES))

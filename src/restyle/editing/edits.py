@@ -21,11 +21,7 @@ Layers = str | Sequence[int] | None
 
 
 def layer_numbers(layers: Layers, num_ws: int) -> list[int]:
-    """The rows of W+ that are meant.
-
-    Args:
-        layers: A group's name, numbers, or text such as `0-3,7`; None for all of them.
-        num_ws: How many there are.
+    """Return the rows of W+, of `num_ws`, that a group, numbers or text such as `0-3,7` mean.
 
     Raises:
         ValueError: No such group or layer, or none at all.
@@ -76,15 +72,9 @@ def shift(
 
 
 def mix(ws: Tensor, other: Tensor, layers: Layers) -> Tensor:
-    """Give some layers of one person to another (style mixing).
+    """Give some layers of another person's codes to `ws` (B, num_ws, D): style mixing.
 
-    Args:
-        ws: (B, num_ws, D): the person who changes.
-        other: (B, num_ws, D) or (1, num_ws, D): where the layers come from.
-        layers: Which ones.
-
-    Returns:
-        New codes (B, num_ws, D).
+    `other` is (B, num_ws, D) or (1, num_ws, D); the result (B, num_ws, D) is new.
 
     Raises:
         ValueError: The codes differ in shape, or there are no such layers.
@@ -97,18 +87,10 @@ def mix(ws: Tensor, other: Tensor, layers: Layers) -> Tensor:
 
 
 def interpolate(ws: Tensor, other: Tensor, steps: int) -> Tensor:
-    """Go from one person to another in a straight line.
-
-    Args:
-        ws: (1, num_ws, D): the first one.
-        other: (1, num_ws, D): the last one.
-        steps: How many codes, both ends included.
-
-    Returns:
-        (steps, num_ws, D).
+    """Go from one person to another, (1, num_ws, D) each, in a straight line: (steps, num_ws, D).
 
     Raises:
-        ValueError: The codes differ in shape, or there are fewer than two steps.
+        ValueError: The codes differ in shape, or there are fewer than two steps (ends included).
     """
     _check_alike(ws, other)
     if len(ws) != 1 or steps < 2:
@@ -127,16 +109,13 @@ def parse_strengths(text: str) -> list[float]:
     try:
         if ":" in text:
             first, last, count = text.split(":")
-            number = int(count)
-            if number < 2:
-                raise ValueError(wanted)
-            width = float(last) - float(first)
-            values = [float(first) + width * i / (number - 1) for i in range(number)]
+            gaps, width = int(count) - 1, float(last) - float(first)
+            values = [float(first) + width * i / gaps for i in range(gaps + 1)] if gaps > 0 else []
         else:
             values = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise ValueError(wanted) from error
-    if not all(math.isfinite(value) for value in values):
+    if not values or not all(map(math.isfinite, values)):
         raise ValueError(wanted)
     return values
 

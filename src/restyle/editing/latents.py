@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from restyle.io.files import atomic_write
+from restyle.io.tensors import read_tensor
 
 SUFFIX = ".safetensors"
 
@@ -21,13 +21,10 @@ class LatentsError(ValueError):
 
 
 def save_latents(ws: Tensor, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write codes, atomically.
+    """Write the codes (N, num_ws, D) of one picture, such as those after every step, atomically.
 
-    Args:
-        ws: (N, num_ws, D): of one picture, such as those after every step.
-        facts: What is known about them, kept as text; `model_sha256` is the hash of the model that
-            they belong to.
-        path: A name that ends in `.safetensors`.
+    Facts about them are kept as text; `model_sha256` is the hash of the model they belong to. The
+    path ends in `.safetensors`.
 
     Raises:
         OSError: The file cannot be written.
@@ -40,37 +37,14 @@ def save_latents(ws: Tensor, facts: Mapping[str, Any], path: str | os.PathLike[s
 def read_latents(
     path: str | os.PathLike[str], model_sha256: str, num_ws: int, w_dim: int
 ) -> Tensor:
-    """Read codes that belong to a model.
+    """Read codes (N, num_ws, w_dim) that belong to a model, by the hash of its weights.
 
-    Args:
-        path: What `save_latents` wrote.
-        model_sha256: Hash of the model's weights.
-        num_ws: Rows of its codes.
-        w_dim: Their width.
-
-    Returns:
-        (N, num_ws, D); the last one is what the picture was found to be.
+    The last one is what the picture was found to be.
 
     Raises:
         LatentsError: Missing, empty, damaged, of another model, or of another shape.
     """
-    path = Path(path)
-    if not path.is_file() or not path.stat().st_size:
-        found = "an empty file" if path.is_file() else "nothing of that name"
-        raise LatentsError(f"{path}: expected a latents file, got {found}")
-    try:
-        with safe_open(path, "pt") as file:
-            names, facts = list(file.keys()), file.metadata() or {}
-            if names != ["ws"]:
-                raise LatentsError(
-                    f"{path}: expected a latents file, got one that holds "
-                    f"{', '.join(sorted(names)[:3]) or 'nothing'}"
-                )
-            ws = file.get_tensor("ws")
-    except LatentsError:
-        raise
-    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
-        raise LatentsError(f"{path}: expected a latents file, got: {error}") from error
+    ws, facts = read_tensor(Path(path), "ws", "a latents file", LatentsError)
     if facts.get("model_sha256") != model_sha256:
         found = facts.get("model_sha256", "no hash")[:12]
         raise LatentsError(

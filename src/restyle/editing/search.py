@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from restyle.generators.stylegan2 import ModulatedConv, StyleGAN2
 
 
 class Whitening:
@@ -34,17 +36,17 @@ class Whitening:
         self._inverse = (vectors * np.where(kept, 1 / roots.clip(1e-30), 0)) @ vectors.T
 
     def __call__(self, w: np.ndarray) -> np.ndarray:
-        """Codes (N, D) in these coordinates."""
+        """Take codes (N, D) to these coordinates."""
         return (w - self.mean) @ self._inverse
 
     def direction(self, normal: np.ndarray) -> np.ndarray:
-        """The direction (D,) in W, of unit length, that a direction in these coordinates is."""
+        """Take a direction in these coordinates to W: (D,) of unit length."""
         moved = self.root @ normal
         return (moved / np.linalg.norm(moved)).astype(np.float32)
 
 
 def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.25, seed: int = 0) -> np.ndarray:
-    """The direction in which an attribute changes fastest: the normal of a linear SVM.
+    """Find the direction in which an attribute changes fastest: the normal of a linear SVM.
 
     The codes with the highest and those with the lowest scores are told apart. Source: Shen et al.
     2020, "Interpreting the Latent Space of GANs for Semantic Face Editing" (InterFaceGAN), section
@@ -91,17 +93,10 @@ def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.25, seed: int =
 
 
 def conditional(direction: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
-    """What is left of a direction that must not change other attributes.
+    """Return what is left of a direction that must not change others, (D,) of unit length.
 
-    Source: InterFaceGAN, section 3.2, equation 3 (conditional manipulation), for several conditions
-    at once.
-
-    Args:
-        direction: (D,).
-        others: The directions (D,) of the other attributes.
-
-    Returns:
-        (D,) of unit length, orthogonal to all others.
+    It is orthogonal to the directions (D,) of all other attributes. Source: InterFaceGAN, section
+    3.2, equation 3 (conditional manipulation), for several conditions at once.
 
     Raises:
         ValueError: The others leave nothing of it.
@@ -118,19 +113,12 @@ def conditional(direction: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarr
 
 
 def disentangled(direction: np.ndarray, effects: np.ndarray, weight: float) -> np.ndarray:
-    """A direction that changes other attributes less, without being forced to leave them alone.
+    """Find a direction that changes other attributes less, without leaving them alone by force.
 
     Where attributes depend on nearly the same codes, `conditional` leaves little more than noise of
-    a direction. This one minimises |d - direction|^2 + weight |effects d|^2 instead: with weight 0
-    it is the direction itself, and the larger the weight, the less it changes the others.
-
-    Args:
-        direction: (D,).
-        effects: (K, D): how much each of the others changes along each coordinate.
-        weight: 0 or more.
-
-    Returns:
-        (D,) of unit length.
+    a direction. This one, (D,) of unit length, minimises |d - direction|^2 + weight |effects d|^2
+    instead: with weight 0 it is the direction (D,) itself; the larger the weight, the less it
+    changes the others. Effects (K, D) say how much each of those changes along each coordinate.
     """
     effects = effects.astype(np.float64)
     system = np.eye(len(direction)) + weight * effects.T @ effects
@@ -139,7 +127,7 @@ def disentangled(direction: np.ndarray, effects: np.ndarray, weight: float) -> n
 
 
 def principal_components(w: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The directions in which codes vary most, and how much.
+    """Find the directions in which codes vary most, and how much.
 
     Source: Härkönen et al. 2020, "GANSpace: Discovering Interpretable GAN Controls", section 2.1
     (PCA of W).
@@ -163,13 +151,10 @@ def principal_components(w: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def closed_form(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """The directions that styles react to most strongly, from the weights alone.
+    """Find the directions that styles react to most strongly, from the weights alone.
 
-    Source: Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs" (SeFa),
-    equation 4.
-
-    Args:
-        weights: The matrices (C, D) that turn codes into styles.
+    The weights are matrices (C, D) from codes to styles. Source: Shen and Zhou 2021, "Closed-Form
+    Factorization of Latent Semantics in GANs" (SeFa), equation 4.
 
     Returns:
         (D, D), rows of unit length from the strongest on; and their singular values (D,).
@@ -180,16 +165,16 @@ def closed_form(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return _signed(rows).float(), values.float()
 
 
-def style_weights(generator: Any) -> list[Tensor]:
-    """The style matrices (C, D) of a StyleGAN2 generator that SeFa's authors' recipe factorises.
+def style_weights(generator: StyleGAN2) -> list[Tensor]:
+    """Return the style matrices (C, D) of a generator that SeFa's authors' recipe factorises.
 
     All of its convolutions and the first conversion to RGB, as the widely used implementation does.
     """
-    synthesis = generator.synthesis
-    return [layer.style.weight for layer in (*synthesis.layers, synthesis.to_rgbs[0])]
+    layers = (*generator.synthesis.layers, generator.synthesis.to_rgbs[0])
+    return [cast(ModulatedConv, layer).style.weight for layer in layers]
 
 
 def _signed(rows: Tensor) -> Tensor:
-    """Signs are arbitrary: let the largest entry of each row be positive."""
+    # Signs are arbitrary: let the largest entry of each row be positive.
     largest = rows.abs().argmax(dim=1, keepdim=True)
     return rows * rows.gather(1, largest).sign()

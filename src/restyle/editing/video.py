@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from restyle.io.files import atomic_write
-from restyle.io.images import to_uint8
+from restyle.io.images import to_pil
 
 SUFFIXES = (".mp4", ".gif")
 FPS = 25
@@ -37,7 +37,7 @@ def save_video(frames: Iterable[Tensor], path: str | Path, fps: int = FPS) -> No
     check_video(path)
     import imageio.v2 as imageio
 
-    pictures = (_shown(frame) for frame in frames)
+    pictures = (_enlarged(frame) for frame in frames)
     first = next(pictures, None)
     if first is None:
         raise ValueError(f"{path}: expected at least one frame, got none")
@@ -75,12 +75,9 @@ def check_video(path: str | Path) -> None:
 
 
 def there_and_back(first: float, last: float, frames: int = 2 * FPS) -> list[float]:
-    """Strengths of a film that can repeat: from one to the other, and back, slower at the ends.
+    """Return strengths of a film that can repeat: from first to last and back, slower at the ends.
 
-    Args:
-        first: Where it begins.
-        last: Where it turns.
-        frames: How many in each direction.
+    There are so many `frames` in each direction.
     """
     share = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, frames))
     path = first + (last - first) * share
@@ -88,14 +85,9 @@ def there_and_back(first: float, last: float, frames: int = 2 * FPS) -> list[flo
 
 
 def between(stops: Sequence[Tensor], frames: int = FPS) -> Tensor:
-    """Codes of a film that goes from stop to stop in straight lines, slower near each.
+    """Return codes of a film that goes from stop to stop in straight lines, slower near each.
 
-    Args:
-        stops: Codes (num_ws, D), at least two.
-        frames: How many for each line.
-
-    Returns:
-        (N, num_ws, D), from the first stop to the last one.
+    Stops are two or more codes (num_ws, D), `frames` apart; the result is (N, num_ws, D).
 
     Raises:
         ValueError: Fewer than two stops, or stops of different shapes.
@@ -109,9 +101,9 @@ def between(stops: Sequence[Tensor], frames: int = FPS) -> Tensor:
     return torch.cat([*lines, stops[-1][None]])
 
 
-def _shown(frame: Tensor) -> np.ndarray:
-    """Pixels with even sides, as H.264 needs them, and large enough to look at."""
-    picture = Image.fromarray(np.ascontiguousarray(to_uint8(frame)))
+def _enlarged(frame: Tensor) -> np.ndarray:
+    """Return pixels with even sides, as H.264 needs them, and large enough to look at."""
+    picture = to_pil(frame)
     factor = -(-SMALLEST // picture.height) if picture.height < SMALLEST else 1
     width, height = (side * factor // 2 * 2 for side in picture.size)
     if factor > 1:

@@ -11,14 +11,12 @@ from tqdm import tqdm
 from restyle.evaluation.data import STYLES, Targets
 from restyle.evaluation.loop_analysis import Arrays, band_names, measure, summarise
 from restyle.evaluation.plots import heat_maps, lines, matrix
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, kept_arrays
-from restyle.evaluation.report import Figure, Report, Section
+from restyle.evaluation.records import claim_folder, kept_arrays
+from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.settings import LoopAnalysis, determining
 from restyle.hub.registry import load
 from restyle.inversion.adaptive import MOST_STEPS, TOLERANCE
-from restyle.io.claims import claim
 from restyle.io.tables import Column, Table
-from restyle.metrics.intervals import Interval
 from restyle.model import ReStyle
 
 HEAT_STEPS = (1, 2, 3, 5, 10, 20)
@@ -26,18 +24,16 @@ STEPS, STARTS = "Step by step", "Starts"
 DISTURBED, STOPPING = "Disturbed inputs", "Stopping early"
 NOTES = {
     STEPS: "Residuals are changes in W+; their length is compared with that of the step before "
-    "(median and quartiles): below 1 they converge. The centres say where the change lies: in "
-    "octaves of frequency, from 0 (the mean of the picture) to 5 (its finest detail), and in the "
-    "generator's layers. Centres that rise from step to step mean coarse to fine. An image is "
-    "improved where the step lowers its squared error.",
+    "(median and quartiles): below 1 they converge. The centres say where the change lies, in "
+    "octaves of frequency, from 0 (the picture's mean) to 5 (its finest detail), and in layers; "
+    "where they rise from step to step, it goes from coarse to fine.",
     STARTS: "What the loop makes of other starts: how much the result depends on where it begins.",
     DISTURBED: "Inversions of disturbed inputs, five steps. Codes moved: the distance of the codes "
     "from those of the undisturbed picture, in distances of those from the average.",
     STOPPING: 'Of steps="auto": an image stops when a step takes less than the tolerance off its '
-    "squared error, or when the residual is shorter than that share of its first one, and ends "
-    f"with its best estimate, at most {MOST_STEPS} steps. Compared image by image with the fixed "
-    "number of steps that costs as much, with the fixed number that is best on average, and with "
-    "the best that each image ever was.",
+    "squared error, or the residual is shorter than that share of its first one, after at most "
+    f"{MOST_STEPS} steps. Compared with the fixed number of steps that costs as much, with the one "
+    "that is best on average, and with the best that each image ever was.",
 }
 
 
@@ -63,7 +59,7 @@ def measured(config: LoopAnalysis) -> tuple[dict[str, Any], np.ndarray]:
         "other_sha256": other and other.weights_hash(),
         "batch_size": config.batch_size,
     }
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     count = 256 if config.images is None and config.data in STYLES else config.images
     targets = Targets(config.data, model.domain.input_size, count)
     parts = []
@@ -90,104 +86,77 @@ def report_on(results: dict[str, Any], heat: np.ndarray, out: Path) -> Report:
         DISTURBED: (disturbance_table(results), []),
         STOPPING: (stopping_table(results), stopping_figures(results, plots)),
     }
-    return Report(
-        f"How the loop works in {results['model']}",
-        results,
-        [
-            Section(title, [table], NOTES[title], figures=figures)
-            for title, (table, figures) in parts.items()
-        ],
-        [
-            f"{results['images']} images of {results['data']}, {results['steps'][-1]['step']} "
-            "steps. MSE is of RGB in [-1, 1], with 95 % bootstrap intervals."
-        ],
-        results["left_out"],
+    sections = [
+        Section(title, [table], NOTES[title], figures=figures)
+        for title, (table, figures) in parts.items()
+    ]
+    about = (
+        f"{results['images']} images of {results['data']}, {results['steps'][-1]['step']} steps. "
+        "MSE is of RGB in [-1, 1], with 95 % bootstrap intervals."
     )
+    title = f"How the loop works in {results['model']}"
+    return Report(title, results, sections, [about], results["left_out"])
 
 
 def step_table(results: dict[str, Any]) -> Table:
-    """Error, change and who gained at each step."""
-    columns = [
-        "step",
-        Column("MSE", ".4f"),
-        Column("length of residual", ".3f"),
-        "to the one before",
-        Column("change of image", ".4f"),
-        Column("centre, octaves", ".2f"),
-        Column("centre, layers", ".2f"),
-        Column("improved", ".1%"),
-        Column("over 1 % worse", ".1%"),
-    ]
+    """Return error, change and who gained at each step."""
+    columns = {
+        "step": "step",
+        "mse": Column("MSE", ".4f"),
+        "length": Column("length of residual", ".3f"),
+        "ratio": "to the one before",
+        "change": Column("change of image", ".4f"),
+        "band": Column("centre, octaves", ".2f"),
+        "layer": Column("centre, layers", ".2f"),
+        "improved": Column("improved", ".1%"),
+        "worse_by_1_percent": Column("over 1 % worse", ".1%"),
+    }
     rows = []
     for row in results["steps"]:
-        cells = [row["step"], Interval(**row["mse"])]
-        if row["step"]:
-            ratio = row.get("ratio")
-            cells += [
-                row["length"]["mean"],
-                ratio and "{median:.2f} ({low:.2f} to {high:.2f})".format(**ratio),
-                row["change"],
-                row["band"]["mean"],
-                row["layer"]["mean"],
-                row["improved"],
-                row["worse_by_1_percent"],
-            ]
-        rows.append(cells + [None] * (len(columns) - len(cells)))
-    return Table(columns, rows)
+        means = {key: row[key]["mean"] for key in ("length", "band", "layer") if key in row}
+        ratio = row.get("ratio")
+        text = ratio and "{median:.2f} ({low:.2f} to {high:.2f})".format(**ratio)
+        rows.append({**row, **means, "ratio": text})
+    return tabulate(columns, rows)
 
 
 def start_table(results: dict[str, Any]) -> Table:
-    """MSE along the way from each start."""
+    """Return the MSE along the way from each start."""
     steps = [0, 1, 2, 3, 5, 10]
     rows = [[row["name"], *(row["mse"][s] for s in steps)] for row in results["starts"]]
     return Table(["start", *(Column(f"MSE, step {s}", ".4f") for s in steps)], rows)
 
 
 def disturbance_table(results: dict[str, Any]) -> Table:
-    """Error to what was shown, and how far the codes moved."""
-    formats = {
+    """Return the error to what was shown, and how far the codes moved."""
+    columns = {
+        "disturbance": "disturbance",
         "mse": Column("MSE to what was shown", ".4f"),
         "mse_to_clean": Column("MSE to the picture without it", ".4f"),
         "to_undisturbed": Column("codes moved", ".2f"),
     }
-    rows = [
-        [row["disturbance"], *(Interval(**row[k]) if k in row else None for k in formats)]
-        for row in results["disturbances"]
-    ]
-    return Table(["disturbance", *formats.values()], rows)
+    return tabulate(columns, results["disturbances"])
 
 
 def stopping_table(results: dict[str, Any]) -> Table:
-    """What `steps="auto"` costs and loses, as measured and with other tolerances."""
+    """Return what `steps="auto"` costs and loses, as measured and with other tolerances."""
+    columns = {
+        "name": "tolerance",
+        "steps": Column("mean steps", ".2f"),
+        "mse": Column("MSE", ".5f"),
+        "fixed_at_same_cost": Column("fixed number at the same cost", ".5f"),
+        "difference": Column("difference", "+.5f"),
+        "loss": Column("loss to the best fixed number", "+.2%"),
+        "loss_to_each": Column("loss to each image's best", "+.2%"),
+    }
     found = results["early_stopping"]
-    columns = [
-        "tolerance",
-        Column("mean steps", ".2f"),
-        Column("MSE", ".5f"),
-        Column("fixed number at the same cost", ".5f"),
-        Column("difference", "+.5f"),
-        Column("loss to the best fixed number", "+.2%"),
-        Column("loss to each image's best", "+.2%"),
-    ]
-    named = [(f"{TOLERANCE:.1%}, as measured", found)]
-    named += [(f"{row['tolerance']:.1%}", row) for row in found["tolerances"]]
-    rows = [
-        [
-            name,
-            row["steps"],
-            Interval(**row["mse"]),
-            row["fixed_at_same_cost"],
-            Interval(**row["difference"]),
-            row["loss"],
-            row["loss_to_each"],
-        ]
-        for name, row in named
-    ]
-    return Table(columns, rows)
+    rows = [{**found, "name": f"{TOLERANCE:.1%}, as measured"}]
+    rows += [{**row, "name": f"{row['tolerance']:.1%}"} for row in found["tolerances"]]
+    return tabulate(columns, rows)
 
 
 def step_figures(results: dict[str, Any], heat: np.ndarray, folder: Path) -> list[Figure]:
-    """How large the changes are, where they are, and whom they help."""
+    """Draw how large the changes are, where they are, and whom they help."""
     later = results["steps"][1:]
     along = [row["step"] for row in later]
     bands, layers = np.array(results["bands"]), np.array(results["layers"])
@@ -197,62 +166,52 @@ def step_figures(results: dict[str, Any], heat: np.ndarray, folder: Path) -> lis
         "over 1 % worse": (along, [row["worse_by_1_percent"] for row in later]),
     }
     shown = [step for step in HEAT_STEPS if step <= len(heat)]
-    maps = [heat[step - 1] for step in shown]
+    maps, titles = [heat[step - 1] for step in shown], [f"step {step}" for step in shown]
     rows = [str(layer) for layer in range(layers.shape[1])]
+    by_octave = lines(folder / "bands.svg", octaves, "step", "share of the change's energy")
+    by_layer = matrix(folder / "layers.svg", layers.T, "step", "layer", rows)
+    helped = lines(folder / "shares.svg", shares, "step", "share of the images")
     return [
         *size_figures(later, folder),
+        (by_octave, "The image's change by radial frequency, in cycles per pixel."),
+        (by_layer, "Mean length of the residual in each layer."),
         (
-            lines(folder / "bands.svg", octaves, "step", "share of the change's energy"),
-            "The image's change by radial frequency, in cycles per pixel.",
-        ),
-        (
-            matrix(folder / "layers.svg", layers.T, "step", "layer", rows),
-            "Mean length of the residual in each layer.",
-        ),
-        (
-            heat_maps(folder / "heat.svg", maps, [f"step {step}" for step in shown]),
+            heat_maps(folder / "heat.svg", maps, titles),
             "Where the image changes: mean magnitude at every pixel.",
         ),
-        (
-            lines(folder / "shares.svg", shares, "step", "share of the images"),
-            "How many images a further step improves, and how many it makes worse.",
-        ),
+        (helped, "How many images a further step improves, and how many it makes worse."),
     ]
 
 
 def size_figures(later: list[dict[str, Any]], folder: Path) -> list[Figure]:
-    """The sizes of the changes, beside the first one's and from step to step."""
+    """Draw the sizes of the changes, beside the first one's and from step to step."""
     along = [row["step"] for row in later]
     lengths, changes = [row["length"]["mean"] for row in later], [row["change"] for row in later]
-    sizes = {
+    relative = {
         name: (along, [value / (values[0] or 1) for value in values])
         for name, values in (("residual in W+", lengths), ("image", changes))
     }
     ratios = [row["ratio"] for row in later if "ratio" in row]
+    low, median, high = ([r[key] for r in ratios] for key in ("low", "median", "high"))
     name = "length of the residual, to that before"
-    quartiles = ([ratio["low"] for ratio in ratios], [ratio["high"] for ratio in ratios])
-    median = {name: (along[1:], [ratio["median"] for ratio in ratios])}
+    medians, quartiles = {name: (along[1:], median)}, {name: (low, high)}
+    sizes = lines(folder / "size.svg", relative, "step", "change, as a share of step 1", log="y")
+    ratio = lines(folder / "ratio.svg", medians, "step", name, bands=quartiles)
     return [
-        (
-            lines(folder / "size.svg", sizes, "step", "change, as a share of step 1", log_y=True),
-            "Mean length of the residual, and root mean square change of the image.",
-        ),
-        (
-            lines(folder / "ratio.svg", median, "step", name, bands={name: quartiles}),
-            "Whether residuals converge: median and quartiles of the images.",
-        ),
+        (sizes, "Mean length of the residual, and root mean square change of the image."),
+        (ratio, "Whether residuals converge: median and quartiles of the images."),
     ]
 
 
 def start_figures(results: dict[str, Any], folder: Path) -> list[Figure]:
-    """Errors on the way from each start."""
+    """Draw the errors on the way from each start."""
     paths = {row["name"]: (range(len(row["mse"])), row["mse"]) for row in results["starts"]}
-    path = lines(folder / "starts.svg", paths, "step", "MSE", log_y=True)
+    path = lines(folder / "starts.svg", paths, "step", "MSE", log="y")
     return [(path, "Refinement from other starts than the average.")]
 
 
 def stopping_figures(results: dict[str, Any], folder: Path) -> list[Figure]:
-    """Error against cost, with a fixed number of steps and with several tolerances."""
+    """Draw error against cost, with a fixed number of steps and with several tolerances."""
     found = results["early_stopping"]
     fixed = found["fixed"][1:]
     tried = sorted((row["steps"], row["mse"]["mean"]) for row in found["tolerances"])
@@ -261,7 +220,7 @@ def stopping_figures(results: dict[str, Any], folder: Path) -> list[Figure]:
         "stopping early, several tolerances": tuple(zip(*tried, strict=True)),
         'steps="auto"': ([found["steps"]], [found["mse"]["mean"]]),
     }
-    path = lines(folder / "stopping.svg", curves, "mean number of steps", "MSE", log_y=True)
+    path = lines(folder / "stopping.svg", curves, "mean number of steps", "MSE", log="y")
     return [(path, "What stopping early costs and what it reaches.")]
 
 

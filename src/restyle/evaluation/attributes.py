@@ -72,20 +72,19 @@ class Reader:
         return np.where(self._shown(heads), scores, np.nan)
 
     def _shown(self, heads: dict[str, Tensor]) -> np.ndarray:
-        """(N, A): what pictures show of the people that are seen in them."""
-        vectors = (heads["values"] * self.network.scale + self.network.mean).cpu().numpy()
-        parts = heads["logits"].split([len(n) for n in class_names.values()], dim=1)
-        classes = torch.stack([part.argmax(dim=1) for part in parts], dim=1).cpu().numpy()
-        people = map(Attributes.from_vectors, vectors, classes)
-        return np.array([shown(person) for person in people])
+        return np.array([shown(person) for person in people_in(self.network, heads)])
+
+
+def people_in(network: FeatureNetwork, heads: dict[str, Tensor]) -> list[Attributes]:
+    """Return the people that a network's `heads` see, their attributes within the ranges."""
+    vectors = (heads["values"] * network.scale + network.mean).cpu().numpy()
+    classes = [part.argmax(dim=1) for part in _by_class(heads["logits"]).values()]
+    return list(map(Attributes.from_vectors, vectors, torch.stack(classes, dim=1).cpu().numpy()))
 
 
 def accessory_margins(logits: Tensor) -> Tensor:
-    """Log-odds (N, len(ACCESSORIES)) that each accessory is there, from all logits (N, K)."""
-    parts = dict(
-        zip(class_names, logits.split([len(n) for n in class_names.values()], dim=1), strict=True)
-    )
-    found = []
+    """Return log-odds (N, len(ACCESSORIES)) that each is there, from all logits (N, K)."""
+    parts, found = _by_class(logits), []
     for name in ACCESSORIES:
         absent = class_names[name].index("none")
         others = [i for i in range(len(class_names[name])) if i != absent]
@@ -93,8 +92,13 @@ def accessory_margins(logits: Tensor) -> Tensor:
     return torch.stack(found, dim=1)
 
 
+def _by_class(logits: Tensor) -> dict[str, Tensor]:
+    parts = logits.split([len(names) for names in class_names.values()], dim=1)
+    return dict(zip(class_names, parts, strict=True))
+
+
 def deviation(accessory: str) -> float:
-    """Standard deviation of an accessory's being there (0 or 1), over the portraits."""
+    """Return an accessory's standard deviation of being there (0 or 1), over the portraits."""
     spec = SCHEMA[accessory]
     assert isinstance(spec, Classes)
     there = 1 - spec.shares[spec.names.index("none")]
@@ -102,13 +106,13 @@ def deviation(accessory: str) -> float:
 
 
 def shown(person: Attributes) -> list[bool]:
-    """Which of the A attributes a picture of this person shows."""
+    """Tell which of the A attributes a picture of this person shows."""
     seen = visible(person)
     return [seen[name] for name in NAMES]
 
 
 def changed(person: Attributes, name: str, network: FeatureNetwork) -> Attributes:
-    """The same person with one attribute truly changed, to be drawn.
+    """Return the same person with one attribute truly changed, to be drawn.
 
     A continuous attribute changes by one standard deviation, upwards where there is room for it,
     else downwards; an accessory is taken off, or the most common one is put on.

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.measures import MEASURES, Judge
 from restyle.evaluation.plots import lines
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, arrays_in_parts
+from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section
 from restyle.evaluation.settings import BootstrappingEvaluation, determining
 from restyle.hub.registry import load, load_features
 from restyle.inversion.bootstrapping import bootstrap, check_related
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
-from restyle.io.claims import claim
 from restyle.io.images import save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.intervals import Interval, bootstrap_mean
@@ -56,24 +55,18 @@ def measure_all(config: BootstrappingEvaluation) -> dict[str, np.ndarray]:
     network = load_features(config.judge).to(target.device)
     hashes = [source.weights_hash(), target.weights_hash(), weights_hash(network.state_dict())]
     settings = {**determining(config), "networks": hashes}
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     judge = Judge(network, FIGURES)
-    with tqdm(total=config.images, unit="image", disable=None) as progress:
-
-        def part(indices: range) -> dict[str, np.ndarray]:
-            arrays = measure(source, target, judge, indices, config)
-            progress.update(len(indices))
-            return arrays
-
-        return arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
+    part = partial(measure, source, target, judge, config)
+    return arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
 
 
 def measure(
     source: ReStyle,
     target: ReStyle,
     judge: Judge,
-    indices: range,
     config: BootstrappingEvaluation,
+    indices: range,
 ) -> dict[str, np.ndarray]:
     """Turn some test portraits into toons in both ways, and write the first few as strips."""
     photos = as_images(unseen_portraits("portraits", source.domain.input_size).images(indices))
@@ -86,8 +79,7 @@ def measure(
     arrays = {}
     for way, estimates in ways.items():
         figures = [distance(estimate.image) for estimate in estimates]
-        for name in FIGURES:
-            arrays[f"{way}.{name}"] = np.array([step[name] for step in figures]).T
+        arrays |= {f"{way}.{name}": np.array([f[name] for f in figures]).T for name in FIGURES}
     for i, index in enumerate(indices):
         if index < EXAMPLES:
             save_image(picture(photos, truth, ways, i), config.out / f"examples/{index}.png")
@@ -97,7 +89,7 @@ def measure(
 def picture(
     photos: Tensor, truth: Tensor, ways: Mapping[str, Sequence[Estimate]], index: int
 ) -> Image.Image:
-    """A strip of one portrait: the photo, two bootstrapped steps, plain steps, the true toon."""
+    """Draw one portrait: the photo, two bootstrapped steps, plain steps, the true toon."""
     last = len(ways["plain"])
     shown = [("photo", photos)]
     shown += [(f"bootstrapped {t}", e.image) for t, e in enumerate(ways["bootstrapped"][:2], 1)]
@@ -116,10 +108,7 @@ def report_on(arrays: dict[str, np.ndarray], config: BootstrappingEvaluation) ->
     }
     few, many = min(FEW, config.steps), min(MANY, config.steps)
     gains = {name: gain(arrays, name, few, many) for name in FIGURES}
-    summed = f"Bootstrapped after {few} steps, less plain after {many}: " + "; ".join(
-        f"{MEASURES[name].title} {value:+.{MEASURES[name].digits}f}"
-        for name, value in gains.items()
-    )
+    told = (f"{MEASURES[n].title} {gain:+.{MEASURES[n].digits}f}" for n, gain in gains.items())
     cells = [(f"{way}.{name}", way, MEASURES[name]) for name in FIGURES for way in WAYS]
     columns = [Column(f"{m.title}, {way}", f".{m.digits}f") for _, way, m in cells]
     rows = [[t, *(intervals[key][t - 1] for key, _, _ in cells)] for t in steps]
@@ -136,17 +125,17 @@ def report_on(arrays: dict[str, np.ndarray], config: BootstrappingEvaluation) ->
         "figures": {key: [i._asdict() for i in found] for key, found in intervals.items()},
         "difference": {name: value._asdict() for name, value in gains.items()},
     }
-    prose = [f"{summed} (below 0: bootstrapped is nearer to the truth)."]
-    table = Table(["steps of the target", *columns], rows)
-    return Report(
-        "Bootstrapping against the true toon",
-        results,
-        [Section(tables=[table], prose=prose, figures=figures)],
-        [f"{config.images} test portraits, {config.source_steps} source step(s)."],
+    summed = (
+        f"Bootstrapped after {few} steps, less plain after {many}: {'; '.join(told)} (below 0: "
+        "bootstrapped is nearer to the truth)."
     )
+    table = Table(["steps of the target", *columns], rows)
+    section = Section(tables=[table], prose=[summed], figures=figures)
+    about = f"{config.images} test portraits, {config.source_steps} source step(s)."
+    return Report("Bootstrapping against the true toon", results, [section], [about])
 
 
 def gain(arrays: dict[str, np.ndarray], name: str, few: int, many: int) -> Interval:
-    """A measure after a few bootstrapped steps less the same after many plain ones, by image."""
+    """Subtract a measure after many plain steps from that after a few bootstrapped ones."""
     bootstrapped, plain = (arrays[f"{way}.{name}"] for way in WAYS)
     return bootstrap_mean(bootstrapped[:, few - 1] - plain[:, many - 1])

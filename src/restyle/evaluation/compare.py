@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ from restyle.evaluation.comparison import Compared, run_comparison
 from restyle.evaluation.data import Targets
 from restyle.evaluation.measures import MEASURES
 from restyle.evaluation.plots import lines
-from restyle.evaluation.report import Figure, Report, Section
+from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.runner import Entry
 from restyle.evaluation.settings import Comparison
 from restyle.inversion.methods import NONE
 from restyle.inversion.targets import resized
 from restyle.io.images import grid, save_image, strip
 from restyle.io.tables import Column, Table
-from restyle.metrics.intervals import Interval
+from restyle.metrics.intervals import mean_known
 from restyle.metrics.pixels import MS_SSIM_SIDE
 
 EXAMPLES = 4
@@ -77,7 +78,7 @@ def report_on(compared: Compared) -> Report:
 
 
 def sections(compared: Compared) -> Iterator[Section]:
-    """The tables under their headings; those that would be empty are not there."""
+    """Yield the tables under their headings; those that would be empty are not there."""
     results = compared.results
     yield Section("Quality and time at the last step", [final_table(compared)], FINAL_NOTE)
     if results["beside_optimisation"]:
@@ -92,8 +93,8 @@ def sections(compared: Compared) -> Iterator[Section]:
         yield Section("On the way", [way_table(compared)])
     yield Section("Speed", [speed_table(compared)], SPEED_NOTE)
     if results["no_face"]:
-        rows = [list(row.values()) for row in results["no_face"]]
-        yield Section("Faces not found", [Table(["method", "image", "no face in the"], rows)])
+        columns = {"method": "method", "image": "image", "in": "no face in the"}
+        yield Section("Faces not found", [tabulate(columns, results["no_face"])])
 
 
 def introduction(compared: Compared) -> list[str]:
@@ -114,43 +115,37 @@ def introduction(compared: Compared) -> list[str]:
 
 
 def final_table(compared: Compared) -> Table:
-    """A row for each method's last step."""
-    rows = []
-    for name, steps in compared.results["methods"].items():
-        last = steps[-1]
-        faces = [last["without_face"]] if "without_face" in last else []
-        rows.append([name, last["images"], last["seconds"], *_figures(last), *faces])
-    faces = ["images without a face"] if "similarity" in compared.results["measures"] else []
-    return Table(["method", "images", SECONDS, *_titles(compared), *faces], rows)
+    """Return a row for each method's last step."""
+    rows = [{"method": name, **steps[-1]} for name, steps in compared.results["methods"].items()]
+    faces = {}
+    if "similarity" in compared.results["measures"]:
+        faces = {"without_face": "images without a face"}
+    before = {"method": "method", "images": "images", "seconds": SECONDS}
+    return _table(compared, before, rows, faces)
 
 
 def optimisation_table(compared: Compared) -> Table:
-    """Which share of the optimisation's gain the methods reach, and how much sooner."""
+    """Return which share of the optimisation's gain the methods reach, and how much sooner."""
+    columns = {
+        "method": "method",
+        "step": "step",
+        "images": "images",
+        "mse": Column("MSE", f".{MEASURES['mse'].digits}f"),
+        "share": Column("share of the gain", ".1%"),
+        "seconds": SECONDS,
+        "times_faster": Column("times faster", ".3g"),
+    }
     rows = [
-        [
-            row["method"] + (" *" if row["best"] else ""),
-            row["step"],
-            row["images"],
-            Interval(**row["mse"]),
-            Interval(**row["share"]) if row["share"] else NOWHERE,
-            row["seconds"],
-            row["times_faster"],
-        ]
+        {**row, "method": row["method"] + " *" * row["best"], "share": row["share"] or NOWHERE}
         for row in compared.results["beside_optimisation"]
     ]
-    mse, share = Column("MSE", f".{MEASURES['mse'].digits}f"), Column("share of the gain", ".1%")
-    faster = Column("times faster", ".3g")
-    return Table(["method", "step", "images", mse, share, SECONDS, faster], rows)
+    return tabulate(columns, rows)
 
 
 def step_table(compared: Compared, name: str) -> Table:
-    """A row for each step of an encoder, with intervals and the share of images it improved."""
-    rows = []
-    for row in compared.results["methods"][name]:
-        improved = Interval(**row["improved"]) if row.get("improved") else None
-        rows.append([row["step"], *_figures(row), improved, row["seconds"]])
-    improved = Column("improved by this step", ".1%")
-    return Table(["step", *_titles(compared), improved, SECONDS], rows)
+    """Return a row for each step of an encoder, with the share of images that it improved."""
+    after = {"improved": Column("improved by this step", ".1%"), "seconds": SECONDS}
+    return _table(compared, {"step": "step"}, compared.results["methods"][name], after)
 
 
 def remarks(steps: list[dict[str, Any]]) -> list[str]:
@@ -169,20 +164,18 @@ def remarks(steps: list[dict[str, Any]]) -> list[str]:
 
 
 def way_table(compared: Compared) -> Table:
-    """A row for each measured step of what is not an encoder alone, means only."""
-    names = [name for name in MEASURES if name in compared.results["measures"]]
+    """Return a row for each measured step of what is not an encoder alone, means only."""
     rows = [
-        [one.name, row["step"], row["seconds"]]
-        + [row[name]["mean"] if row[name] else NOWHERE for name in names]
+        {"method": one.name, **{key: _mean_of(value) for key, value in row.items()}}
         for one in compared.entries
         if not one.encodes
         for row in compared.results["methods"][one.name]
     ]
-    return Table(["method", "step", SECONDS, *_titles(compared)], rows)
+    return _table(compared, {"method": "method", "step": "step", "seconds": SECONDS}, rows)
 
 
 def speed_table(compared: Compared) -> Table:
-    """Milliseconds an image and step, at each batch size."""
+    """Return milliseconds an image and step, at each batch size."""
     speed = compared.results["speed"]
     sizes = sorted({int(k[6:]) for row in speed.values() for k in row if k.startswith("batch_")})
     rows = []
@@ -195,17 +188,34 @@ def speed_table(compared: Compared) -> Table:
 
 
 def difference_table(compared: Compared) -> Table:
-    """Paired differences from the first method, with intervals."""
-    rows = [
-        [row["method"], row["images"], *_figures(row), row["better"]]
-        for row in compared.results["against_the_first"]
-    ]
-    better = Column("better images", ".1%")
-    return Table(["method", "images", *_titles(compared, "+"), better], rows)
+    """Return paired differences from the first method, with intervals."""
+    rows, after = compared.results["against_the_first"], {"better": Column("better images", ".1%")}
+    return _table(compared, {"method": "method", "images": "images"}, rows, after, "+")
+
+
+def _table(
+    compared: Compared,
+    before: dict[str, Column | str],
+    rows: list[dict[str, Any]],
+    after: Mapping[str, Column | str] = {},
+    sign: str = "",
+) -> Table:
+    """Put the measures' columns between others; say where no image has a figure."""
+    measures = {
+        name: Column(measure.title, f"{sign}.{measure.digits}f")
+        for name, measure in MEASURES.items()
+        if name in compared.results["measures"]
+    }
+    rows = [row | {name: NOWHERE for name in measures if row[name] is None} for row in rows]
+    return tabulate({**before, **measures, **after}, rows)
+
+
+def _mean_of(value: Any) -> Any:
+    return value["mean"] if isinstance(value, dict) else value
 
 
 def trade_off(compared: Compared, folder: Path) -> list[Figure]:
-    """Quality against time, a curve for each method (figure 5 of ReStyle's paper).
+    """Draw quality against time, a curve for each method (figure 5 of ReStyle's paper).
 
     All on the same images: those that every method has inverted.
     """
@@ -219,26 +229,21 @@ def trade_off(compared: Compared, folder: Path) -> list[Figure]:
         curves = {
             name: (
                 found.seconds[1:, kept[name]].mean(axis=1),
-                _means(found.values[measure][1:, kept[name]]),
+                mean_known(found.values[measure][1:, kept[name]].T),
             )
             for name, found in outcomes.items()
         }
         title = MEASURES[measure].title
-        path = lines(
-            folder / f"trade_off_{measure}.svg",
-            curves,
-            "seconds an image",
-            title,
-            log_x=True,
-            log_y=measure == "mse",  # which spans orders of magnitude
-        )
+        path = folder / f"trade_off_{measure}.svg"
+        log = "xy" if measure == "mse" else "x"  # squared errors span orders of magnitude
+        lines(path, curves, "seconds an image", title, log)
         caption = f"{title} against time on {len(shared)} images; a point for each measured step."
         pictures.append((path, caption))
     return pictures
 
 
 def step_curves(compared: Compared, folder: Path) -> list[Figure]:
-    """Quality at each step of the encoders, with 95 % intervals."""
+    """Draw quality at each step of the encoders, with 95 % intervals."""
     encoders = longest_encoders(compared)
     pictures = []
     for measure in compared.results["measures"] if encoders else ():
@@ -256,19 +261,14 @@ def step_curves(compared: Compared, folder: Path) -> list[Figure]:
 
 
 def longest_encoders(compared: Compared) -> list[Entry]:
-    """Of each model the encoder's run with the most steps, which has all the others' steps."""
-    longest: dict[str, Entry] = {}
-    for one in compared.entries:
-        if one.encodes and one.steps > (longest[one.label].steps if one.label in longest else 0):
-            longest[one.label] = one
-    return list(longest.values())
+    """Return each model's encoder run with the most steps, which has all the others' steps."""
+    encoders = sorted((one for one in compared.entries if one.encodes), key=lambda one: one.steps)
+    longest = {one.label: one for one in encoders}
+    return [one for one in compared.entries if longest.get(one.label) is one]
 
 
 def examples(compared: Compared, folder: Path) -> list[Figure]:
-    """The images that each encoder does best and worst, by the first measure.
-
-    Not those of optimisations, which would have to be run again.
-    """
+    """Draw the images that each encoder does best and worst, by the first measure."""
     measure = compared.results["measures"][0]
     pictures = []
     for one in longest_encoders(compared):
@@ -279,7 +279,7 @@ def examples(compared: Compared, folder: Path) -> list[Figure]:
         count = min(EXAMPLES, (len(order) + 1) // 2)
         for kind, chosen in (("best", order[:count]), ("worst", order[::-1][:count])):
             names = [found.images[i] for i in chosen]
-            path = folder / f"{_file_name(one.name)}_{kind}.png"
+            path = folder / (re.sub(r"\W", "_", one.name) + f"_{kind}.png")
             save_image(_strips(one, compared, names), path)
             pictures.append((path, f"{one.name}: {kind} by {MEASURES[measure].title}."))
     return pictures
@@ -295,33 +295,14 @@ def _strips(one: Entry, compared: Compared, names: list[str]) -> Image.Image:
         batch = batch.to(one.model.device)
         start = one.model.start(len(batch))
         estimates = [start, *one.method(batch, start)]
-        shown = sorted(
-            {round(s) for s in np.linspace(0, one.steps, min(one.steps, STRIP_STEPS) + 1)}
-        )
+        count = min(one.steps, STRIP_STEPS) + 1
+        shown = sorted({round(step) for step in np.linspace(0, one.steps, count)})
         labels = ["target", *("average" if s == 0 else f"step {s}" for s in shown)]
         height, width = start.image.shape[-2:]
         for i, target in enumerate(resized(batch, (height, width))):
             pictures = [target.cpu(), *(estimates[s].image[i].cpu() for s in shown)]
             strips.append(strip(pictures, labels))
     return grid(strips, columns=1)
-
-
-def _means(values: np.ndarray) -> np.ndarray:
-    """Over the images (S, N) that have a value; NaN where none has."""
-    return np.ma.masked_invalid(values).mean(axis=1).filled(np.nan)
-
-
-def _titles(compared: Compared, sign: str = "") -> list[Column]:
-    return [
-        Column(measure.title, f"{sign}.{measure.digits}f")
-        for name, measure in MEASURES.items()
-        if name in compared.results["measures"]
-    ]
-
-
-def _figures(row: dict[str, Any]) -> list[Interval | str]:
-    """The cells of a row's measures."""
-    return [Interval(**row[name]) if row[name] else NOWHERE for name in MEASURES if name in row]
 
 
 def _machine(results: dict[str, Any]) -> str:
@@ -331,7 +312,3 @@ def _machine(results: dict[str, Any]) -> str:
         f"{machine['device']}; Python {machine['python']}, torch {machine['torch']}, "
         f"{machine['system']}; {results['dtype']}, batches of {results['batch_size']}."
     )
-
-
-def _file_name(text: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in text)

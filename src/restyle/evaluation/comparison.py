@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from restyle.evaluation.data import STYLES, Targets
 from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
 from restyle.evaluation.photographs import photo_networks
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, Records
-from restyle.evaluation.runner import (
-    Entry,
-    Outcome,
-    entry,
-    log_steps,
-    measure_speed,
-    outcome,
-    run,
-)
+from restyle.evaluation.records import Records, claim_folder
+from restyle.evaluation.runner import Entry, Outcome, log_steps, measure_speed, outcome, run
 from restyle.evaluation.settings import Comparison, determining
 from restyle.evaluation.timing import describe_machine
 from restyle.hub.registry import load, load_features
-from restyle.inversion.methods import NONE, objective_for
+from restyle.inversion.methods import NONE, build, networks_of, objective_for
 from restyle.io.checkpoints import weights_hash
-from restyle.io.claims import claim
 from restyle.losses.weighted import WeightedLosses
 from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
 from restyle.model import ReStyle
-from restyle.portraits.features import FeatureNetwork
 
 
 @dataclass(frozen=True)
@@ -43,14 +33,12 @@ class Compared:
         results: All of it as JSON has it.
         outcomes: The values of every entry by name.
         entries: Those who took part, in their order.
-        records: Where the rows are.
     """
 
     config: Comparison
     results: dict[str, Any]
     outcomes: dict[str, Outcome]
     entries: list[Entry]
-    records: Records
 
 
 def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Compared:
@@ -68,21 +56,25 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
     """
     if photo is None:
         photo = photo_networks(config.lpips, config.identity_network, config.mtcnn)
-    measures = (*(config.measures or default_measures(config.data)), *photo.measures)
-    features = optimised_by(config.data) if config.features is None else config.features
+    drawn = config.data in STYLES
+    usual = DRAWN if drawn else DRAWN[:3]  # photographs are nothing to a judge of portraits
+    measures = (*(config.measures or usual), *photo.measures)
+    features = config.features or ("portraits-features" if drawn else NONE)
     models = {name: load(name, config.device, config.dtype) for name in config.model}
     first = next(iter(models.values()))
     place = first.device
     photo.to(place)
     for model in models.values():
         photo.check_size(model.domain.input_size)
-    network = _judge(config.judge, measures, place)
+    judged = {"perceptual", "identity"} & set(measures)
+    network = load_features(config.judge).to(place) if judged else None
     objective = objective_for(config.methods, features, place, first.dtype)
     entries = line_up(models, config.methods, objective)
     # More of these may join later; what is there already must stay comparable.
     free = ("model", "methods", "images", "optimised", "identity_network", "mtcnn")
     settings = {
         **determining(config, *free),
+        "dtype": str(first.dtype).removeprefix("torch."),  # of "auto" what it came to
         "measures": measures,
         "features": features,
         "judge_sha256": network and weights_hash(network.state_dict()),
@@ -91,7 +83,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
     }
     records = Records(config.out, settings)
     for one in entries:
-        claim(one.folder(config.out) / SETTINGS, {"sha256": one.weights_hash()}, MEASUREMENT)
+        claim_folder(one.folder(config.out), {"sha256": one.weights_hash()})
     judge = Judge(network, measures, photo)
     left_out: dict[str, str] = {}
     outcomes = {}
@@ -112,34 +104,31 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         "beside_optimisation": beside_optimisation(entries, outcomes),
         "no_face": without_face(outcomes, records),
     }
-    return Compared(config, results, outcomes, entries, records)
+    return Compared(config, results, outcomes, entries)
 
 
 def line_up(
     models: dict[str, ReStyle], methods: Sequence[str], objective: WeightedLosses
 ) -> list[Entry]:
-    """Every model with every method, each once.
+    """Pair every model with every method, each pair once.
 
     Raises:
         ValueError: There is no such method.
     """
     names = [model.name for model in models.values()]
-    found: dict[str, Entry] = {}
-    generators: set[tuple[str, str]] = set()
+    found: dict[object, Entry] = {}
     for given, model in models.items():
         name = model.name if names.count(model.name) == 1 else given
         for method in methods:
-            one = entry(name, model, _possible(method, model), objective)
-            if not one.asks_the_encoder:
-                if (same := (one.weights_hash(), one.method.name)) in generators:
-                    continue
-                generators.add(same)
-            found.setdefault(one.name, one)
+            built = build(_possible(method, model), networks_of(model, objective))
+            one = Entry(name, model, built)
+            key = one.name if one.asks_the_encoder else (one.weights_hash(), one.method.name)
+            found.setdefault(key, one)
     return list(found.values())
 
 
 def targets_of(one: Entry, config: Comparison) -> Targets:
-    """The images that a method inverts."""
+    """List the images that a method inverts."""
     targets = Targets(config.data, one.model.domain.input_size, config.images)
     if not one.encodes:
         targets.names = targets.names[: config.optimised]
@@ -147,38 +136,32 @@ def targets_of(one: Entry, config: Comparison) -> Targets:
 
 
 def summary(found: Outcome) -> list[dict[str, Any]]:
-    """Images, time, and the mean and 95 % interval of each measure, at each measured step.
+    """Return images, time, and each measure's mean and 95 % interval at each measured step.
 
-    A measure is None if no image has it. With the similarity also `without_face`: of how many
-    images there is none.
+    A measure is None if no image has it. From the second step on also `improved`, the share of
+    images with a lower squared error than before; with the similarity also `without_face`, the
+    number of images that have none.
     """
-    faces = found.values.get("similarity")
-    return [
-        {
-            "step": int(step),
-            "images": len(found.images),
-            "seconds": float(found.seconds[index].mean()),
-            **{name: _mean(values[index]) for name, values in found.values.items()},
-            **({"improved": _improved(found, index)} if index and "mse" in found.values else {}),
-            **({} if faces is None else {"without_face": int(np.isnan(faces[index]).sum())}),
-        }
-        for index, step in enumerate(found.steps)
-    ]
-
-
-def _improved(found: Outcome, index: int) -> dict[str, float] | None:
-    """The share of images that a measured step of the encoder made better than the one before."""
-    errors = found.values["mse"]
-    return bootstrap_mean(errors[index] < errors[index - 1])._asdict()
+    rows = []
+    for index, step in enumerate(found.steps):
+        seconds = float(found.seconds[index].mean())
+        row = {"step": int(step), "images": len(found.images), "seconds": seconds}
+        row |= {name: _mean(values[index]) for name, values in found.values.items()}
+        if index and "mse" in found.values:
+            before, now = found.values["mse"][index - 1 : index + 1]
+            row["improved"] = bootstrap_mean(now < before)._asdict()
+        if "similarity" in found.values:
+            row["without_face"] = int(np.isnan(found.values["similarity"][index]).sum())
+        rows.append(row)
+    return rows
 
 
 def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
-    """Every other method's last step minus the first method's, image by image.
+    """Subtract the first method's last step from every other method's, image by image.
 
     Returns:
         For each: `method`, `images` in both, and the mean difference of each measure with its
-        interval; `better`, the share of images with a lower squared error (or whatever measure
-        comes first).
+        interval; `better`, the share of images that are better by the first measure.
     """
     (_, first), *others = outcomes.items()
     rows = []
@@ -198,10 +181,9 @@ def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
 
 
 def beside_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
-    """How much of what W+ optimisation gains the methods gain, and in which part of its time.
+    """Compare what the methods gain with what the best W+ optimisation does, and in which time.
 
-    The gain is the squared error of the average image minus that of the result. Of several
-    optimisations, such as one for each learning rate, the one with the lowest squared error counts.
+    The gain is the squared error of the average image minus that of the result.
 
     Returns:
         Nothing without such an optimisation. Else for every method, and of encoders for some steps
@@ -241,7 +223,7 @@ def beside_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> l
 
 
 def _best_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> str:
-    """The name of the W+ optimisation of the lowest squared error; none if there is none."""
+    """Return the name of the W+ optimisation of the lowest squared error, if there is one."""
     found = {one.name: outcomes[one.name] for one in entries if one.parts == ["ws"]}
     if not found or not all("mse" in other.values for other in found.values()):
         return ""
@@ -250,7 +232,7 @@ def _best_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> st
 
 
 def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
-    """The values and the seconds (S, n) of some of a method's images."""
+    """Return the values and the seconds (S, n) of some of a method's images."""
     where = {image: index for index, image in enumerate(found.images)}
     at = [where[image] for image in images]
     arrays = {**found.values, "seconds": found.seconds}
@@ -258,47 +240,26 @@ def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
 
 
 def _mean(values: np.ndarray) -> dict[str, float] | None:
-    """The mean of the values that there are, with its interval."""
+    """Return the mean of the values that there are, with its interval."""
     there = values[~np.isnan(values)]
     return bootstrap_mean(there)._asdict() if len(there) else None
 
 
 def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[str, str]]:
-    """The images without an identity similarity at the last step: `method`, `image`, `in`.
+    """List the images without an identity similarity at the last step.
 
-    `in` says where no face was found: target, reconstruction or both.
+    Returns:
+        `method`, `image`, and `in`: target, reconstruction or both, where no face was found.
     """
-    wanted = {
-        (name, image, int(found.steps[-1]))
-        for name, found in outcomes.items()
-        for image in found.images
-    }
-    return [
-        {"method": row["method"], "image": row["image"], "in": row[NO_FACE]}
-        for row in records.rows
-        if row.get(NO_FACE) and (row["method"], row["image"], row["step"]) in wanted
-    ]
-
-
-def _judge(name: str, measures: Sequence[str], place: torch.device) -> FeatureNetwork | None:
-    """Load the judge, where it is needed."""
-    judged = {"perceptual", "identity"} & set(measures)
-    return load_features(name).to(place) if judged else None
+    last = {name: (found.steps[-1], set(found.images)) for name, found in outcomes.items()}
+    found = []
+    for row in records.rows:
+        step, images = last.get(row["method"], (None, ()))
+        if row.get(NO_FACE) and row["step"] == step and row["image"] in images:
+            found.append({"method": row["method"], "image": row["image"], "in": row[NO_FACE]})
+    return found
 
 
 def _possible(method: str, model: ReStyle) -> str:
-    """A method as a model can carry it out: a single-shot encoder takes one step."""
-    if not model.single_shot:
-        return method
-    parts = method.split("+")
-    return "+".join("restyle" if part.partition(":")[0] == "restyle" else part for part in parts)
-
-
-def default_measures(data: str) -> tuple[str, ...]:
-    """Those of drawn portraits; for a folder's images those that need no network of portraits."""
-    return DRAWN if data in STYLES else ("mse", "psnr", "ms_ssim")
-
-
-def optimised_by(data: str) -> str:
-    """The network of the optimisation's objective: the portraits' own, or "none" for others."""
-    return "portraits-features" if data in STYLES else NONE
+    """Return a method as a model can carry it out: a single-shot encoder takes one step."""
+    return re.sub(r"restyle:[^+]*", "restyle", method) if model.single_shot else method

@@ -6,16 +6,14 @@ import torch
 from torch import Tensor
 
 from restyle.evaluation.data import as_images, unseen_portraits
-from restyle.evaluation.records import MEASUREMENT, SETTINGS
+from restyle.evaluation.records import claim_folder
 from restyle.evaluation.report import Report, Section
 from restyle.evaluation.settings import CrossDomainEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
-from restyle.io.claims import claim
 from restyle.io.images import grid, save_image
 from restyle.io.tables import Column, Table
 from restyle.portraits.cross_domain import surviving_identity
-from restyle.portraits.features import FeatureNetwork
 
 BATCH = 50
 PICTURED = 10
@@ -33,7 +31,7 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
         ValueError: There is no such model, or its codes have another shape.
         CheckpointError: Weights cannot be used.
     """
-    claim(config.out / SETTINGS, determining(config), MEASUREMENT)
+    claim_folder(config.out, determining(config))
     judge = load_features(config.judge)
     source, target = load_generator(config.source), load_generator(config.target)
     shapes = [(g.num_ws, g.config.w_dim) for g in (source, target)]
@@ -51,7 +49,7 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
         as_images(unseen_portraits(style, size).images(range(config.samples)))
         for style in ("portraits", "toon")
     ]
-    survives, most = (surviving_identity(_Batched(judge), *pair) for pair in (people, drawn))
+    survives, most = (surviving_identity(judge, *pair) for pair in (people, drawn))
     results = {name: {"survives": survives[name], "drawn": most[name]} for name in survives}
     columns = [Column("same code", ".2f"), Column("drawn by the renderer", ".2f")]
     rows = [[name, *found.values()] for name, found in results.items()]
@@ -60,17 +58,6 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
         figures=[(picture, f"{config.source} above {config.target}.")],
     )
     return Report("The same code in two generators", results, [section]).write(config.out)
-
-
-class _Batched:
-    """A judge that looks at few images at once."""
-
-    def __init__(self, judge: FeatureNetwork):
-        self._judge = judge
-
-    def attributes(self, images: Tensor) -> dict[str, Tensor]:
-        parts = [self._judge.attributes(part) for part in images.split(BATCH)]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 @torch.no_grad()

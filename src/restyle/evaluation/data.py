@@ -91,13 +91,13 @@ class Targets:
                 yield list(usable), torch.stack(list(usable.values()))
 
     def none_usable(self) -> ValueError:
-        """What to raise where nothing could be measured; says what was wrong with the first few."""
+        """Return what to raise where nothing could be measured, with the first few reasons."""
         reasons = [f"{name}: {why}" for name, why in list(self.left_out.items())[:3]]
         found = "; ".join([f"none of {len(self.names)}", *reasons])
         return ValueError(f"expected at least one usable image, got {found}")
 
     def fingerprint(self, names: Sequence[str]) -> str:
-        """What is kept about images is kept under this: it changes with their names and files."""
+        """Return what changes with the names and files of images, to keep figures under."""
         told = [[name, self._digests.get(name)] for name in names]
         return hashlib.sha256(json.dumps(told).encode("utf-8")).hexdigest()[:12]
 
@@ -112,7 +112,7 @@ class Targets:
 
 
 def unseen_portraits(data: str, size: tuple[int, int]):
-    """The drawn portraits that nothing was trained on.
+    """Return the drawn portraits that nothing was trained on.
 
     Raises:
         ValueError: They shall not be square.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from restyle.editing.directions import Direction
 from restyle.editing.edits import shift
 from restyle.evaluation.attributes import ACCESSORIES, Reader, Reading, deviation
+from restyle.metrics.intervals import mean_known
 from restyle.refine import Render
 
 BATCH = 32
@@ -65,58 +67,48 @@ class Sweep:
         return self.readings[..., self.own] - self.before[:, self.own]
 
     def slope(self, limit: float = 2.0) -> np.ndarray:
-        """(N,): change of the asked attribute per unit strength, by least squares up to a limit."""
+        """Fit the change (N,) of the asked attribute per unit strength, up to a limit."""
         near = np.abs(self.strengths) <= limit
         x = self.strengths[near]
         return x @ self.change[near] / (x @ x)
 
     def rises(self, limit: float = 2.0) -> np.ndarray:
-        """(N,): whether the asked attribute never falls from one strength to the next."""
+        """Tell for each picture (N,) whether the asked attribute never falls."""
         return rises(self.change[np.abs(self.strengths) <= limit])
 
     def strength_for(self, asked: np.ndarray) -> np.ndarray:
-        """(N,): the smallest strength that changes the attribute as asked, NaN where none does.
+        """Find the smallest strengths (N,) that change the attribute as asked, NaN where none does.
 
         Between the strengths of the sweep the change is taken to be linear.
 
         Args:
             asked: (N,) changes in deviations, of either sign.
         """
-        found = np.full(len(asked), np.nan)
+        found, middle = np.full(len(asked), np.nan), self._middle
         for i, wanted in enumerate(asked):
-            side = self.strengths >= 0 if wanted >= 0 else self.strengths <= 0
-            order = np.argsort(np.abs(self.strengths[side]))
-            strengths = self.strengths[side][order]
-            change = self.change[side, i][order] * (1 if wanted >= 0 else -1)
+            side = slice(middle, None) if wanted >= 0 else slice(middle, None, -1)
+            strengths, change = self.strengths[side], np.sign(wanted) * self.change[side, i]
             reached = np.flatnonzero(change >= abs(wanted))
-            if not len(reached):
-                continue
-            k = reached[0]
-            if k == 0:
-                found[i] = 0.0
-                continue
-            share = (abs(wanted) - change[k - 1]) / (change[k] - change[k - 1])
-            found[i] = strengths[k - 1] + share * (strengths[k] - strengths[k - 1])
+            if len(reached):
+                ends = slice(max(0, reached[0] - 1), reached[0] + 1)
+                found[i] = np.interp(abs(wanted), change[ends], strengths[ends])
         return found
 
     def at(self, strengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Readings (N, A) and identity (N,) at a strength for each picture, between the measured.
+        """Return readings (N, A) and identity (N,) at a strength for each picture.
 
         What a picture does not show, before the edit or after it, is NaN.
 
         Args:
             strengths: (N,); NaN gives NaN.
         """
-        columns = self.readings.shape[-1]
-        readings = np.full((len(strengths), columns), np.nan)
+        readings = np.full(self.readings.shape[1:], np.nan)
         identity = np.full(len(strengths), np.nan)
-        for i, strength in enumerate(strengths):
-            if np.isnan(strength):
-                continue
-            identity[i] = np.interp(strength, self.strengths, self.identity[:, i])
-            for column in range(columns):
-                values = self.readings[:, i, column]
-                readings[i, column] = np.interp(strength, self.strengths, values)
+        for i in np.flatnonzero(~np.isnan(strengths)):
+            strength = strengths[i]
+            at = partial(np.interp, strength, self.strengths)
+            identity[i] = at(self.identity[:, i])
+            readings[i] = [at(column) for column in self.readings[:, i].T]
             if self.shown is not None:
                 nearest = np.abs(self.strengths - strength).argmin()
                 readings[i, ~(self.shown[self._middle, i] & self.shown[nearest, i])] = np.nan
@@ -164,26 +156,19 @@ def in_batches(render: Callable[[Tensor], Tensor], ws: Tensor, reader: Reader) -
 
 
 def drift(after: np.ndarray, before: np.ndarray, own: int) -> np.ndarray:
-    """(N, A): how far each attribute moved, in deviations; NaN in the column of the asked one."""
+    """Return (N, A): how far each attribute moved, in deviations; NaN for the asked one."""
     moved = np.abs(after - before)
     moved[:, own] = np.nan
     return moved
 
 
 def rises(curve: np.ndarray) -> np.ndarray:
-    """Whether curves (S, ...) never fall, in deviations."""
+    """Tell whether curves (S, ...) never fall, in deviations."""
     return np.all(np.diff(curve, axis=0) >= -FLAT, axis=0)
 
 
-def mean_known(values: np.ndarray) -> np.ndarray:
-    """Means of columns over what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=0)
-    return np.where(known.any(axis=0), total / known.sum(axis=0).clip(1), np.nan)
-
-
 def matched_drift(found: Sweep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What else has moved once the asked attribute has changed by one deviation.
+    """Measure what else has moved once the asked attribute has changed by one deviation.
 
     Both signs are asked for, and each picture counts as often as it gets there.
 
@@ -203,7 +188,7 @@ def matched_drift(found: Sweep) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def flips(found: Sweep, name: str) -> np.ndarray:
-    """(N,) whether an accessory appears at some strength, or goes at some strength below zero.
+    """Tell whether an accessory (N,) appears at some strength, or goes at one below zero.
 
     It counts only where the person stays; NaN for attributes that are no accessory.
     """

@@ -13,26 +13,26 @@ from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
 from restyle.evaluation.comparison import line_up
 from restyle.evaluation.data import unseen_portraits
-from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, mean_known, rises
+from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, rises
 from restyle.evaluation.edited_portraits import STRENGTHS, Edited, Tools, measure_all
 from restyle.evaluation.plots import lines
-from restyle.evaluation.records import MEASUREMENT, SETTINGS
-from restyle.evaluation.report import Figure, Report, Section
+from restyle.evaluation.records import claim_folder
+from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.settings import EditingEvaluation, determining
 from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import objective_for
 from restyle.io.checkpoints import weights_hash
-from restyle.io.claims import claim
 from restyle.io.images import grid, save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.distributions import frechet_distance
-from restyle.metrics.intervals import Interval, bootstrap_mean
+from restyle.metrics.intervals import Interval, bootstrap_mean, mean_known
 from restyle.model import ReStyle
 
 EQUAL_IDENTITY = 0.8
 """Identity similarity at which methods are compared by how much they change."""
 
 RESAMPLES = 200
+DRIFTS = ("drift", "worst_drift")
 
 
 def evaluate_editing(config: EditingEvaluation) -> Report:
@@ -53,14 +53,14 @@ def edit_all(config: EditingEvaluation) -> list[Edited]:
     objective = objective_for(config.methods, config.features, place)
     settings = determining(config, "model", "methods")  # which may be added to later
     settings["judge_sha256"] = weights_hash(judge.state_dict())
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     found = []
     for one in line_up(models, config.methods, objective):
         directions = directions_of(one.model, config)
         folder = one.folder(config.out)
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
         used = {"model": one.weights_hash(), "directions": vectors}
-        claim(folder / SETTINGS, used, MEASUREMENT)
+        claim_folder(folder, used)
         size = one.model.domain.input_size
         tools = Tools(Reader(judge), directions, unseen_portraits("portraits", size))
         arrays = measure_all(one, tools, folder, config.images, config.batch_size)
@@ -69,7 +69,7 @@ def edit_all(config: EditingEvaluation) -> list[Edited]:
 
 
 def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direction]:
-    """The directions that a model's codes are edited along, by the attribute's name.
+    """Return the directions that a model's codes are edited along, by the attribute's name.
 
     Raises:
         ValueError: There are none, or none of an attribute that is asked for.
@@ -109,65 +109,52 @@ def report_on(found: Sequence[Edited], out: Path) -> Report:
 
 
 def summary(one: Edited) -> dict[str, Any]:
-    """The figures of one method: of its reconstructions, of all edits, and of each attribute."""
+    """Return the figures of one method: of its reconstructions, all edits, and each attribute."""
     arrays = one.arrays
     there = np.isfinite(arrays["identity"])
     edits, truths = arrays["features"][there], arrays["truth_features"][there]
     attributes = {name: of_attribute(one, i) for i, name in enumerate(one.attributes)}
-
-    def mean(key: str) -> float | None:
-        return _mean(np.array([a[key] for a in attributes.values()], dtype=float))
-
+    over_attributes = ("reached", "drift", "identity", "truth_mse", "truth_perceptual")
     return {
         "mse": bootstrap_mean(arrays["mse"])._asdict(),
-        "perceptual": _mean(arrays["perceptual"]),
         "identity_to_target": _mean(arrays["kept"]),
-        "w_distance": _mean(arrays["w_distance"]),
-        "edit_w_distance": _mean(arrays["edit_w_distance"]),
-        "reached": mean("reached"),
-        "drift": mean("drift"),
-        "identity": mean("identity"),
-        "truth_mse": mean("truth_mse"),
-        "truth_perceptual": mean("truth_perceptual"),
-        "change_at_equal_identity": mean("change_at_equal_identity"),
+        **{key: _mean(arrays[key]) for key in ("perceptual", "w_distance", "edit_w_distance")},
+        **{
+            key: _mean(np.array([a[key] for a in attributes.values()], dtype=float))
+            for key in (*over_attributes, "change_at_equal_identity")
+        },
         "frechet": frechet_distance(edits, truths) if len(edits) > 1 else None,
         "attributes": attributes,
     }
 
 
 def of_attribute(one: Edited, index: int) -> dict[str, Any]:
-    """The figures of one attribute's edits; what never happens is None."""
+    """Return the figures of one attribute's edits; what never happens is None."""
     a = {key: array[:, index] for key, array in one.arrays.items() if array.ndim > 1}
     visible = np.isfinite(a["asked"])
     asked = np.abs(a["asked"])[:, None]
     # An edit is asked for the true change, which is about one deviation: drift is that per one.
     moved = mean_known(a["drift"] / asked)
-    curve, kept = a["change"].mean(axis=0), a["identity_at"].mean(axis=0)
-    near = np.abs(STRENGTHS) <= 2
+    curve = a["change"].mean(axis=0)
     worst = NAMES[int(np.nanargmax(moved))] if np.isfinite(moved).any() else None
+    means = ("slope", "identity", "truth_mse", "unedited_mse", "truth_perceptual", "truth_identity")
     return {
-        "slope": _mean(a["slope"]),
+        **{key: _mean(a[key]) for key in (*means, "flips")},
         "curve": curve.tolist(),
-        "identity_curve": kept.tolist(),
-        "rises": bool(rises(curve[near])),
+        "identity_curve": a["identity_at"].mean(axis=0).tolist(),
+        "rises": bool(rises(curve[np.abs(STRENGTHS) <= 2])),
         "share_rising": _mean(a["rises"].astype(float)),
         "reached": _mean(np.isfinite(a["strength"])[visible].astype(float)),
         "strength": _mean(np.abs(a["strength"])),
         "drift": _mean(moved),
         "worst": worst,
         "worst_drift": float(np.nanmax(moved)) if worst else None,
-        "identity": _mean(a["identity"]),
-        "truth_mse": _mean(a["truth_mse"]),
-        "unedited_mse": _mean(a["unedited_mse"]),
-        "truth_perceptual": _mean(a["truth_perceptual"]),
-        "truth_identity": _mean(a["truth_identity"]),
-        "flips": _mean(a["flips"]),
         "change_at_equal_identity": change_at(EQUAL_IDENTITY, a["change"], a["identity_at"]),
     }
 
 
 def change_at(identity: float, change: np.ndarray, kept: np.ndarray) -> float:
-    """How much the attribute has changed where the mean identity has fallen to a value.
+    """Return how much the attribute has changed where the mean identity has fallen to a value.
 
     The mean of both directions; the change at the end of the sweep where it never falls so far.
 
@@ -176,27 +163,20 @@ def change_at(identity: float, change: np.ndarray, kept: np.ndarray) -> float:
         change: (N, S), in deviations, at `STRENGTHS`.
         kept: (N, S), identity similarity.
     """
-    strengths = np.array(STRENGTHS)
     found = []
-    for sign in (1, -1):
-        side = np.flatnonzero(sign * strengths >= 0)
-        order = side[np.argsort(sign * strengths[side])]  # from no change on
-        similarity, moved = kept[:, order].mean(axis=0), sign * change[:, order].mean(axis=0)
+    up, down = _sides(change.mean(axis=0))
+    for similarity, moved in zip(_sides(kept.mean(axis=0)), (up, -down), strict=True):
         below = np.flatnonzero(similarity < identity)
-        if not len(below):
-            found.append(moved[-1])
-            continue
-        k = below[0]
-        share = (similarity[k - 1] - identity) / (similarity[k - 1] - similarity[k])
-        found.append(moved[k - 1] + share * (moved[k] - moved[k - 1]))
+        ends = [below[0], below[0] - 1] if len(below) else [-1]
+        found.append(np.interp(identity, similarity[ends], moved[ends]))
     return float(np.mean(found))
 
 
 def change_beside(first: Edited, other: Edited) -> Interval | None:
-    """The change at equal identity of one method as a share of another one's.
+    """Return the change at equal identity of one method as a share of another one's.
 
-    Of means over the attributes, with a 95 % percentile bootstrap interval: the images, which are
-    the same for both, are resampled together. None if they are not the same, or edited otherwise.
+    Of means over the attributes, with a 95 % percentile bootstrap interval over the images; None if
+    these are not the same, or edited otherwise.
     """
     count = len(first.arrays["mse"])
     if first.attributes != other.attributes or len(other.arrays["mse"]) != count:
@@ -215,7 +195,7 @@ def change_beside(first: Edited, other: Edited) -> Interval | None:
 
 
 def figures_table(found: Sequence[Edited], results: dict[str, Any]) -> Table:
-    """A row for each method: what its edits are asked to be, and how many of them are."""
+    """Return a row for each method: what its edits are asked to be, and how many of them are."""
     flips = [f"{name} flips at identity > {STILL_THE_SAME:g}" for name in ACCESSORIES]
     columns = [
         "method",
@@ -228,22 +208,20 @@ def figures_table(found: Sequence[Edited], results: dict[str, Any]) -> Table:
     rows = []
     for one in found:
         edits = results[one.name]["attributes"]
-        rows.append(
-            [
-                one.name,
-                _how_many(edits, lambda a: a["rises"]),
-                _how_many(edits, lambda a: _clean(a["drift"])),
-                _how_many(edits, lambda a: _clean(a["worst_drift"])),
-                *(edits[name]["flips"] if name in edits else None for name in ACCESSORIES),
-                change_beside(found[0], one),
-            ]
-        )
+        counts = [
+            _how_many(edits, lambda a: a["rises"]),
+            *(_how_many(edits, lambda a, key=key: _clean(a[key])) for key in DRIFTS),
+        ]
+        flipped = [edits[name]["flips"] if name in edits else None for name in ACCESSORIES]
+        rows.append([one.name, *counts, *flipped, change_beside(found[0], one)])
     return Table(columns, rows)
 
 
 def method_table(results: dict[str, Any]) -> Table:
-    """A row for each method: means over the attributes."""
+    """Return a row for each method: means over the attributes."""
     columns = {
+        "method": "method",
+        "mse": Column("MSE", ".4f"),
         "w_distance": Column("distance from W", ".2f"),
         "edit_w_distance": Column("of edits", ".2f"),
         "reached": Column("reached", ".2f"),
@@ -254,43 +232,33 @@ def method_table(results: dict[str, Any]) -> Table:
         "change_at_equal_identity": Column(f"change at identity {EQUAL_IDENTITY:g}", ".2f"),
         "frechet": Column("Fréchet distance", ".1f"),
     }
-    rows = [
-        [name, Interval(**r["mse"]), *(r[key] for key in columns)] for name, r in results.items()
-    ]
-    return Table(["method", Column("MSE", ".4f"), *columns.values()], rows)
+    return tabulate(columns, ({"method": name, **r} for name, r in results.items()))
 
 
 def attribute_table(result: dict[str, Any]) -> Table:
-    """A row for each attribute of one method."""
-    columns = [
-        "attribute",
-        Column("change per strength", ".2f"),
-        "rises over -2..2",
-        Column("reached", ".2f"),
-        Column("drift of others", ".3f"),
-        "most entangled with",
-        Column("identity", ".3f"),
-        Column("MSE to the truth", ".4f"),
-        Column("unedited", ".4f"),
-        Column("flips", ".2f"),
-    ]
-    rows = [
-        [
-            name,
-            a["slope"],
-            f"{'yes' if a['rises'] else 'no'} ({a['share_rising']:.0%} of images)",
-            a["reached"],
-            a["drift"],
-            f"{a['worst']} {a['worst_drift']:.2f}" if a["worst"] else "",
-            *(a[key] for key in ("identity", "truth_mse", "unedited_mse", "flips")),
-        ]
-        for name, a in result["attributes"].items()
-    ]
-    return Table(columns, rows)
+    """Return a row for each attribute of one method."""
+    columns = {
+        "attribute": "attribute",
+        "slope": Column("change per strength", ".2f"),
+        "rising": "rises over -2..2",
+        "reached": Column("reached", ".2f"),
+        "drift": Column("drift of others", ".3f"),
+        "most": "most entangled with",
+        "identity": Column("identity", ".3f"),
+        "truth_mse": Column("MSE to the truth", ".4f"),
+        "unedited_mse": Column("unedited", ".4f"),
+        "flips": Column("flips", ".2f"),
+    }
+    rows = []
+    for name, a in result["attributes"].items():
+        rising = f"{'yes' if a['rises'] else 'no'} ({a['share_rising']:.0%} of images)"
+        most = f"{a['worst']} {a['worst_drift']:.2f}" if a["worst"] else ""
+        rows.append({**a, "attribute": name, "rising": rising, "most": most})
+    return tabulate(columns, rows)
 
 
 def plots(results: dict[str, Any], folder: Path) -> list[Figure]:
-    """The trade-off of editing and distortion, and identity against change."""
+    """Draw the trade-off of editing and distortion, and identity against change."""
     reached = {name: r for name, r in results.items() if r["drift"] is not None}
     drifts = {name: ([r["mse"]["mean"]], [r["drift"]]) for name, r in reached.items()}
     curves = {name: _identity_curve(r) for name, r in results.items()}
@@ -303,14 +271,13 @@ def plots(results: dict[str, Any], folder: Path) -> list[Figure]:
 
 
 def examples(found: Sequence[Edited], folder: Path) -> list[Figure]:
-    """A sheet for each method and attribute: target, reconstruction, edit, truth."""
+    """Draw a sheet for each method and attribute: target, reconstruction, edit, truth."""
     sheets = []
     for one in found:
         for index, attribute in enumerate(one.attributes):
             rows = []
-            pictures, strengths = one.arrays["examples"][:, index], one.arrays["strength"][:, index]
+            pictures, strengths = (one.arrays[key][:, index] for key in ("examples", "strength"))
             for row, strength in zip(pictures, strengths, strict=False):
-                # Where no strength brings the change, the edit is the reconstruction.
                 # The attribute's name is left out: captions must not make rows of unequal width.
                 edit = "edit " + ("never" if np.isnan(strength) else f"{strength:+.1f}")
                 labels = ["target", "reconstruction", edit, "truth"]
@@ -322,7 +289,7 @@ def examples(found: Sequence[Edited], folder: Path) -> list[Figure]:
 
 
 def _how_many(edits: dict[str, Any], good: Callable[[dict[str, Any]], bool | None]) -> str:
-    """How many attributes are as they should be, which ones are not, and of which it is unknown."""
+    """Say how many attributes are as they should be, which are not, and which are unknown."""
     said = {name: good(figures) for name, figures in edits.items()}
     bad, unknown = ([name for name, is_good in said.items() if is_good is x] for x in (False, None))
     known = len(edits) - len(unknown)
@@ -335,15 +302,20 @@ def _clean(drift: float | None) -> bool | None:
     return None if drift is None else drift < CLEAN
 
 
+def _sides(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values (S,) at the strengths above 0 and at those below, both from no change on."""
+    middle = STRENGTHS.index(0)
+    return values[middle:], values[middle::-1]
+
+
 def _identity_curve(result: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean change and identity over the attributes, both directions, from no change on."""
-    strengths = np.array(STRENGTHS)
+    """Return mean change and identity over the attributes and both sides."""
     change, kept = (
         np.array([a[key] for a in result["attributes"].values()]).mean(axis=0)
         for key in ("curve", "identity_curve")
     )
-    up, down = strengths >= 0, strengths <= 0
-    return (change[up] - change[down][::-1]) / 2, (kept[up] + kept[down][::-1]) / 2
+    up, down = _sides(change)
+    return (up - down) / 2, np.add(*_sides(kept)) / 2
 
 
 def _mean(values: np.ndarray) -> float | None:

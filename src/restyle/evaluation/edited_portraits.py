@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from restyle.editing.directions import Direction
 from restyle.editing.edits import shift
@@ -93,16 +93,9 @@ class Edited:
 def measure_all(
     one: Entry, tools: Tools, folder: Path, images: int, batch_size: int
 ) -> dict[str, np.ndarray]:
-    """Everything about one method: arrays with a row for each image."""
-    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
-    with tqdm(total=images, unit="image", desc=one.name, disable=None) as progress:
-
-        def part(indices: range) -> dict[str, np.ndarray]:
-            arrays = measure(one, tools, indices)
-            progress.update(len(indices))
-            return arrays
-
-        return arrays_in_parts(folder / "parts", images, size, part)
+    """Measure everything about one method: arrays with a row for each image."""
+    size, part = one.batch_size(batch_size), partial(measure, one, tools)
+    return arrays_in_parts(folder / "parts", images, size, part, one.name)
 
 
 def measure(one: Entry, tools: Tools, indices: Sequence[int]) -> dict[str, np.ndarray]:
@@ -110,8 +103,8 @@ def measure(one: Entry, tools: Tools, indices: Sequence[int]) -> dict[str, np.nd
 
     Returns:
         `mse`, `perceptual`, `kept` (identity) of the reconstructions and `w_distance` (N,), and
-        what `measure_edit` gives, with the attributes as the second axis. `examples` (E, T, 4, h,
-        w, 3) uint8: target, reconstruction, edit and truth of the first few portraits.
+        what `measure_edit` gives, with the attributes as the second axis; `examples` of the first
+        few portraits alone.
     """
     found = inverted(one, tools, indices)
     target, kept = found.target, tools.reader(found.target).embeddings
@@ -128,11 +121,7 @@ def measure(one: Entry, tools: Tools, indices: Sequence[int]) -> dict[str, np.nd
             for name, direction in tools.directions.items()
         ]
     arrays |= {key: np.stack([edit[key] for edit in edits], axis=1) for key in edits[0]}
-    first = [i for i, index in enumerate(indices) if index < EXAMPLES]
-    pictures = arrays.pop("pictures")  # (N, T, 2, h, w, 3)
-    before = np.stack([to_uint8(target), to_uint8(found.reconstruction)], axis=1)
-    before = np.broadcast_to(before[:, None], pictures.shape)
-    arrays["examples"] = np.concatenate([before, pictures], axis=2)[first]
+    arrays["examples"] = arrays["examples"][np.array(indices) < EXAMPLES]
     return arrays
 
 
@@ -150,7 +139,7 @@ def inverted(one: Entry, tools: Tools, indices: Sequence[int]) -> Inverted:
 
 
 def render_of(one: Entry) -> Render:
-    """What renders the codes that a method has just found: a tuned generator, if it tunes one."""
+    """Return what renders the codes that a method has just found: its tuned generator, if any."""
     tuning = one.method.tuning
     if tuning is None:
         return one.model.generate
@@ -159,8 +148,8 @@ def render_of(one: Entry) -> Render:
 
 
 def w_distance(ws: Tensor) -> Tensor:
-    """How far codes (B, num_ws, D) are from W: root mean square distance of rows to their mean."""
-    return (ws - ws.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
+    """Return how far codes (B, num_ws, D) are from W: RMS distance of rows to their mean, (B,)."""
+    return ws.var(dim=1, correction=0).sum(dim=1).sqrt()
 
 
 def measure_edit(
@@ -177,8 +166,8 @@ def measure_edit(
           reconstruction, `edit_w_distance` of the codes, and against the true picture
           `truth_mse`, `truth_perceptual`, `truth_identity`, beside `unedited_mse` of the
           reconstruction that was not edited;
-        - `features` of the edit and `truth_features` (N, F); `pictures` (N, 2, h, w, 3): edit,
-          truth.
+        - `features` of the edit and `truth_features` (N, F); `examples` (N, 4, h, w, 3) uint8:
+          target, reconstruction, edit and truth.
     """
     own, target = NAMES.index(name), one.target
     found = sweep(one.render, one.ws, direction, STRENGTHS, reader, own, one.unedited)
@@ -200,7 +189,8 @@ def measure_edit(
         "unedited_mse": l2(one.reconstruction, truth).cpu().numpy(),
         "features": reader.network.features(edit).cpu().numpy(),
     }
-    arrays = {key: np.where(_as(there, a), a, np.nan) for key, a in arrays.items()}
+    for array in arrays.values():
+        array[~there] = np.nan
     return arrays | {
         "change": found.change.T,
         "identity_at": found.identity.T,
@@ -210,12 +200,12 @@ def measure_edit(
         "asked": asked,
         "strength": strengths,
         "truth_features": reader.network.features(truth).cpu().numpy(),
-        "pictures": np.stack([to_uint8(edit), to_uint8(truth)], axis=1),
+        "examples": np.stack([to_uint8(x) for x in (target, one.reconstruction, edit, truth)], 1),
     }
 
 
 def drawn(people: Sequence[Attributes], like: Tensor) -> Tensor:
-    """Portraits of people, of the size and on the device of `like` (N, 3, h, w)."""
+    """Draw portraits of people, of the size and on the device of `like` (N, 3, h, w)."""
     from restyle.portraits import render
 
     return as_images(np.stack([render(p, like.shape[-1]) for p in people])).to(like.device)
@@ -229,7 +219,7 @@ def asked_change(
     target: Tensor,
     reader: Reader,
 ) -> np.ndarray:
-    """How much an attribute is to change, (N,) in deviations; NaN where it cannot be seen.
+    """Return how much an attribute is to change, (N,) in deviations; NaN where it is not seen.
 
     Of a continuous attribute it is the true change; of an accessory most of what the judge reads in
     the true pictures.
@@ -247,10 +237,6 @@ def asked_change(
 def _seen(
     moved: np.ndarray, people: Sequence[Attributes], others: Sequence[Attributes]
 ) -> np.ndarray:
-    """What is shown both before and after the true change: a hat hides the parting."""
+    """Keep what is shown both before and after the true change: a hat hides the parting."""
     there = [np.logical_and(shown(p), shown(o)) for p, o in zip(people, others, strict=True)]
     return np.where(there, moved, np.nan)
-
-
-def _as(mask: np.ndarray, array: np.ndarray) -> np.ndarray:
-    return mask.reshape(-1, *[1] * (array.ndim - 1))

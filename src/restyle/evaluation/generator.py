@@ -11,26 +11,21 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from restyle.evaluation.attributes import people_in
 from restyle.evaluation.data import Targets, as_images, unseen_portraits
-from restyle.evaluation.records import MEASUREMENT, SETTINGS, Records, arrays_in_parts
-from restyle.evaluation.report import Report, Section
+from restyle.evaluation.records import Records, arrays_in_parts, claim_folder
+from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import GeneratorEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import folder_of, load_features, load_generator
 from restyle.inversion.optimisation import optimise_ws
 from restyle.io.checkpoints import load_config, weights_hash
-from restyle.io.claims import claim
-from restyle.io.tables import Column, Table
+from restyle.io.tables import Column
 from restyle.losses.pixels import l2
 from restyle.metrics.distributions import frechet_distance, precision_recall
-from restyle.metrics.intervals import Interval, bootstrap_mean, bootstrap_ratio
+from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
 from restyle.metrics.spectra import octave_energy, radial_power
-from restyle.portraits.attributes import (
-    SCHEMA,
-    Attributes,
-    class_names,
-    continuous_names,
-)
+from restyle.portraits.attributes import Attributes, class_names
 from restyle.portraits.features import FeatureNetwork
 from restyle.portraits.visibility import visible
 from restyle.refine import average_estimate
@@ -53,7 +48,7 @@ def evaluate_generators(config: GeneratorEvaluation) -> Report:
     settings = determining(config, "folders")
     settings["judge_sha256"] = weights_hash(judge.state_dict())
     settings["spectra"] = True  # older measurements have none
-    claim(config.out / SETTINGS, settings, MEASUREMENT)
+    claim_folder(config.out, settings)
     results = [evaluate_generator(folder, judge, config) for folder in config.folders]
     return report_on(results).write(config.out)
 
@@ -76,7 +71,7 @@ def evaluate_generator(
         "images_seen": _images_seen(name),
         "samples": config.samples,
         "frechet": frechet_distance(real["features"], fake["features"]),
-        "frechet_of_data": _frechet_of_halves(real["features"]),
+        "frechet_of_data": frechet_distance(real["features"][::2], real["features"][1::2]),
         "precision": precision,
         "recall": recall,
         "octaves": octave_ratios(real["power"], fake["power"]),
@@ -89,116 +84,82 @@ def evaluate_generator(
 def read_portraits(
     judge: FeatureNetwork, side: int, folder: Path, config: GeneratorEvaluation
 ) -> dict[str, np.ndarray]:
-    """What the judge sees in test portraits, and the truth about them (`true_` + name)."""
+    """Judge test portraits; `true_labels` is the truth about them."""
     portraits = unseen_portraits(config.data, (side, side))
-    progress = tqdm(total=config.samples, unit="image", desc="portraits", disable=None)
 
     def part(indices: range) -> dict[str, np.ndarray]:
         images = as_images(portraits.images(indices))
         truth = visible_labels([portraits[i].attributes for i in indices])
-        progress.update(len(indices))
         return measured(judge, images) | {"true_labels": truth}
 
-    with progress:
-        return arrays_in_parts(folder, config.samples, PART, part)
+    return arrays_in_parts(folder, config.samples, PART, part, "portraits")
 
 
 def read_samples(
     generator: StyleGAN2, judge: FeatureNetwork, folder: Path, config: GeneratorEvaluation
 ) -> dict[str, np.ndarray]:
-    """What the judge sees in samples of a generator, untruncated, with its fixed noise."""
-    progress = tqdm(total=config.samples, unit="image", desc="samples", disable=None)
+    """Judge samples of a generator, untruncated, with its fixed noise."""
 
     def part(indices: range) -> dict[str, np.ndarray]:
         rng = torch.Generator().manual_seed(indices.start)
         z = torch.randn(len(indices), generator.config.z_dim, generator=rng)
         with torch.no_grad():
             images = torch.cat([generator(chunk) for chunk in z.split(BATCH)])
-        progress.update(len(indices))
         return measured(judge, images)
 
-    with progress:
-        return arrays_in_parts(folder, config.samples, PART, part)
+    return arrays_in_parts(folder, config.samples, PART, part, "samples")
 
 
 @torch.no_grad()
 def judged(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
-    """What a feature network sees.
-
-    Args:
-        judge: The network.
-        images: (N, 3, h, w) in [-1, 1], of any size.
+    """Look at images (N, 3, h, w) in [-1, 1] of any size.
 
     Returns:
-        `features` (N, F); `labels` (N, len(SHARED)), the classes' numbers as `visible_labels` gives
-        them.
+        `features` (N, F); `labels` (N, len(SHARED)) as of `visible_labels`.
     """
     features, people = [], []
     for batch in images.split(BATCH):
         features.append(judge.features(batch).numpy())
-        people += read_attributes(judge.attributes(batch))
+        people += people_in(judge, judge.heads(batch))
     return {"features": np.concatenate(features), "labels": visible_labels(people)}
 
 
 def measured(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
-    """What `judged` gives, and the `power` (N, h // 2 + 1) of `radial_power`."""
+    """Return what `judged` gives, and the `power` (N, h // 2 + 1) of `radial_power`."""
     return judged(judge, images) | {"power": radial_power(images).numpy()}
 
 
-def read_attributes(seen: dict[str, Tensor]) -> list[Attributes]:
-    """Turn what `FeatureNetwork.attributes` measured into attributes, within their ranges."""
-    columns = {}
-    for name in continuous_names:
-        spec: Any = SCHEMA[name]
-        columns[name] = seen[name].clamp(spec.low, spec.high).tolist()
-    for name, names in class_names.items():
-        columns[name] = [names[i] for i in seen[name].argmax(1).tolist()]
-    rows = zip(*columns.values(), strict=True)
-    return [Attributes(**dict(zip(columns, row, strict=True))) for row in rows]
-
-
 def visible_labels(people: list[Attributes]) -> np.ndarray:
-    """The numbers of the classes that are to be seen: (N, len(SHARED)) int64, -1 for hidden ones.
+    """Number the classes that are to be seen: (N, len(SHARED)) int64, -1 for hidden ones.
 
     Bald and very old heads hide their hair's colour.
     """
-    rows = []
-    for person in people:
-        seen = visible(person)
-        rows.append(
-            [
-                class_names[name].index(getattr(person, name)) if seen[name] else -1
-                for name in SHARED
-            ]
-        )
-    return np.array(rows)
+
+    def label(person: Attributes, name: str) -> int:
+        return class_names[name].index(getattr(person, name)) if visible(person)[name] else -1
+
+    return np.array([[label(person, name) for name in SHARED] for person in people])
 
 
 def shares(real: dict[str, np.ndarray], fake: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """How often each class is seen, as a share of the images that show the attribute.
+    """Count how often each class is seen, as a share of the images that show the attribute.
 
     Returns:
         For each class: `truth`, the share in the data; `data`, what the judge reads in the data;
         `samples`, what it reads in the samples; `ratio`, samples to truth.
     """
+    labels = {"truth": real["true_labels"], "data": real["labels"], "samples": fake["labels"]}
     rows = []
     for column, name in enumerate(SHARED):
         for number, label in enumerate(class_names[name]):
-            found = {
-                key: _share(labels[:, column], number)
-                for key, labels in (
-                    ("truth", real["true_labels"]),
-                    ("data", real["labels"]),
-                    ("samples", fake["labels"]),
-                )
-            }
+            found = {key: _share(seen[:, column], number) for key, seen in labels.items()}
             ratio = found["samples"] / found["truth"] if found["truth"] else None
             rows.append({"attribute": name, "class": label, **found, "ratio": ratio})
     return rows
 
 
 def octave_ratios(real: np.ndarray, fake: np.ndarray) -> list[float]:
-    """Samples' mean energy in the highest octave and in the one below, as shares of the data's.
+    """Return samples' mean energy in the highest two octaves, as shares of the data's.
 
     Args:
         real: (N, side // 2 + 1), `radial_power` of the data.
@@ -211,7 +172,7 @@ def octave_ratios(real: np.ndarray, fake: np.ndarray) -> list[float]:
 def projections(
     generator: StyleGAN2, folder: Path, config: GeneratorEvaluation
 ) -> dict[str, np.ndarray]:
-    """What W+ optimisation from the average leaves of each test portrait.
+    """Measure what W+ optimisation from the average leaves of each test portrait.
 
     Returns:
         For each image `mse`; `missed` and `energy`, what the difference and the portrait have in
@@ -242,60 +203,50 @@ def projections(
                 for i, name in enumerate(names)
             )
     rows = {row["image"]: row for row in records.rows}
-    return {
-        key: np.array([rows[name][key] for name in targets.names])
-        for key in ("mse", "missed", "energy")
-    }
+    keys = ("mse", "missed", "energy")
+    return {key: np.array([rows[name][key] for name in targets.names]) for key in keys}
 
 
 def report_on(results: list[dict[str, Any]]) -> Report:
     """Return the report: a table of the generators, then the shares for each."""
-    columns = [
-        "generator",
-        Column("images seen", ","),
-        Column("Fréchet distance", ".2f"),
-        Column("precision", ".3f"),
-        Column("recall", ".3f"),
-        Column("energy in the highest octave", ".2f"),
-        Column("in the one below", ".2f"),
-        Column("W+ optimisation, MSE", ".5f"),
-        Column("energy it misses in the highest octave", ".2f"),
-        Column("largest deviation of a share", ".0%"),
-    ]
-    figures = ("generator", "images_seen", "frechet", "precision", "recall")
-    rows = [
-        [
-            *(r[name] for name in figures),
-            *r["octaves"],
-            Interval(**r["projection_mse"]),
-            Interval(**r["projection_missed"]),
-            worst_share(r["shares"]),
-        ]
-        for r in results
-    ]
+    columns = {
+        "generator": "generator",
+        "images_seen": Column("images seen", ","),
+        "frechet": Column("Fréchet distance", ".2f"),
+        "precision": Column("precision", ".3f"),
+        "recall": Column("recall", ".3f"),
+        "highest": Column("energy in the highest octave", ".2f"),
+        "second": Column("in the one below", ".2f"),
+        "projection_mse": Column("W+ optimisation, MSE", ".5f"),
+        "projection_missed": Column("energy it misses in the highest octave", ".2f"),
+        "worst": Column("largest deviation of a share", ".0%"),
+    }
+    rows = []
+    for r in results:
+        highest, second = r["octaves"]
+        rows.append({**r, "highest": highest, "second": second, "worst": worst_share(r["shares"])})
+    shared = {
+        "attribute": "attribute",
+        "class": "class",
+        "truth": Column("true share", ".3f"),
+        "data": Column("judged in data", ".3f"),
+        "samples": Column("judged in samples", ".3f"),
+        "ratio": Column("samples / true", ".2f"),
+    }
     halves = results[0]["frechet_of_data"]
     said = f"Fréchet distance between two halves of the data: {halves:.2f}."
-    read = {"truth": "true share", "data": "judged in data", "samples": "judged in samples"}
-    shared = [Column(title, ".3f") for title in read.values()]
-    shared = ["attribute", "class", *shared, Column("samples / true", ".2f")]
-    sections = [Section(tables=[Table(columns, rows)], prose=[said])]
-    for r in results:
-        table = Table(shared, [list(row.values()) for row in r["shares"]])
-        sections.append(Section(r["generator"], [table]))
+    sections = [Section(tables=[tabulate(columns, rows)], prose=[said])]
+    sections += [Section(r["generator"], [tabulate(shared, r["shares"])]) for r in results]
     return Report("How good generators are", results, sections)
 
 
 def worst_share(rows: list[dict[str, Any]]) -> float:
-    """The largest relative deviation of a class's share from the truth."""
+    """Return the largest relative deviation of a class's share from the truth."""
     return max(abs(row["ratio"] - 1) for row in rows if row["ratio"] is not None)
 
 
 def _share(labels: np.ndarray, number: int) -> float:
     return float((labels == number).sum() / max(1, (labels >= 0).sum()))
-
-
-def _frechet_of_halves(features: np.ndarray) -> float:
-    return frechet_distance(features[::2], features[1::2])
 
 
 def _images_seen(name: str) -> int | None:

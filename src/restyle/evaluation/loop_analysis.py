@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def trace(model: ReStyle, target: Tensor, start: Estimate, steps: int) -> dict[s
 
 
 def band_energy(images: Tensor) -> Tensor:
-    """The energy of images in octaves of radial frequency.
+    """Measure the energy of images in octaves of radial frequency.
 
     Band 0 is the mean; the last one holds what is above a quarter of the sampling frequency, with
     the corners of the spectrum; each one before is half as wide.
@@ -82,7 +83,7 @@ def band_energy(images: Tensor) -> Tensor:
 
 
 def band_names() -> list[str]:
-    """What the bands are called, in cycles per pixel."""
+    """Name the bands, in cycles per pixel."""
     low = [2.0 ** (band - BANDS - 1) for band in range(BANDS)]
     inner = [f"{low[band]:.3g} to {low[band + 1]:.3g}" for band in range(2, BANDS - 1)]
     return ["mean", f"below {low[2]:.3g}", *inner, f"above {low[-1]:.3g}"]
@@ -92,7 +93,7 @@ def band_names() -> list[str]:
 def starts(
     model: ReStyle, target: Tensor, steps: int, seed: int, other: ReStyle | None = None
 ) -> Iterator[tuple[str, Estimate]]:
-    """Where else a refinement could start.
+    """Find other starts of a refinement.
 
     Args:
         model: The model.
@@ -121,11 +122,7 @@ SPOILED = ("none", "noise of 0.2", "a quarter of the resolution")
 
 
 def disturbances(seed: int) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Ways in which an input can be worse than those that a model was trained on.
-
-    Returns:
-        By name, what turns images (B, 3, h, w) in [-1, 1] into disturbed ones.
-    """
+    """Return, by name, what makes images (B, 3, h, w) worse than those of the training."""
 
     def noise(images: Tensor) -> Tensor:
         random = torch.Generator().manual_seed(seed)
@@ -137,12 +134,10 @@ def disturbances(seed: int) -> dict[str, Callable[[Tensor], Tensor]]:
         return F.interpolate(small, (height, width), mode="bilinear")
 
     return {
-        SPOILED[0]: lambda images: images,
-        SPOILED[1]: noise,
-        SPOILED[2]: blur,
-        "cropped to 85 %": lambda images: moved(images, scale=0.85),
-        "shifted by 6 %": lambda images: moved(images, shift=0.06),
-        "turned by 10 degrees": lambda images: moved(images, degrees=10),
+        **dict(zip(SPOILED, (lambda images: images, noise, blur), strict=True)),
+        "cropped to 85 %": partial(moved, scale=0.85),
+        "shifted by 6 %": partial(moved, shift=0.06),
+        "turned by 10 degrees": partial(moved, degrees=10),
     }
 
 
@@ -175,10 +170,7 @@ def disturbed(
         result = model.invert(shown, steps, len(target))
         image = pool_to(result.image, shown)
         away = (result.ws - plain.ws).flatten(1).norm(dim=1) / reach
-        found[name] = {
-            "mse": l2(image, shown).cpu().numpy(),
-            "to_undisturbed": away.cpu().numpy(),
-        }
+        found[name] = {"mse": l2(image, shown).cpu().numpy(), "to_undisturbed": away.cpu().numpy()}
         if name in SPOILED:
             found[name]["mse_to_clean"] = l2(image, target).cpu().numpy()
     return found
@@ -187,7 +179,7 @@ def disturbed(
 def stopped_at(
     mse: np.ndarray, lengths: np.ndarray, tolerance: float, most_steps: int = MOST_STEPS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `refine_until` would do at a tolerance, from what the steps are known to give.
+    """Replay what `refine_until` would do at a tolerance, from what the steps are known to give.
 
     Args:
         mse: (N, S + 1) squared errors, the start first, S at least `most_steps`.
@@ -209,15 +201,8 @@ def stopped_at(
     return steps, lowest
 
 
-def stopped_early(model: ReStyle, target: Tensor) -> dict[str, Any]:
-    """Invert with `steps="auto"`: `mse` (B,), `steps` (B,) that each image took."""
-    result = model.invert(target, "auto", len(target))
-    image = pool_to(result.image, target)
-    return {"mse": l2(image, target).cpu().numpy(), "steps": result.steps_used.cpu().numpy()}
-
-
 def measure(model: ReStyle, other: ReStyle | None, target: Tensor, steps: int, seed: int) -> Arrays:
-    """All measurements of one batch, under names that `summarise` knows."""
+    """Measure everything of one batch, under names that `summarise` knows."""
     found = trace(model, target, model.start(len(target)), steps)
     found["heat"] = found["heat"][None] * len(target)
     found["heat_of"] = np.array([len(target)])
@@ -225,12 +210,13 @@ def measure(model: ReStyle, other: ReStyle | None, target: Tensor, steps: int, s
         found[f"start:{name}"] = trace(model, target, start, MOST_STEPS)["mse"]
     for name, values in disturbed(model, target, DEFAULT_STEPS, seed).items():
         found |= {f"disturbed:{name}:{key}": array for key, array in values.items()}
-    stopped = stopped_early(model, target)
-    return found | {f"auto:{key}": array for key, array in stopped.items()}
+    stopped = model.invert(target, "auto", len(target))
+    found["auto:mse"] = l2(pool_to(stopped.image, target), target).cpu().numpy()
+    return found | {"auto:steps": stopped.steps_used.cpu().numpy()}
 
 
 def summarise(found: Arrays) -> dict[str, Any]:
-    """From the values of all images to figures with 95 % intervals."""
+    """Turn the values of all images into figures with 95 % intervals."""
     return {
         "steps": step_rows(found),
         "layers": found["layers"].mean(axis=0).tolist(),
@@ -246,9 +232,9 @@ def summarise(found: Arrays) -> dict[str, Any]:
 
 
 def step_rows(found: Arrays) -> list[dict[str, Any]]:
-    """For each step: error, size of the change, its centre in layers and octaves, who gained.
+    """Return for each step: error, size of the change, its centre in layers and octaves, gains.
 
-    `ratio` is the length of a residual to that of the step before; `finer` says how far up in the
+    `ratio` is the length of a residual to that of the step before; `band` says how far up in the
     bands (0: the mean of the image) and `layer` in which layer the change's centre lies.
     """
     mse, layers = found["mse"], found["layers"]
@@ -256,53 +242,48 @@ def step_rows(found: Arrays) -> list[dict[str, Any]]:
     band = (band_shares(found["bands"]) * np.arange(found["bands"].shape[2])).sum(axis=2)
     energy = np.square(layers)
     layer = (energy * np.arange(layers.shape[2])).sum(axis=2) / _positive(energy.sum(axis=2))
-    rows: list[dict[str, Any]] = [{"step": 0, "mse": bootstrap_mean(mse[:, 0])._asdict()}]
+    change = np.sqrt(found["bands"].sum(axis=2)).mean(axis=0)
+    columns = {"length": lengths, "band": band, "layer": layer}
+    rows: list[dict[str, Any]] = [{"step": 0, "mse": interval(mse[:, 0])}]
     for step in range(1, mse.shape[1]):
+        before, now = mse[:, step - 1], mse[:, step]
         row = {
             "step": step,
-            "mse": bootstrap_mean(mse[:, step])._asdict(),
-            "length": bootstrap_mean(lengths[:, step - 1])._asdict(),
-            "change": float(np.sqrt(found["bands"][:, step - 1].sum(axis=1)).mean()),
-            "band": bootstrap_mean(band[:, step - 1])._asdict(),
-            "layer": bootstrap_mean(layer[:, step - 1])._asdict(),
-            "improved": float((mse[:, step] < mse[:, step - 1]).mean()),
-            "worse_by_1_percent": float((mse[:, step] > 1.01 * mse[:, step - 1]).mean()),
+            "mse": interval(now),
+            **{name: interval(values[:, step - 1]) for name, values in columns.items()},
+            "change": float(change[step - 1]),
+            "improved": float((now < before).mean()),
+            "worse_by_1_percent": float((now > 1.01 * before).mean()),
         }
         if step > 1:
             ratio = lengths[:, step - 1] / _positive(lengths[:, step - 2])
-            row["ratio"] = dict(
-                zip(
-                    ("low", "median", "high"),
-                    np.quantile(ratio, (0.25, 0.5, 0.75)).tolist(),
-                    strict=True,
-                )
-            )
+            low, median, high = np.quantile(ratio, (0.25, 0.5, 0.75)).tolist()
+            row["ratio"] = {"low": low, "median": median, "high": high}
         rows.append(row)
     return rows
 
 
 def band_shares(bands: np.ndarray) -> np.ndarray:
-    """The energies of each image's change as shares that sum to 1."""
+    """Return the energies of each image's change as shares that sum to 1."""
     return bands / _positive(bands.sum(axis=2, keepdims=True))
 
 
 def disturbance_rows(found: Arrays) -> list[dict[str, Any]]:
-    """For each disturbance: the error to what was shown, and how far the codes moved."""
+    """Return for each disturbance the error to what was shown, and how far the codes moved."""
     rows: dict[str, dict[str, Any]] = {}
     for key, values in found.items():
         if key.startswith("disturbed:"):
             _, name, figure = key.split(":")
-            rows.setdefault(name, {"disturbance": name})[figure] = bootstrap_mean(values)._asdict()
+            rows.setdefault(name, {"disturbance": name})[figure] = interval(values)
     return list(rows.values())
 
 
 def early_stopping(found: Arrays) -> dict[str, Any]:
-    """What `steps="auto"` costs and loses, and what it would with other tolerances.
+    """Compute what `steps="auto"` costs and loses, and what it would with other tolerances.
 
     Returns:
-        What `stopping_row` gives of the measured run; `histogram`, how many images took how many
-        steps; `fixed`, the mean error after each number of steps up to the most; `tolerances`, a
-        row each as of the measured run, from what the steps of all images are known to give.
+        `stopping_row` of the measured run; `histogram`, how many images took how many steps;
+        `fixed`, the mean error after each number of steps; `tolerances`, a row for each.
     """
     mse, lengths = found["mse"], np.linalg.norm(found["layers"], axis=2)
     steps = found["auto:steps"]
@@ -342,14 +323,19 @@ def stopping_row(steps: np.ndarray, mse: np.ndarray, fixed: np.ndarray) -> dict[
     best, each = first.mean(axis=0).min(), first.min(axis=1).mean()
     return {
         "steps": float(taken),
-        "mse": bootstrap_mean(mse)._asdict(),
+        "mse": interval(mse),
         "fixed_at_same_cost": float(same.mean()),
-        "difference": bootstrap_mean(mse - same)._asdict(),
+        "difference": interval(mse - same),
         "best_fixed": float(best),
         "loss": float(mse.mean() / best - 1),
         "best_of_each": float(each),
         "loss_to_each": float(mse.mean() / each - 1),
     }
+
+
+def interval(values: np.ndarray) -> dict[str, float]:
+    """Return the mean of values (N,) with its 95 % interval, as JSON has it."""
+    return bootstrap_mean(values)._asdict()
 
 
 def _positive(values: np.ndarray) -> np.ndarray:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from restyle.faces.recognition import FaceRecognition
 from restyle.io.checkpoints import weights_hash
@@ -39,12 +38,14 @@ MEASURES = {
 DRAWN = ("mse", "psnr", "ms_ssim", "perceptual", "identity")
 """Those that are usual for drawn portraits; the last two need their judge."""
 
+MEASURED_BY = {"lpips": "lpips", "faces": "similarity"}
+"""Which network of photographs gives which measure."""
+
 NO_FACE = "no_face_in"
 """Beside the similarity, which is None then: "target", "reconstruction" or "both"."""
 
 
-@dataclass(frozen=True)
-class PhotoNetworks:
+class PhotoNetworks(nn.Module):
     """The networks that photographs are judged by.
 
     Attributes:
@@ -52,29 +53,20 @@ class PhotoNetworks:
         faces: Embeds faces for the identity similarity.
     """
 
-    lpips: Any = None
-    faces: FaceRecognition | None = None
+    def __init__(self, lpips: Any = None, faces: FaceRecognition | None = None):
+        """Take those that there are."""
+        super().__init__()
+        self.lpips, self.faces = lpips, faces
 
     @property
     def measures(self) -> tuple[str, ...]:
         """What can be measured with them."""
-        known = {"lpips": self.lpips, "similarity": self.faces}
-        return tuple(name for name, network in known.items() if network is not None)
-
-    def to(self, device: torch.device) -> None:
-        """Move them."""
-        for network in (self.lpips, self.faces):
-            if network is not None:
-                network.to(device)
+        return tuple(MEASURED_BY[name] for name, _ in self.named_children())
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 over the weights of those that are there."""
-        networks = {"lpips_sha256": self.lpips, "faces_sha256": self.faces}
-        return {
-            name: weights_hash(network.state_dict())
-            for name, network in networks.items()
-            if network is not None
-        }
+        """Return SHA-256 over the weights of each."""
+        networks = self.named_children()
+        return {f"{name}_sha256": weights_hash(one.state_dict()) for name, one in networks}
 
     @torch.no_grad()
     def check_size(self, size: tuple[int, int]) -> None:
@@ -110,15 +102,12 @@ class Judge:
         Raises:
             ValueError: There is no such measure, or not the network that it needs.
         """
-        unknown = sorted(set(names) - set(MEASURES))
-        if unknown:
+        if unknown := sorted(set(names) - set(MEASURES)):
             raise ValueError(f"expected measures of {', '.join(MEASURES)}, got {unknown[0]!r}")
         photo = photo or PhotoNetworks()
         if lacking := {"lpips", "similarity"} & set(names) - set(photo.measures):
             raise ValueError(f"expected a network to measure {min(lacking)} with, got none")
-        self.network = network
-        self.names = tuple(names)
-        self.photo = photo
+        self.network, self.names, self.photo = network, tuple(names), photo
 
     @torch.no_grad()
     def against(self, target: Tensor) -> Callable[[Tensor], dict[str, list[Any]]]:
@@ -153,9 +142,9 @@ class Judge:
         return measure
 
     def _similarity(self, target: Tensor) -> Callable[[Tensor], dict[str, list[Any]]]:
-        """The cosine of the faces' embeddings, None where a face is not found."""
-        assert self.photo.faces is not None
+        """Compare faces by the cosine of their embeddings, None where one is not found."""
         faces = self.photo.faces
+        assert faces is not None
         wanted, there = faces.embed(target)
         names = {(False, True): "target", (True, False): "reconstruction", (False, False): "both"}
 

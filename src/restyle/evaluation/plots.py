@@ -19,8 +19,7 @@ def lines(
     curves: Mapping[str, Line],
     x: str,
     y: str,
-    log_x: bool = False,
-    log_y: bool = False,
+    log: str = "",
     bands: Mapping[str, Line] | None = None,
 ) -> Path:
     """Draw curves with a point at every value; the legend is below, where it hides none of them.
@@ -30,8 +29,7 @@ def lines(
         curves: Values along x and y, by the curve's name.
         x: Title of the axis.
         y: Title of the axis.
-        log_x: Whether the axis is logarithmic.
-        log_y: Whether the axis is logarithmic.
+        log: The axes that are logarithmic: x, y or xy.
         bands: Lower and upper ends of a curve's intervals, by its name.
 
     Returns:
@@ -46,13 +44,10 @@ def lines(
         (line,) = axes.plot(along, values, label=name, **style)
         if bands and name in bands:
             axes.fill_between(along, *bands[name], color=line.get_color(), alpha=0.15, linewidth=0)
-    if log_x:
-        axes.set_xscale("log")
-        _plain_numbers(axes.xaxis)
-    if log_y:
-        axes.set_yscale("log")
-        _plain_numbers(axes.yaxis)
-    if not log_x and all(_whole(along) for along, _ in curves.values()):
+    for axis in log:
+        getattr(axes, f"set_{axis}scale")("log")
+        _plain_numbers(getattr(axes, f"{axis}axis"))
+    if "x" not in log and all(np.asarray(along).dtype.kind == "i" for along, _ in curves.values()):
         axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -63,11 +58,7 @@ def lines(
 
 
 def heat_maps(path: Path, maps: Sequence[np.ndarray], titles: Sequence[str]) -> Path:
-    """Draw maps (H, W) side by side, each with a colour scale of its own.
-
-    Returns:
-        The file.
-    """
+    """Draw maps (H, W) side by side, each with a colour scale of its own; return the file."""
     figure, _ = _figure((2.1 * len(maps), 2.7))
     figure.clear()
     for index, (values, title) in enumerate(zip(maps, titles, strict=True), 1):
@@ -79,11 +70,7 @@ def heat_maps(path: Path, maps: Sequence[np.ndarray], titles: Sequence[str]) -> 
 
 
 def matrix(path: Path, values: np.ndarray, x: str, y: str, rows: Sequence[str]) -> Path:
-    """Draw a matrix (R, C) in colours, its columns numbered from 1.
-
-    Returns:
-        The file.
-    """
+    """Draw a matrix (R, C) in colours, its columns numbered from 1; return the file."""
     figure, axes = _figure()
     shown = axes.imshow(values, cmap="viridis", aspect="auto")
     axes.set_xticks(range(values.shape[1]), range(1, values.shape[1] + 1))
@@ -102,10 +89,6 @@ def _plain_numbers(axis: Any) -> None:
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
     axis.set_minor_formatter("{x:g}" if high < 200 * low else NullFormatter())
-
-
-def _whole(values: Values) -> bool:
-    return np.issubdtype(np.asarray(values).dtype, np.integer)
 
 
 def _figure(size: tuple[float, float] = (7, 4.2)) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from restyle.evaluation.data import Targets
 from restyle.evaluation.measures import Judge
 from restyle.evaluation.records import Records
 from restyle.evaluation.timing import Stopwatch, peak_memory, reset_peak_memory
-from restyle.inversion.methods import Chain, Method, build, networks_of
-from restyle.inversion.optimisation import Objective
+from restyle.inversion.methods import Chain, Method
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
@@ -47,33 +46,37 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What its rows are called."""
+        """Name of its rows."""
         return f"{self.label} {self.method.name}"
 
     @property
     def parts(self) -> list[str]:
-        """The names of the method's stages, such as restyle and ws, without their steps."""
+        """Names of the method's stages, such as restyle and ws, without their steps."""
         return [part.partition(":")[0] for part in self.method.name.split("+")]
 
     @property
     def encodes(self) -> bool:
-        """Whether the encoder does all of it, so that it takes no time to speak of."""
+        """True where the encoder does all of it, so that it takes no time to speak of."""
         return set(self.parts) == {"restyle"}
 
     @property
     def asks_the_encoder(self) -> bool:
-        """Whether the encoder does any of it; an optimisation on its own knows none."""
+        """True where the encoder does any of it; an optimisation on its own knows none."""
         return "restyle" in self.parts
 
     def weights_hash(self) -> str:
-        """The hash of the weights that it uses."""
+        """Return the hash of the weights that it uses."""
         if self.asks_the_encoder:
             return self.model.weights_hash()
         return weights_hash(self.model.generator.state_dict())
 
     def folder(self, out: Path) -> Path:
-        """Where an evaluation in a folder keeps what is this method's alone."""
+        """Return where an evaluation in a folder keeps what is this method's alone."""
         return out / "methods" / self.name.replace("/", "_").replace(" ", "_")
+
+    def batch_size(self, most: int) -> int:
+        """Return how many images it inverts at once: tuning gives each a generator of its own."""
+        return 1 if self.method.tuning else most
 
     @property
     def steps(self) -> int:
@@ -92,18 +95,9 @@ class Entry:
 
 
 def log_steps(last: int) -> list[int]:
-    """1, 2, 3, 5, 7, 10, 20, ... up to and including the last one."""
+    """Return 1, 2, 3, 5, 7, 10, 20, ... up to and including the last one."""
     numbers = (base * 10**power for power in range(len(str(last))) for base in ROUND)
     return sorted({number for number in numbers if number < last} | {last})
-
-
-def entry(label: str, model: ReStyle, method: str, objective: Objective) -> Entry:
-    """Let a model invert with a method, named as `restyle.inversion.methods.build` takes it.
-
-    Raises:
-        ValueError: There is no such method.
-    """
-    return Entry(label, model, build(method, networks_of(model, objective)))
 
 
 def run(one: Entry, targets: Targets, judge: Judge, records: Records, batch_size: int) -> None:
@@ -115,7 +109,7 @@ def run(one: Entry, targets: Targets, judge: Judge, records: Records, batch_size
     last = one.steps
     mine = (row for row in records.rows if row["method"] == one.name)
     done = {row["image"] for row in mine if row["step"] == last}
-    size = 1 if one.method.tuning else batch_size  # each image is given a generator of its own
+    size = one.batch_size(batch_size)
     warm = False
     with tqdm(total=len(targets.names), unit="image", desc=one.name, disable=None) as progress:
         progress.update(len(done))
@@ -147,18 +141,11 @@ def _rows(
     # Image by image, so that an image whose last row is there has all of its rows.
     for index, name in enumerate(names):
         for step, seconds, values in found:
-            figures = {key: _rounded(column[index]) for key, column in values.items()}
-            yield {
-                "method": one.name,
-                "image": name,
-                "step": step,
-                "seconds": round(seconds, 7),
-                **figures,
-            }
-
-
-def _rounded(value: object) -> object:
-    return round(value, 7) if isinstance(value, float) else value
+            row = {"method": one.name, "image": name, "step": step, "seconds": round(seconds, 7)}
+            for key, column in values.items():
+                value = column[index]
+                row[key] = round(value, 7) if isinstance(value, float) else value
+            yield row
 
 
 @dataclass(frozen=True)
@@ -184,12 +171,9 @@ def outcome(records: Records, name: str, measures: Iterable[str], targets: Targe
     Raises:
         ValueError: There are none.
     """
-
-    def mine() -> Iterator[dict[str, Any]]:
-        return (row for row in records.rows if row["method"] == name)
-
-    steps = sorted({row["step"] for row in mine()})
-    done = {row["image"] for row in mine() if row["step"] == steps[-1]}
+    mine = [row for row in records.rows if row["method"] == name]
+    steps = sorted({row["step"] for row in mine})
+    done = {row["image"] for row in mine if row["step"] == steps[-1]}
     done &= set(targets.names)
     if not done:
         raise targets.none_usable()
@@ -197,7 +181,7 @@ def outcome(records: Records, name: str, measures: Iterable[str], targets: Targe
     lines = {step: index for index, step in enumerate(steps)}
     shape = (len(steps), len(columns))
     arrays = {key: np.full(shape, np.nan) for key in ("seconds", *measures)}
-    for row in mine():
+    for row in mine:
         if row["image"] in columns:
             at = lines[row["step"]], columns[row["image"]]
             for key, values in arrays.items():
@@ -208,8 +192,8 @@ def outcome(records: Records, name: str, measures: Iterable[str], targets: Targe
 def measure_speed(entries: list[Entry], out: Path, batch_size: int) -> dict[str, Any]:
     """Time a step of every model's methods, one image at a time and in batches.
 
-    Stages of methods are timed once for each model, whatever their number of steps and learning
-    rate: these do not change the time that a step takes.
+    Stages of methods are timed once for each model: their number of steps and learning rate do not
+    change the time that a step takes.
 
     Args:
         entries: Whose stages.
@@ -227,15 +211,11 @@ def measure_speed(entries: list[Entry], out: Path, batch_size: int) -> dict[str,
         for part, stage, steps in zip(one.parts, one.method.stages, one.method.steps, strict=True):
             name = f"{one.label} {part}"
             if name not in known:
-                sizes = {1, 1 if isinstance(stage, PivotalTuning) else batch_size}
+                sizes = sorted({1, 1 if isinstance(stage, PivotalTuning) else batch_size})
                 reset_peak_memory(one.model.device)
-                row = {
-                    "method": name,
-                    **{f"batch_{n}": _seconds(one.model, stage, steps, n) for n in sorted(sizes)},
-                    "peak_memory": peak_memory(one.model.device),
-                }
-                kept.add([row])
-                known[name] = row
+                row = {f"batch_{n}": _seconds(one.model, stage, steps, n) for n in sizes}
+                known[name] = {"method": name, **row, "peak_memory": peak_memory(one.model.device)}
+                kept.add([known[name]])
             found[name] = known[name]
     return found
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Dtype = Literal["float32", "bfloat16", "float16"]
+from restyle.runtime.options import Device, Dtype
+
 MeasureName = Literal["mse", "psnr", "ms_ssim", "perceptual", "identity"]
 
 WHERE = ("out", "device", "batch_size")
@@ -20,34 +20,64 @@ def determining(config: Any, *free: str) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
-def _check_counts(config: Any, *names: str) -> None:
-    for name in names:
-        found = getattr(config, name)
-        if found is not None and found < 1:
-            raise ValueError(f"{name}: expected a number of 1 or more, got {found}")
+@dataclass(frozen=True)
+class _Counted:
+    def __post_init__(self):
+        """Check the counts.
+
+        Raises:
+            ValueError: A whole number other than the seed is below 1.
+        """
+        for one in fields(self):
+            found = getattr(self, one.name)
+            if type(found) is int and found < 1 and one.name != "seed":
+                raise ValueError(f"{one.name}: expected a number of 1 or more, got {found}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged(_Counted):
+    """What a network measures.
+
+    Attributes:
+        judge: The feature network that judges, a bundled name or a folder.
+    """
+
+    judge: str = "portraits-judge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batches(_Counted):
+    """What is measured in batches.
+
+    Attributes:
+        batch_size: Images at once.
+        device: Where to compute; auto is a GPU where there is one.
+    """
+
+    batch_size: int = 16
+    device: Device = "auto"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(_Judged, _Batches):
     """Compare models and methods on the same images: how good each is, and what it costs.
 
     Attributes:
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
         methods: Methods of inversion: restyle (the encoder), w and ws (optimisation of one code, or
             of one for each layer), projector (one code and the generator's noise), and pti (pivotal
-            tuning), each with a number of steps, joined by + where one starts from what the other
-            found: restyle:10, ws:1500, restyle:5+ws:100, w:1000+pti:350. After @ a learning rate
-            may follow: ws:1500@0.05. Those without an encoder depend on the generator alone, and
-            are run once for models that share it.
+            tuning, image by image), each with a number of steps, joined by + where one starts from
+            what the other found: restyle:10, restyle:5+ws:100, w:1000+pti:350. After @ a learning
+            rate may follow: ws:1500@0.05. Those without an encoder are run once for models that
+            share a generator.
         data: portraits or toon (test split), or a folder of images.
         images: The first N of them. [default: 512 portraits, or all of a folder]
         optimised: Optimisation and pivotal tuning, which take minutes an image, invert the first N
             of these.
         measures: What is measured; the last two need the judge. [default: all of them for drawn
             portraits, else those without the judge]
-        judge: The feature network that judges, a bundled name or a folder.
-        features: The one whose distances optimisation minimises, beside the squared error; none to
-            minimise that alone. [default: portraits-features for drawn portraits, else none]
+        features: The feature network whose distances optimisation minimises beside the squared
+            error, or none. [default: portraits-features for drawn portraits, else none]
         lpips: Measure LPIPS with AlexNet or VGG-16; needs the pulled models alexnet and lpips-alex,
             or vgg16 and lpips-vgg.
         identity_network: Measure identity similarity with this network: the file or the pulled name
@@ -55,8 +85,6 @@ class Comparison:
         mtcnn: The three files of the detector that identity similarity needs: pnet.npy, rnet.npy,
             onet.npy.
         out: The folder of the results.
-        batch_size: Images at once; always one for pivotal tuning.
-        device: Where to compute.
         dtype: The precision of inverting; what judges has float32.
     """
 
@@ -66,23 +94,16 @@ class Comparison:
     images: int | None = None
     optimised: int = 64
     measures: tuple[MeasureName, ...] = ()
-    judge: str = "portraits-judge"
     features: str | None = None
     lpips: Literal["alex", "vgg"] | None = None
     identity_network: str | None = None
     mtcnn: tuple[str, ...] = ()
     out: Path = Path("results/evaluation")
-    batch_size: int = 16
-    device: Device = "auto"
     dtype: Dtype = "float32"
-
-    def __post_init__(self):
-        """Check the counts."""
-        _check_counts(self, "images", "optimised", "batch_size")
 
 
 @dataclass(frozen=True)
-class GeneratorEvaluation:
+class GeneratorEvaluation(_Judged):
     """Judge the samples of generators of portraits.
 
     Fréchet distance, precision and recall in the judge's features against as many test portraits;
@@ -100,7 +121,6 @@ class GeneratorEvaluation:
         iterations: Steps of the optimisation.
         lr: Its learning rate at its highest.
         data: portraits or toon.
-        judge: The feature network that judges, a bundled name or a folder.
     """
 
     folders: tuple[str, ...]
@@ -110,15 +130,10 @@ class GeneratorEvaluation:
     iterations: int = 300
     lr: float = 0.1
     data: str = "portraits"
-    judge: str = "portraits-judge"
-
-    def __post_init__(self):
-        """Check the counts."""
-        _check_counts(self, "samples", "images", "iterations")
 
 
 @dataclass(frozen=True)
-class FeatureEvaluation:
+class FeatureEvaluation(_Counted):
     """Measure a feature network on test portraits, two views of every person.
 
     Attributes:
@@ -129,13 +144,9 @@ class FeatureEvaluation:
     name: str = "portraits-judge"
     persons: int = 2048
 
-    def __post_init__(self):
-        """Check the counts."""
-        _check_counts(self, "persons")
-
 
 @dataclass(frozen=True)
-class EditingEvaluation:
+class EditingEvaluation(_Judged, _Batches):
     """Measure how well inversions can be edited, against portraits that are truly changed.
 
     Attributes:
@@ -144,11 +155,9 @@ class EditingEvaluation:
         attributes: Those that are changed. [default: all that there are directions for]
         directions: A folder of directions. [default: those that come with the package]
         images: Test portraits.
-        judge: The feature network that judges, a bundled name or a folder.
-        features: The one whose distances optimisation minimises, beside the squared error.
+        features: The feature network whose distances optimisation minimises beside the squared
+            error.
         out: The folder of the results.
-        batch_size: Images at once; always one for pivotal tuning.
-        device: Where to compute.
     """
 
     model: tuple[str, ...] = ("portraits",)
@@ -156,19 +165,12 @@ class EditingEvaluation:
     attributes: tuple[str, ...] = ()
     directions: str | None = None
     images: int = 128
-    judge: str = "portraits-judge"
     features: str = "portraits-features"
     out: Path = Path("results/editing")
-    batch_size: int = 16
-    device: Device = "auto"
-
-    def __post_init__(self):
-        """Check the counts."""
-        _check_counts(self, "images", "batch_size")
 
 
 @dataclass(frozen=True)
-class BootstrappingEvaluation:
+class BootstrappingEvaluation(_Judged, _Batches):
     """Measure bootstrapping against the renderer's true toon of each test portrait.
 
     Attributes:
@@ -177,10 +179,7 @@ class BootstrappingEvaluation:
         source_steps: Steps of the source.
         steps: Steps of the target, at most; the figures are given for each number of them.
         images: Test portraits.
-        judge: The feature network whose perceptual distance is used, a bundled name or a folder.
         out: The folder of the results.
-        batch_size: Images at once.
-        device: Where to compute.
     """
 
     source: str = "portraits"
@@ -188,41 +187,28 @@ class BootstrappingEvaluation:
     source_steps: int = 1
     steps: int = 10
     images: int = 128
-    judge: str = "portraits-judge"
     out: Path = Path("results/bootstrapping")
-    batch_size: int = 16
-    device: Device = "auto"
-
-    def __post_init__(self):
-        """Check the counts."""
-        _check_counts(self, "source_steps", "steps", "images", "batch_size")
 
 
 @dataclass(frozen=True)
-class CrossDomainEvaluation:
+class CrossDomainEvaluation(_Judged):
     """Measure whether two generators draw the same person of the same code, each in its style.
 
     Attributes:
         source: The generator whose mapping network gives the codes: a model's name or a folder.
         target: The other one.
         samples: Codes, and people that the renderer draws in both styles.
-        judge: The feature network that judges, a bundled name or a folder.
         out: The folder of the results.
     """
 
     source: str = "portraits"
     target: str = "portraits-toon"
     samples: int = 1_000
-    judge: str = "portraits-judge"
     out: Path = Path("results/crossing")
-
-    def __post_init__(self):
-        """Check the counts."""
-        _check_counts(self, "samples")
 
 
 @dataclass(frozen=True)
-class LoopAnalysis:
+class LoopAnalysis(_Batches):
     """Show how the loop works inside a model.
 
     Attributes:
@@ -233,8 +219,6 @@ class LoopAnalysis:
         images: The first N of them. [default: 256 portraits, or all of a folder]
         steps: How often the estimate is refined, 10 times or more.
         out: The folder of the results.
-        batch_size: Images at once.
-        device: Where to compute.
     """
 
     model: str = "portraits"
@@ -243,25 +227,22 @@ class LoopAnalysis:
     images: int | None = None
     steps: int = 20
     out: Path = Path("results/analysis")
-    batch_size: int = 16
-    device: Device = "auto"
 
     def __post_init__(self):
         """Check the counts."""
-        _check_counts(self, "images", "batch_size")
+        super().__post_init__()
         if self.steps < 10:
             raise ValueError(f"steps: expected a number of 10 or more, got {self.steps}")
 
 
 @dataclass(frozen=True)
-class DirectionSearch:
+class DirectionSearch(_Judged):
     """Find directions of a generator of portraits, one for each attribute.
 
     Attributes:
         out: The folder of the directions.
         generator: A model's name, a checkpoint folder, or another project's file.
         labeller: The feature network that labels, a bundled name or a folder.
-        judge: The one that measures, a bundled name or a folder.
         samples: Labelled samples.
         trials: Samples that the labeller chooses by between a direction's variants.
         checks: Samples that the judge measures.
@@ -277,7 +258,6 @@ class DirectionSearch:
     out: Path
     generator: str = "portraits"
     labeller: str = "portraits-features"
-    judge: str = "portraits-judge"
     samples: int = 10_000
     trials: int = 24
     checks: int = 64
@@ -287,7 +267,3 @@ class DirectionSearch:
     device: Device = "auto"
     dtype: Dtype = "float32"
     overwrite: bool = False
-
-    def __post_init__(self):
-        """Check the counts."""
-        _check_counts(self, "samples", "trials", "checks")

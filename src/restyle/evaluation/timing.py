@@ -57,7 +57,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory in bytes since `reset_peak_memory`: the GPU's, else the whole process's."""
+    """Return the most bytes in use since `reset_peak_memory`, of the GPU or the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")

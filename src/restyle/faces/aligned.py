@@ -25,23 +25,14 @@ class AlignedFace:
 
 
 def align_faces(photo: Image.Image, size: int = 256, which: int | None = 1) -> list[AlignedFace]:
-    """Find faces and cut them out as FFHQ's are.
-
-    Args:
-        photo: Mode RGB, upright.
-        size: Height and width of the crops in pixels.
-        which: 1 for the largest face, 2 for the second largest; None for all of them.
+    """Find faces in an upright photograph of mode RGB and cut them out as FFHQ's, of `size` pixels.
 
     Returns:
-        At least one face, the largest first.
+        The `which`-th largest face, from 1 on; all of them, the largest first, if None.
 
     Raises:
         NoFaceError: There are none, or fewer than `which`.
         ImportError: The extra `restyle[faces]` is not installed.
     """
-    chosen = choose(find_faces(photo), which)
-    quads = [ffhq_quad(face.landmarks) for face in chosen]
-    return [
-        AlignedFace(face, quad, crop_face(photo, quad, size))
-        for face, quad in zip(chosen, quads, strict=True)
-    ]
+    chosen = [(face, ffhq_quad(face.landmarks)) for face in choose(find_faces(photo), which)]
+    return [AlignedFace(face, quad, crop_face(photo, quad, size)) for face, quad in chosen]

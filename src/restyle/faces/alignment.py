@@ -6,7 +6,6 @@ The crop is a square that is turned with the face and sized by the distances bet
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,15 +14,6 @@ from torch.nn import functional
 
 MAX_FACE = 20_000
 """Largest side of a face's square, in pixels, that is worked on."""
-
-
-class Corners(NamedTuple):
-    """The four points that a crop is placed by, each (2,)."""
-
-    left_eye: np.ndarray
-    right_eye: np.ndarray
-    left_mouth: np.ndarray
-    right_mouth: np.ndarray
 
 
 def ffhq_quad(landmarks: np.ndarray) -> np.ndarray:
@@ -40,10 +30,10 @@ def ffhq_quad(landmarks: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: Another number of landmarks, or they are not finite or coincide.
     """
-    points = _corners(np.asarray(landmarks, float))
-    eyes = (points.left_eye + points.right_eye) * 0.5
-    mouth = (points.left_mouth + points.right_mouth) * 0.5
-    eye_to_eye = points.right_eye - points.left_eye
+    left_eye, right_eye, left_mouth, right_mouth = _corners(np.asarray(landmarks, float))
+    eyes = (left_eye + right_eye) * 0.5
+    mouth = (left_mouth + right_mouth) * 0.5
+    eye_to_eye = right_eye - left_eye
     eye_to_mouth = mouth - eyes
     x = eye_to_eye - _turned(eye_to_mouth)
     length = np.hypot(*x)
@@ -127,7 +117,9 @@ def paste_back(
     right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 1, photo.size)
     if left >= right or top >= bottom:
         return photo.copy()
-    crop = _reduced(crop, float(np.hypot(*(quad[3] - quad[0]))))
+    side = max(round(float(np.hypot(*(quad[3] - quad[0])))), 1)
+    if crop.width > side:  # reduced without aliasing
+        crop = crop.resize((side, side), Image.Resampling.LANCZOS)
     to_crop = _into_square(quad - [left, top], crop.width)
     area = (int(right - left), int(bottom - top))
     placed = crop.transform(
@@ -139,20 +131,20 @@ def paste_back(
     return result
 
 
-def _corners(landmarks: np.ndarray) -> Corners:
+def _corners(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the picture's left and right eye, left and right corner of the mouth, each (2,)."""
     if landmarks.shape not in ((68, 2), (5, 2)):
         raise ValueError(f"expected landmarks (68, 2) or (5, 2), got {landmarks.shape}")
     if not np.isfinite(landmarks).all():
         raise ValueError("expected finite landmarks, got NaN or infinity")
     if len(landmarks) == 5:
-        return Corners(landmarks[0], landmarks[1], landmarks[3], landmarks[4])
-    return Corners(
-        landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0), landmarks[48], landmarks[54]
-    )
+        return landmarks[0], landmarks[1], landmarks[3], landmarks[4]
+    left, right = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
+    return left, right, landmarks[48], landmarks[54]
 
 
 def _turned(vector: np.ndarray) -> np.ndarray:
-    """A vector turned by a quarter: what points right points down afterwards."""
+    """Turn a vector by a quarter: what points right points down afterwards."""
     return np.array([-vector[1], vector[0]])
 
 
@@ -163,17 +155,13 @@ def _bounds(quad: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _cut(photo: Image.Image, quad: np.ndarray, border: int) -> tuple[Image.Image, np.ndarray]:
-    """Only the part of the photograph that matters."""
+    """Cut out the part of the photograph that matters."""
     left, top, right, bottom = _bounds(quad)
-    box = (
-        max(left - border, 0),
-        max(top - border, 0),
-        min(right + border, photo.width),
-        min(bottom + border, photo.height),
-    )
+    start = max(left - border, 0), max(top - border, 0)
+    box = *start, min(right + border, photo.width), min(bottom + border, photo.height)
     if box[0] >= box[2] or box[1] >= box[3]:
         raise ValueError("expected a face inside the photograph, got it outside")
-    return photo.crop(box), quad - box[:2]
+    return photo.crop(box), quad - start
 
 
 def _padded(
@@ -181,12 +169,8 @@ def _padded(
 ) -> tuple[Image.Image, np.ndarray]:
     """Extend a photograph that does not reach around its face."""
     left, top, right, bottom = _bounds(quad)
-    pad = [
-        max(-left + border, 0),
-        max(-top + border, 0),
-        max(right - photo.width + border, 0),
-        max(bottom - photo.height + border, 0),
-    ]
+    beyond = (-left, -top, right - photo.width, bottom - photo.height)
+    pad = [max(width + border, 0) for width in beyond]
     if max(pad) <= border - 4:
         return photo, quad
     pad = [max(width, round(side * 0.3)) for width in pad]
@@ -206,7 +190,7 @@ def _padded(
 
 
 def _blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of (H, W, 3), cut off at four sigma; the mirrored border repeats its edge."""
+    """Blur (H, W, 3) by a Gaussian, cut off at four sigma; the mirrored border repeats its edge."""
     radius = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     kernel = torch.from_numpy((weights / weights.sum()).astype(np.float32))
@@ -217,23 +201,15 @@ def _blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
     return planes[:, 0].permute(1, 2, 0).numpy()
 
 
-def _reduced(crop: Image.Image, side: float) -> Image.Image:
-    """A crop that is much larger than its place, reduced without aliasing."""
-    wanted = max(round(side), 1)
-    if crop.width <= wanted:
-        return crop
-    return crop.resize((wanted, wanted), Image.Resampling.LANCZOS)
-
-
 def _into_square(quad: np.ndarray, size: int) -> np.ndarray:
-    """The (2, 3) matrix from a photograph's coordinates to a crop's, pixel centres at one half."""
+    """Return the (2, 3) matrix from a photograph to a crop, pixel centres at one half."""
     corner, right, down = quad[0] + 0.5, quad[3] - quad[0], quad[1] - quad[0]
     to_unit = np.linalg.inv(np.stack([right, down], axis=1))
     return size * np.column_stack([to_unit, -to_unit @ corner])
 
 
 def _soft_mask(area: tuple[int, int], to_unit: np.ndarray, softness: float) -> np.ndarray:
-    """(height, width) levels: 255 well inside the square, fading to 0 at its edge and outside."""
+    """Return levels (height, width): 255 well inside the square, fading to 0 at its edge."""
     y, x = np.mgrid[: area[1], : area[0]] + 0.5
     u, v = (row[0] * x + row[1] * y + row[2] for row in to_unit)
     inside = np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v))

@@ -77,14 +77,12 @@ class FaceCascade(nn.Module):
         """
         if picture.mode != "RGB":
             raise ValueError(f"expected a picture in mode RGB, got {picture.mode}")
-        boxes = self._proposed(picture)
-        boxes = _looked_at(_squares(boxes), picture.size)
+        boxes = _looked_at(_squares(self._proposed(picture)), picture.size)
         offsets, scores = self._seen(self.refinement, picture, boxes, _SIZES[0], 4)
         sure = scores > THRESHOLDS[1]
         boxes, offsets, scores = boxes[sure], offsets[sure], scores[sure]
         kept = suppress(boxes, scores, _OVERLAP)
-        boxes = _squares(moved(boxes[kept], offsets[kept]))
-        boxes = _looked_at(boxes, picture.size)
+        boxes = _looked_at(_squares(moved(boxes[kept], offsets[kept])), picture.size)
         outputs, scores = self._seen(self.landmarks, picture, boxes, _SIZES[1], 14)
         sure = scores > THRESHOLDS[2]
         boxes, outputs, scores = boxes[sure], outputs[sure], scores[sure]
@@ -95,7 +93,7 @@ class FaceCascade(nn.Module):
         return FoundFaces(boxes[kept], places[kept], scores[kept])
 
     def _proposed(self, picture: Image.Image) -> np.ndarray:
-        """What the first network finds at all scales."""
+        """Return what the first network finds at all scales."""
         boxes, offsets, scores = [np.zeros((0, 4))], [np.zeros((0, 4))], [np.zeros(0)]
         for scale in pyramid(picture.size, self.smallest):
             width, height = (math.ceil(side * scale) for side in picture.size)
@@ -115,7 +113,7 @@ class FaceCascade(nn.Module):
     def _seen(
         self, network: nn.Module, picture: Image.Image, boxes: np.ndarray, size: int, width: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What a network says about boxes: (N, width) outputs side by side, and (N,) scores."""
+        """Look at boxes with a network: (N, width) outputs side by side, and (N,) scores."""
         outputs, scores = [np.zeros((0, width))], [np.zeros(0)]
         for first in range(0, len(boxes), _AT_ONCE):
             crops = [_crop(picture, box, size) for box in boxes[first : first + _AT_ONCE]]
@@ -150,7 +148,7 @@ def cascade_of(networks: Iterable[CascadeNetwork]) -> FaceCascade:
 
 
 def pyramid(size: tuple[int, int], smallest: int = SMALLEST_FACE) -> Iterator[float]:
-    """The scales at which a picture of a (width, height) is searched, from large to small.
+    """Yield the scales at which a picture of a (width, height) is searched, from large to small.
 
     At the first one the smallest faces have the size of the network's window, at the last one the
     picture's shorter side is little more than that.
@@ -162,13 +160,13 @@ def pyramid(size: tuple[int, int], smallest: int = SMALLEST_FACE) -> Iterator[fl
 
 
 def windows(rows: np.ndarray, columns: np.ndarray, scale: float) -> np.ndarray:
-    """The boxes (N, 4) in the picture of places in the first network's maps at a scale."""
+    """Return the boxes (N, 4) in the picture of places in the first network's maps at a scale."""
     corners = _STRIDE * np.stack([columns, rows], axis=1) + 1.0
     return np.round(np.concatenate([corners, corners + _WINDOW], axis=1) / scale)
 
 
 def moved(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) whose edges are moved by offsets (N, 4), in parts of their width and height."""
+    """Move the edges of boxes (N, 4) by offsets (N, 4), in parts of their width and height."""
     return boxes + np.tile(_sizes(boxes), 2) * offsets
 
 
@@ -198,21 +196,19 @@ def suppress(
         top = np.maximum(boxes[best, :2], boxes[left, :2])
         bottom = np.minimum(boxes[best, 2:], boxes[left, 2:])
         common = np.maximum(bottom - top + 1, 0).prod(axis=1)
-        if share_of == "union":
-            whole = areas[best] + areas[left] - common
-        else:
-            whole = np.minimum(areas[best], areas[left])
+        smaller = np.minimum(areas[best], areas[left])
+        whole = areas[best] + areas[left] - common if share_of == "union" else smaller
         left = left[common <= threshold * whole]
     return np.array(kept, int)
 
 
 def _sizes(boxes: np.ndarray) -> np.ndarray:
-    """(N, 2) widths and heights."""
+    """Return (N, 2) widths and heights."""
     return boxes[:, 2:] - boxes[:, :2] + 1
 
 
 def _squares(boxes: np.ndarray) -> np.ndarray:
-    """Squares around the same centres, of the longer sides, in whole pixels."""
+    """Return squares around the same centres, of the longer sides, in whole pixels."""
     sizes = _sizes(boxes)
     sides = sizes.max(axis=1, keepdims=True)
     corners = boxes[:, :2] + sizes / 2 - sides / 2
@@ -220,20 +216,20 @@ def _squares(boxes: np.ndarray) -> np.ndarray:
 
 
 def _looked_at(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Those boxes that are worth a look: not beside the picture, nor far larger than it."""
+    """Keep the boxes that are worth a look: not beside the picture, nor far larger than it."""
     sizes = _sizes(boxes)
     good = (sizes >= 1).all(axis=1) & (sizes <= 2 * max(size)).all(axis=1)
     return boxes[good & (boxes[:, 2:] >= 0).all(axis=1) & (boxes[:, :2] < size).all(axis=1)]
 
 
 def _crop(picture: Image.Image, box: np.ndarray, size: int) -> Image.Image:
-    """A box at the size of a network's input; what lies outside of the picture is black."""
+    """Cut out a box at the size of a network's input; outside of the picture it is black."""
     left, top, right, bottom = (int(edge) for edge in box)
     crop = picture.crop((left, top, right + 1, bottom + 1))
     return crop.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _batch(pictures: list[Image.Image]) -> Tensor:
-    """(B, 3, H, W), scaled as the published weights expect it."""
+    """Return (B, 3, H, W), scaled as the published weights expect it."""
     pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
     return (pixels.permute(0, 3, 1, 2).float() - 127.5) / 128

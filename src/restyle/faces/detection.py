@@ -28,7 +28,6 @@ class NoFaceError(ValueError):
     """A picture without the face that was asked for: what was expected, what was found."""
 
     def __init__(self, expected: str, found: str) -> None:
-        """Describe the problem."""
         super().__init__(f"expected {expected}, got {found}")
         self.expected, self.found = expected, found
 
@@ -89,14 +88,7 @@ def find_faces(photo: Image.Image) -> list[Face]:
 
 
 def choose(faces: list[Face], which: int | None) -> list[Face]:
-    """Pick faces.
-
-    Args:
-        faces: What `find_faces` returns.
-        which: 1 is the largest, 2 the second largest; None is all of them.
-
-    Returns:
-        At least one face.
+    """Pick the `which`-th largest of `find_faces`, from 1 on; all of them, at least one, if None.
 
     Raises:
         NoFaceError: There are none, or fewer.
@@ -121,7 +113,7 @@ def _models() -> tuple[Any, Any, Any]:
 
 
 def _predictor_file() -> Path:
-    """Where the landmark model is; its package is not imported, as that needs pkg_resources."""
+    """Find the landmark model; its package is not imported, as that needs pkg_resources."""
     package = importlib.util.find_spec("face_recognition_models")
     for folder in (package and package.submodule_search_locations) or ():
         path = Path(folder) / "models" / f"{PREDICTOR}.dat"

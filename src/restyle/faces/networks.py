@@ -48,10 +48,8 @@ class CascadeNetwork(nn.Module):
         features: list[nn.Module] = []
         channels = 3
         for layer in layers:
-            features += [
-                nn.Conv2d(channels, layer.channels, layer.kernel),
-                nn.PReLU(layer.channels),
-            ]
+            features.append(nn.Conv2d(channels, layer.channels, layer.kernel))
+            features.append(nn.PReLU(layer.channels))
             if layer.window:
                 features.append(nn.MaxPool2d(layer.window, stride=2, ceil_mode=True))
             channels = layer.channels
@@ -77,18 +75,18 @@ class CascadeNetwork(nn.Module):
 
 
 def proposal_network() -> CascadeNetwork:
-    """The first network, a 12-pixel window in steps of two pixels: maps of offsets and scores."""
+    """Build the first, a 12-pixel window in steps of two pixels: maps of offsets and scores."""
     return CascadeNetwork([Layer(10, 3, 2), Layer(16, 3, 0), Layer(32, 3, 0)], None, (2, 4))
 
 
 def refinement_network() -> CascadeNetwork:
-    """The second network, for 24 x 24 pixels: (B, 4) offsets and (B, 2) scores."""
+    """Build the second network, for 24 x 24 pixels: (B, 4) offsets and (B, 2) scores."""
     layers = [Layer(28, 3, 3), Layer(48, 3, 3), Layer(64, 2, 0)]
     return CascadeNetwork(layers, (64 * 3 * 3, 128), (2, 4))
 
 
 def landmark_network() -> CascadeNetwork:
-    """The third network, for 48 x 48 pixels: (B, 4) offsets, (B, 10) landmarks, (B, 2) scores.
+    """Build the third, for 48 x 48 pixels: (B, 4) offsets, (B, 10) landmarks, (B, 2) scores.
 
     Landmarks are five x, then five y, as parts of the box: eyes, nose and mouth corners.
     """
@@ -101,7 +99,7 @@ def ir_101(
     units: Sequence[int] = IR_101_UNITS,
     dimensions: int = 512,
 ) -> ArcFace:
-    """CurricularFace's network: ArcFace's units without squeeze-and-excitation, 49 of them.
+    """Build CurricularFace's network: ArcFace's 49 units without squeeze-and-excitation.
 
     Args:
         widths: Channels of the stem, then of each stage.

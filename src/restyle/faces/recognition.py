@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from restyle.faces.cascade import FaceCascade
 from restyle.faces.similarity import arcface_crop
-from restyle.io.images import to_uint8
+from restyle.io.images import from_uint8, to_uint8
 from restyle.nn.backbones import ArcFace
 
 
@@ -34,10 +34,7 @@ class FaceRecognition(nn.Module):
 
     @torch.no_grad()
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Embed the faces in pictures.
-
-        Args:
-            images: (B, 3, H, W), RGB in [-1, 1].
+        """Embed the faces in pictures (B, 3, H, W), RGB in [-1, 1].
 
         Returns:
             Embeddings (B, E) of unit length, and whether there is a face (B,); the embedding of a
@@ -45,13 +42,12 @@ class FaceRecognition(nn.Module):
         """
         crops = [self.face(image) for image in images]
         found = torch.tensor([crop is not None for crop in crops], device=images.device)
-        shown = [np.zeros((112, 112, 3), np.uint8) if crop is None else crop for crop in crops]
-        batch = torch.from_numpy(np.stack(shown)).to(images.device)
-        embeddings = self.network.embed(batch.permute(0, 3, 1, 2) / 127.5 - 1)
+        cut = [np.zeros((112, 112, 3), np.uint8) if crop is None else crop for crop in crops]
+        embeddings = self.network.embed(from_uint8(np.stack(cut)).to(images.device))
         return embeddings * found[:, None], found
 
     def face(self, image: Tensor) -> np.ndarray | None:
-        """The surest face of a picture (3, H, W), cut out as (112, 112, 3) uint8; None for none."""
+        """Cut out the surest face of a picture (3, H, W): (112, 112, 3) uint8, None for none."""
         pixels = to_uint8(image)
         faces = self.detector.find(Image.fromarray(pixels))
         return arcface_crop(pixels, faces.landmarks[0]) if len(faces.scores) else None

@@ -50,15 +50,10 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Move a picture by a transform, sampling bilinearly; what lies outside is black.
+    """Move a picture (H, W, C), uint8, by a transform; what lies outside is black.
 
-    Args:
-        picture: (H, W, C), uint8.
-        matrix: (2, 3), from coordinates in `picture` to coordinates in the result.
-        size: Height and width of the result.
-
-    Returns:
-        (height, width, C), uint8.
+    The matrix (2, 3) goes from its coordinates to those of the result, which has `size` (height,
+    width) and is sampled bilinearly.
     """
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
     y, x = np.mgrid[: size[0], : size[1]]
@@ -74,15 +69,9 @@ def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.n
 
 
 def arcface_crop(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Cut a face out for a face recognition network.
+    """Cut a face out for a face recognition network: (H, W, 3) to (112, 112, 3), uint8 RGB.
 
-    Args:
-        picture: (H, W, 3), uint8 RGB.
-        landmarks: (5, 2) coordinates x, y of the eyes, the nose and the mouth corners, the one on
-            the picture's left first.
-
-    Returns:
-        (112, 112, 3), uint8 RGB.
+    Landmarks (5, 2) are x, y of eyes, nose and mouth corners, the picture's left ones first.
     """
     return warp(picture, similarity_transform(landmarks, ARCFACE_POINTS), (112, 112))
 

@@ -116,11 +116,11 @@ class ModulatedConv(nn.Module):
         self.clamp: float | None = None
 
     def limited(self, x: Tensor) -> Tensor:
-        """The output, no larger than the limit that the network was trained with, if any."""
+        """Keep the output within the limit that the network was trained with, if any."""
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
     def demodulation(self, style: Tensor) -> Tensor:
-        """What gives output channels unit variance: (B, in) styles to (B, out), float32."""
+        """Return what gives output channels unit variance: (B, in) to (B, out), float32."""
         with torch.autocast(style.device.type, enabled=False):
             energy = (self.weight.float() * self.scale).square().sum(dim=(2, 3))  # (out, in)
             return torch.rsqrt(style.float().square() @ energy.t() + 1e-8)
@@ -286,14 +286,7 @@ class StyleGAN2(nn.Module, PretrainedPart):
 
     @torch.no_grad()
     def sample_w(self, n: int, seed: int = 0) -> Tensor:
-        """Map seeded normal vectors (and classes) to codes, the same ones on every device.
-
-        Args:
-            n: How many.
-            seed: Of the random numbers.
-
-        Returns:
-            (n, w_dim).
+        """Map n seeded normal vectors (and classes) to (n, w_dim), the same on every device.
 
         Raises:
             ValueError: `n` is below 1.

@@ -5,11 +5,10 @@ that the variable RESTYLE_CACHE names, else `~/.cache/restyle` (or below XDG_CAC
 """
 
 import hashlib
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 from restyle.hub.catalogue import PUBLIC, PublicModel, find
+from restyle.io.files import cache_folder
 
 RETRIES = 3
 TIMEOUT = 60  # seconds without a byte
@@ -20,16 +19,8 @@ class DownloadError(OSError):
     """A file that could not be fetched, or is not what was published."""
 
 
-def cache_folder() -> Path:
-    """Where downloads and what was made of them are kept."""
-    named = os.environ.get("RESTYLE_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restyle"
-
-
 def pulled(name: str) -> Path | None:
-    """What a model was pulled as: a native checkpoint, or a network's file; None if it was not."""
+    """Return what a model was pulled as: a native checkpoint or a network's file, else None."""
     model = next((model for model in PUBLIC if model.name == name), None)
     if model is None:
         return None
@@ -43,9 +34,7 @@ def pulled(name: str) -> Path | None:
 def pull(name: str, quiet: bool = False) -> Path:
     """Download a public model, check it and import it; what is there already is left alone.
 
-    Args:
-        name: Of a public model.
-        quiet: No progress bar.
+    Without a progress bar if `quiet`.
 
     Returns:
         The folder of the native checkpoint, or the file of a network that is used as it is.
@@ -57,8 +46,7 @@ def pull(name: str, quiet: bool = False) -> Path:
         ImportError: The extra is not installed.
     """
     model = find(name)
-    there = pulled(name)
-    if there:
+    if there := pulled(name):
         return there
     path = fetch(model, quiet)
     if model.kind == "network":
@@ -75,12 +63,7 @@ def pull(name: str, quiet: bool = False) -> Path:
 def fetch(model: PublicModel, quiet: bool = False) -> Path:
     """Download a file into the cache, or find it there; an interrupted download is resumed.
 
-    Args:
-        model: What to download.
-        quiet: No progress bar.
-
-    Returns:
-        The file, whose size and checksum are those published, as far as any are.
+    Its size and checksum are those published, as far as any are.
 
     Raises:
         DownloadError: No source could deliver it.
@@ -94,7 +77,7 @@ def fetch(model: PublicModel, quiet: bool = False) -> Path:
     failures = []
     for source in model.sources:
         try:
-            _from(source)(source, path, quiet)
+            (_from_hub if source.startswith("hub:") else _from_web)(source, path, quiet)
             _check(path, model)
             return path
         except DownloadError as error:
@@ -110,10 +93,6 @@ def _download_path(model: PublicModel) -> Path:
     return cache_folder() / "downloads" / model.name / model.file
 
 
-def _from(source: str) -> Callable[[str, Path, bool], None]:
-    return _from_hub if source.startswith("hub:") else _from_web
-
-
 def _from_web(source: str, path: Path, quiet: bool) -> None:
     """Download from Google Drive or any web server; what arrived is kept for the next call."""
     try:
@@ -125,12 +104,12 @@ def _from_web(source: str, path: Path, quiet: bool) -> None:
     drive = source.removeprefix("drive:")
     address = {"id": drive} if drive != source else {"url": source}
     options = {"resume": True, "quiet": quiet, "retries": RETRIES, "timeout": TIMEOUT}
-    before = _partial_size(path)
+    before = _size(_partial(path))
     try:
         try:
             gdown.download(**address, output=str(path), use_cookies=False, **options)
         except Incomplete:
-            if not before or _partial_size(path) > before:
+            if not before or _size(_partial(path)) > before:
                 raise
             # The server cannot resume, or has another file by now: from the start.
             for part in _partial(path):
@@ -163,13 +142,8 @@ def _from_hub(source: str, path: Path, quiet: bool) -> None:
 
 
 def _check(path: Path, model: PublicModel) -> None:
-    """Compare a download with what was published; what differs is removed.
-
-    Raises:
-        DownloadError: It differs, or is a web page.
-    """
-    found = _fault(path, model)
-    if found:
+    """Compare a download with what was published; what differs is removed."""
+    if found := _fault(path, model):
         path.unlink()
         raise DownloadError(f"{model.file}: {found}")
 
@@ -195,9 +169,9 @@ def _fault(path: Path, model: PublicModel) -> str | None:
 
 
 def _partial(path: Path) -> list[Path]:
-    """What gdown has of an unfinished download."""
+    """List what gdown has of an unfinished download."""
     return list(path.parent.glob(f"{path.name}*.part"))
 
 
-def _partial_size(path: Path) -> int:
-    return sum(part.stat().st_size for part in _partial(path))
+def _size(parts: list[Path]) -> int:
+    return sum(part.stat().st_size for part in parts)

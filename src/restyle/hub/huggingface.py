@@ -36,13 +36,7 @@ def repository_of(name: str | os.PathLike[str]) -> str | None:
 
 
 def fetch(repository: str) -> Path:
-    """Fetch a repository's checkpoint into the Hub's cache, or find it there.
-
-    Args:
-        repository: `user/model`.
-
-    Returns:
-        A folder with the configuration and the weights.
+    """Fetch the checkpoint of `user/model` into the Hub's cache, and return its folder there.
 
     Raises:
         DownloadError: There is no such repository, it cannot be reached, or it holds no checkpoint.
@@ -65,16 +59,13 @@ def fetch(repository: str) -> Path:
 
 
 def push(folder: str | os.PathLike[str], repository: str, private: bool = False) -> str:
-    """Publish a native checkpoint, with a card that the Hub can read.
+    """Publish a native checkpoint, with a card that the Hub can read; return the commit's address.
 
     Args:
         folder: What `save_pretrained` wrote; weights that it shares with a folder beside it have to
             be its own.
         repository: `user/model`, made where missing.
         private: Whether a new repository is for its owner alone.
-
-    Returns:
-        The address of the commit.
 
     Raises:
         ValueError: The name is not `user/model`, or the checkpoint is not whole.
@@ -112,9 +103,7 @@ def push(folder: str | os.PathLike[str], repository: str, private: bool = False)
 def model_card(folder: Path, config: dict[str, Any]) -> str:
     """Return a checkpoint's card as the Hub wants it: licence and tags above the text.
 
-    Args:
-        folder: The checkpoint's; its `card.md` or `README.md` is the text.
-        config: The checkpoint's configuration.
+    The text is the folder's `card.md` or `README.md`.
     """
     texts = [folder / name for name in ("card.md", "README.md") if (folder / name).is_file()]
     text = texts[0].read_text(encoding="utf-8") if texts else f"# {folder.name}\n"

@@ -66,9 +66,6 @@ def load(
         dtype: float32, bfloat16 or float16 (mixed precision); `"auto"` is bfloat16 where the device
             computes it, else float32.
 
-    Returns:
-        The model.
-
     Raises:
         ValueError: There is no such model, device or dtype.
         CheckpointError: The weights cannot be used.
@@ -107,10 +104,7 @@ def load_generator(name: str | os.PathLike[str]) -> StyleGAN2:
 
 
 def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
-    """Load a feature network, frozen, on the CPU.
-
-    Args:
-        name: A bundled one, such as "portraits-features" or "portraits-judge", or a folder.
+    """Load a feature network, frozen, on the CPU: a bundled one by its name, or a folder's.
 
     Raises:
         CheckpointError: It is not there, or cannot be used.
@@ -126,9 +120,7 @@ def load_features(name: str | os.PathLike[str]) -> FeatureNetwork:
 def load_maps(name: str) -> FeatureMaps:
     """Load a network for the perceptual distance: LPIPS, or one for portraits.
 
-    Args:
-        name: "lpips-alex" or "lpips-vgg", which must have been pulled, or what `load_features`
-            takes.
+    The name is "lpips-alex" or "lpips-vgg", which must be pulled, or what `load_features` takes.
 
     Raises:
         ValueError: A file is not there.
@@ -142,13 +134,13 @@ def load_maps(name: str) -> FeatureMaps:
 
 
 def find_file(name: str) -> Path | None:
-    """The file of a path or of a pulled network's name; None if it is no file."""
+    """Return the file of a path or of a pulled network's name; None if it is no file."""
     path = Path(name) if Path(name).is_file() else pulled(name)
     return path if path is not None and path.is_file() else None
 
 
 def network_file(name: str) -> Path:
-    """The same, where there must be one.
+    """Return what `find_file` does, where there must be one.
 
     Raises:
         ValueError: There is none.

@@ -4,20 +4,22 @@ import argparse
 import io
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from restyle.importers.pickles import check_pickle
+from restyle.importers.zip_files import find_pickle
 from restyle.io.checkpoints import CheckpointError
 
 ZIP_START = b"PK\x03\x04"
 LEGACY_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")  # the number that torch.save begins with
+_LEGACY_PICKLES = 5  # magic, version, system, the object, the keys of its storages
 
 # Options of a training script are stored as a Namespace, with NumPy scalars among them.
 _scalar = np.float64(0).__reduce__()[0]
@@ -32,7 +34,7 @@ ALLOWED = [
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a file was written by `torch.save`, in its zip format or the one before it.
+    """Tell whether a file was written by `torch.save`, in its zip format or the one before it.
 
     Raises:
         CheckpointError: The file cannot be read.
@@ -48,14 +50,11 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     return start.startswith(ZIP_START) or start[2:] == LEGACY_MAGIC
 
 
-def read_archive(path: str | os.PathLike[str]) -> Any:
+def read_archive(path: str | os.PathLike[str], mapped: bool = True) -> Any:
     """Read what `torch.save` wrote: containers, numbers, strings, tensors and option records only.
 
-    Args:
-        path: A zip archive, or a file of the legacy format.
-
-    Returns:
-        The saved object, its tensors on the CPU.
+    The file is a zip archive, or of the legacy format; tensors are put on the CPU. If `mapped`,
+    those of a zip archive stay in the file, which then has to stay as it is.
 
     Raises:
         CheckpointError: The file holds anything else, is damaged, or would take much more memory
@@ -65,13 +64,15 @@ def read_archive(path: str | os.PathLike[str]) -> Any:
     try:
         with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             zipped = content[: len(ZIP_START)] == ZIP_START
-            check_content(content, zipped)
-        if zipped:
-            _check_zip(path, size)
+            if zipped:
+                start, end = find_pickle(content)
+                check_pickle(io.BytesIO(content[start:end]))
+            else:
+                _check_legacy(content)
         with torch.serialization.safe_globals(ALLOWED):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except CheckpointError:
-        raise
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipped and mapped
+            )
     except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise CheckpointError(
             f"{path}: expected a PyTorch checkpoint, got: {reason(error)}"
@@ -88,45 +89,26 @@ def load_legacy(content: bytes) -> Any:
     """Read what `torch.save` wrote to memory in the format before zip archives.
 
     Raises:
-        Exception: Whatever PyTorch raises for a damaged file, or as `check_content` does.
+        Exception: Whatever PyTorch raises for a damaged file, or as `check_pickle` does.
     """
-    check_content(content, zipped=False)
+    stream = io.BytesIO(content)
+    _check_legacy(stream)
+    stream.seek(0)
     with torch.serialization.safe_globals(ALLOWED):
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return torch.load(stream, map_location="cpu", weights_only=True)
 
 
-def check_content(content: bytes | mmap, zipped: bool) -> None:
-    """Refuse what PyTorch would read, and what takes far more memory than it has bytes.
-
-    Raises:
-        ValueError: It calls for as many bytes as a number in it says, or, where it is not `zipped`,
-            it is not of the legacy format (but one that could be packed).
-    """
-    if content.find(b"\nbytearray\n") >= 0:
-        raise ValueError("builtins.bytearray, which is not run")
-    if not zipped and content[2 : 2 + len(LEGACY_MAGIC)] != LEGACY_MAGIC:
-        raise ValueError("another format than that of torch.save")
-
-
-def _check_zip(path: str | os.PathLike[str], size: int) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except zipfile.BadZipFile as error:
-        raise CheckpointError(
-            f"{path}: expected a PyTorch checkpoint, got a damaged or incomplete one"
-        ) from error
-    if not any(entry.filename.endswith("data.pkl") for entry in entries):
-        raise CheckpointError(f"{path}: expected a PyTorch checkpoint, got another zip archive")
-    packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
-    if packed or sum(entry.file_size for entry in entries) > size:
-        raise CheckpointError(
-            f"{path}: expected uncompressed entries, as PyTorch writes, got a compressed archive"
-        )
+def _check_legacy(stream: IO[bytes] | mmap) -> None:
+    """Check the pickles of a file, which come before its numbers."""
+    if stream.read(2 + len(LEGACY_MAGIC))[2:] != LEGACY_MAGIC:
+        raise ValueError("another format than that of torch.save")  # one that could be packed
+    stream.seek(0)
+    for _ in range(_LEGACY_PICKLES):
+        check_pickle(stream, whole=False)
 
 
 def _tensors(content: Any) -> Iterator[Tensor]:
-    """All tensors in containers, however deep these are, and though they hold themselves."""
+    """Yield all tensors in containers, however deep, and though they hold themselves."""
     left, seen = [content], set()
     while left:
         item = left.pop()
@@ -138,7 +120,7 @@ def _tensors(content: Any) -> Iterator[Tensor]:
 
 
 def reason(error: Exception) -> str:
-    """Why a file could not be read, without the advice that PyTorch gives on reading it anyway."""
+    """Say why a file could not be read, without PyTorch's advice on reading it anyway."""
     text = str(error).strip() or type(error).__name__
     refused = re.search(r"GLOBAL ([\w.]+)", text)
     if refused:

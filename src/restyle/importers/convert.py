@@ -17,16 +17,13 @@ def convert(
     name: str | None = None,
     card: Mapping[str, Any] | None = None,
 ) -> ReStyle | StyleGAN2:
-    """Read an official checkpoint and write it as a native one.
+    """Read an official checkpoint, write it as a native one, and return what was in the file.
 
     Args:
         path: A model or a generator, as `read` takes them.
         folder: The native checkpoint, made where missing.
         name: What to call a model; after its file if None.
         card: Facts to keep with the weights, such as their licence.
-
-    Returns:
-        What was in the file.
 
     Raises:
         CheckpointError: The file cannot be read, or holds a network that has no native form.

@@ -7,31 +7,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.editing.directions import Direction, DirectionError, check_file
+from restyle.editing.directions import Direction, DirectionError
 from restyle.importers.archive import is_archive, read_archive, reason
 from restyle.io.checkpoints import CheckpointError
+from restyle.io.tensors import check_file
 
 
 def read_direction(
     path: str | os.PathLike[str], name: str | None = None, licence: str = "unknown"
 ) -> Direction:
-    """Read a published direction, whatever device it was saved on.
+    """Read a published direction, whatever device it was saved on, as `name` or the file's own.
 
     Such a file holds one array (D,), (1, D) or (num_ws, D) and nothing else. What is made of it has
     no scale yet: editing measures it with the generator at hand.
-
-    Args:
-        path: The file.
-        name: What changes along the direction; the file's own name if None.
-        licence: Under which it may be used.
 
     Raises:
         DirectionError: Missing, empty, damaged, or something else. Nothing in it is ever executed.
     """
     path = Path(path)
-    check_file(path, "a published direction")
+    check_file(path, "a published direction", DirectionError)
     vector = _archived(path) if is_archive(path) else _array(path)
-    return Direction(name or path.stem, vector, licence=licence, about=f"from {path.name}")
+    try:
+        return Direction(name or path.stem, vector, licence=licence, about=f"from {path.name}")
+    except DirectionError as error:
+        raise DirectionError(f"{path}: {error}") from error
 
 
 def _archived(path: Path) -> Tensor:

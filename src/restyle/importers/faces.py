@@ -4,7 +4,7 @@ import _codecs
 import io
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from restyle.faces.networks import (
 )
 from restyle.importers.archive import reason
 from restyle.importers.keys import Weights, build
-from restyle.importers.trunks import read_arcface, take_trunk
+from restyle.importers.pickles import check_pickle
+from restyle.importers.trunks import take_trunk
 from restyle.io.checkpoints import CheckpointError, listed, with_prefix
-from restyle.nn.backbones import ArcFace
+from restyle.nn.backbones import ArcFace, Trunk
 
 ARRAY_START = b"\x93NUMPY"
 _MAX_ARRAY_FILE = 100_000_000  # the detector's files have 30 kB to 1.6 MB
@@ -35,89 +36,57 @@ _ALLOWED = [
     (_array, "numpy._core.multiarray._reconstruct"),
 ]
 
-# Foreign layer name to ours. The last fully connected layer tells the networks apart.
-CascadeFactory = Callable[[], CascadeNetwork]
-CASCADE: dict[str, tuple[CascadeFactory, dict[str, str]]] = {
-    "conv4_1": (
-        proposal_network,
-        {
-            "features.conv1": "features.0",
-            "features.prelu1": "features.1",
-            "features.conv2": "features.3",
-            "features.prelu2": "features.4",
-            "features.conv3": "features.5",
-            "features.prelu3": "features.6",
-            "conv4_1": "outputs.0",
-            "conv4_2": "outputs.1",
-        },
-    ),
-    "conv5_1": (
-        refinement_network,
-        {
-            "features.conv1": "features.0",
-            "features.prelu1": "features.1",
-            "features.conv2": "features.3",
-            "features.prelu2": "features.4",
-            "features.conv3": "features.6",
-            "features.prelu3": "features.7",
-            "features.conv4": "hidden.0",
-            "features.prelu4": "hidden.1",
-            "conv5_1": "outputs.0",
-            "conv5_2": "outputs.1",
-        },
-    ),
-    "conv6_1": (
-        landmark_network,
-        {
-            "features.conv1": "features.0",
-            "features.prelu1": "features.1",
-            "features.conv2": "features.3",
-            "features.prelu2": "features.4",
-            "features.conv3": "features.6",
-            "features.prelu3": "features.7",
-            "features.conv4": "features.9",
-            "features.prelu4": "features.10",
-            "features.conv5": "hidden.0",
-            "features.prelu5": "hidden.1",
-            "conv6_1": "outputs.0",
-            "conv6_2": "outputs.1",
-            "conv6_3": "outputs.2",
-        },
-    ),
+
+def _names(convolutions: Sequence[str], last: str, outputs: int) -> dict[str, str]:
+    """Return foreign layer names and ours; an activation follows each convolution."""
+    table = {}
+    for i, ours in enumerate(convolutions, start=1):
+        part, _, place = ours.partition(".")
+        table |= {f"features.conv{i}": ours, f"features.prelu{i}": f"{part}.{int(place) + 1}"}
+    return table | {f"{last}_{k + 1}": f"outputs.{k}" for k in range(outputs)}
+
+
+_THREE = ("features.0", "features.3", "features.6")
+# The last fully connected layer tells the networks apart.
+CASCADE: dict[str, tuple[Callable[[], CascadeNetwork], dict[str, str]]] = {
+    "conv4_1": (proposal_network, _names(("features.0", "features.3", "features.5"), "conv4", 2)),
+    "conv5_1": (refinement_network, _names((*_THREE, "hidden.0"), "conv5", 2)),
+    "conv6_1": (landmark_network, _names((*_THREE, "features.9", "hidden.0"), "conv6", 3)),
 }
 
 
 def read_embedding(weights: Weights) -> ArcFace:
-    """A face embedding file: ArcFace's IR-SE50, or CurricularFace's IR-101.
+    """Read a face embedding file: ArcFace's IR-SE50, or CurricularFace's IR-101.
 
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights.
     """
-    if any(".res_layer.5." in name for name in weights.names()):
-        return read_arcface(weights)
+    gated = any(".res_layer.5." in name for name in weights.names())
     widths, units, tensors = take_trunk(weights, "ir_se")
     dimensions = weights.shape("output_layer.3.bias", 1)[0]
     outputs = weights.rename(
         {"output_layer.0": "norm", "output_layer.3": "project", "output_layer.4": "standardise"}
     )
-    weights.finish("an IR-101 network")
-    # The file's last normalisation has no scale and shift of its own.
-    outputs.setdefault("standardise.weight", torch.ones(dimensions))
-    outputs.setdefault("standardise.bias", torch.zeros(dimensions))
-    return build(
-        lambda: ir_101(widths, units, dimensions),
-        with_prefix(tensors, "trunk") | outputs,
-        weights.source,
-    )
+    weights.finish("an ArcFace network" if gated else "an IR-101 network")
+    if not gated:  # the file's last normalisation has no scale and shift of its own
+        outputs.setdefault("standardise.weight", torch.ones(dimensions))
+        outputs.setdefault("standardise.bias", torch.zeros(dimensions))
+
+    def make() -> ArcFace:
+        if gated:
+            return ArcFace(Trunk("ir_se", 3, widths, units), dimensions)
+        return ir_101(widths, units, dimensions)
+
+    return build(make, with_prefix(tensors, "trunk") | outputs, weights.source)
 
 
 def is_cascade(weights: Weights) -> bool:
-    """Whether a table is one of the face detector's networks."""
+    """Tell whether a table is one of the face detector's networks."""
     return "features.conv1.weight" in weights and "features.prelu1.weight" in weights
 
 
 def read_cascade(weights: Weights) -> CascadeNetwork:
-    """One of the face detector's networks.
+    """Read one of the face detector's networks.
 
     Raises:
         CheckpointError: None of the three, or missing, unexpected or mis-shaped weights.
@@ -134,13 +103,13 @@ def read_cascade(weights: Weights) -> CascadeNetwork:
 
 
 def is_array(path: str | os.PathLike[str]) -> bool:
-    """Whether a file was written by `numpy.save`."""
+    """Tell whether a file was written by `numpy.save`."""
     with open(path, "rb") as file:
         return file.read(len(ARRAY_START)) == ARRAY_START
 
 
 def read_array(path: str | os.PathLike[str]) -> Weights:
-    """The table of arrays in a `.npy` file of the face detector.
+    """Read the table of arrays in a `.npy` file of the face detector.
 
     Such a file holds a pickle, which is read as PyTorch reads weights: arrays and containers only.
 
@@ -154,8 +123,7 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
         with open(path, "rb") as file:
             _check_header(file)
             pickled = file.read()
-        if b"\nbytearray\n" in pickled:
-            raise ValueError("builtins.bytearray, which is not run")
+        check_pickle(io.BytesIO(pickled))
         packed = _as_archive(pickled)
         with torch.serialization.safe_globals(_ALLOWED):
             table = torch.load(packed, weights_only=True)[()]
@@ -169,7 +137,7 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
 
 
 def _check_arrays(table: Mapping[str, np.ndarray], size: int) -> None:
-    """Arrays may claim more than the file has, or be one array many times."""
+    # Arrays may claim more than the file has, or be one array many times.
     if not all(isinstance(array, np.ndarray) for array in table.values()):
         raise ValueError("other things than arrays")
     claimed = sum(array.nbytes for array in table.values())
@@ -190,7 +158,7 @@ def _check_header(file: io.BufferedReader) -> None:
 
 
 def _as_archive(pickled: bytes) -> io.BytesIO:
-    """A pickle in the envelope that `torch.load` takes."""
+    """Put a pickle in the envelope that `torch.load` takes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("archive/data.pkl", pickled)

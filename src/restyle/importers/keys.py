@@ -13,15 +13,7 @@ from restyle.io.checkpoints import FLOATS, CheckpointError, Network, build_stric
 def build(
     make: Callable[[], Network], tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
 ) -> Network:
-    """Build a network without spending time on random weights, and fill it strictly.
-
-    Args:
-        make: Builds the network; all its parameters and buffers are in its state dict.
-        tensors: All its weights, by its own names.
-        source: Where they come from, for messages.
-
-    Returns:
-        The network on the CPU, in evaluation mode.
+    """Build a network as `build_strict` does, in evaluation mode, without counters of its norms.
 
     Raises:
         CheckpointError: The file's shapes make no network, or as `check_strict` raises it.
@@ -35,7 +27,7 @@ def build(
 
 
 def is_plain(value: object) -> bool:
-    """Whether a value is a tensor of ordinary numbers; whole ones are counters, one at a time."""
+    """Tell whether a value is a tensor of ordinary numbers, of whole ones one at a time."""
     return (
         isinstance(value, Tensor)
         and value.layout is torch.strided
@@ -67,15 +59,15 @@ class Weights:
         self._left: dict[str, Tensor] = {n: t for n, t in tensors.items() if isinstance(t, Tensor)}
 
     def __contains__(self, name: str) -> bool:
-        """Whether an entry is there and not yet taken."""
+        """Tell whether an entry is there and not yet taken."""
         return name in self._left
 
     def names(self) -> list[str]:
-        """What is left, in the file's order."""
+        """Return what is left, in the file's order."""
         return list(self._left)
 
     def shape(self, name: str, ndim: int) -> tuple[int, ...]:
-        """The shape of an entry that is left.
+        """Return the shape of an entry that is left.
 
         Raises:
             CheckpointError: There is no such entry, or it has not `ndim` dimensions.

@@ -15,14 +15,10 @@ PREFIX = "module.encoder_q."
 UNUSED = rf"{re.escape(PREFIX)}fc\.[02]\.(weight|bias)|module\.encoder_k\..+|module\.queue(_ptr)?"
 OTHER_ENTRIES = {"epoch", "arch", "optimizer"}
 UNIT = {
-    "conv1": "conv1",
-    "bn1": "norm1",
-    "conv2": "conv2",
-    "bn2": "norm2",
-    "conv3": "conv3",
-    "bn3": "norm3",
     "downsample.0": "shortcut.0",
     "downsample.1": "shortcut.1",
+    **{f"conv{i}": f"conv{i}" for i in (1, 2, 3)},
+    **{f"bn{i}": f"norm{i}" for i in (1, 2, 3)},
 }
 
 
@@ -41,7 +37,7 @@ def read_moco(path: str | os.PathLike[str]) -> MoCo:
 
 
 def is_moco(content: Any) -> bool:
-    """Whether the content of a file is a training checkpoint of MoCo."""
+    """Tell whether the content of a file is a training checkpoint of MoCo."""
     table = content.get("state_dict") if isinstance(content, Mapping) else None
     return isinstance(table, Mapping) and any(str(name).startswith(PREFIX) for name in table)
 

@@ -22,7 +22,7 @@ from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.importers.archive import load_legacy, reason
 from restyle.importers.keys import Weights, build
 from restyle.importers.pickles import check_pickle
-from restyle.importers.rosinality import FILTER
+from restyle.importers.rosinality import check_filter
 from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 
 MAX_MODULES = 1_000  # a generator of 1024 px has fewer than a hundred
@@ -71,24 +71,23 @@ LAYER = {
 
 
 def is_pickle(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as a binary pickle does."""
+    """Tell whether a file begins as a binary pickle does."""
     with open(path, "rb") as file:
         start = file.read(2)
     return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= pickle.HIGHEST_PROTOCOL
 
 
 def read_pickle(path: str | os.PathLike[str]) -> StyleGAN2:
-    """The moving-average generator of a network pickle.
+    """Read the moving-average generator of a network pickle.
 
-    Args:
-        path: A `.pkl` of stylegan2-ada-pytorch, or of the StyleGAN2 configurations of stylegan3.
+    The file is one of stylegan2-ada-pytorch, or of the StyleGAN2 configurations of stylegan3.
 
     Raises:
         CheckpointError: Not such a file, one of StyleGAN3 or of TensorFlow, damaged, or with
             settings that our generator does not have.
     """
     source = os.fspath(path)
-    content = _unpickle(path)
+    content = _unpickle(source)
     if not isinstance(content, Mapping) or "G_ema" not in content:
         raise CheckpointError(f"{source}: expected a network pickle with G_ema, got another pickle")
     state = _state(content["G_ema"], source)
@@ -143,11 +142,11 @@ def _take_synthesis(weights: Weights, resolutions: list[int]) -> dict[str, Tenso
     tensors = {"input": weights.take("synthesis.b4.const")[None]}
     for level, resolution in enumerate(resolutions):
         block = f"synthesis.b{resolution}"
-        _check_filter(weights, f"{block}.resample_filter")
+        check_filter(weights, f"{block}.resample_filter")
         for conv in ("conv0", "conv1")[level == 0 :]:
             number = 2 * level - (conv == "conv0")
             layer = _take_layer(weights, f"{block}.{conv}")
-            _check_filter(weights, f"{block}.{conv}.resample_filter")
+            check_filter(weights, f"{block}.{conv}.resample_filter")
             layer["noise_strength"] = weights.take(f"{block}.{conv}.noise_strength")
             layer["noise"] = weights.take(f"{block}.{conv}.noise_const")[None, None]
             tensors |= with_prefix(layer, f"layers.{number}")
@@ -159,18 +158,10 @@ def _take_layer(weights: Weights, layer: str) -> dict[str, Tensor]:
     return {ours: weights.take(f"{layer}.{theirs}") for theirs, ours in LAYER.items()}
 
 
-def _check_filter(weights: Weights, name: str) -> None:
-    kernel = weights.take(name)
-    if kernel.shape != FILTER.shape or not torch.allclose(kernel.float(), FILTER, atol=1e-6):
-        raise CheckpointError(
-            f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], got another"
-        )
-
-
 def _checked(
     given: Any, known: Settings, source: object, w_dim: int | None = None
 ) -> dict[str, Any]:
-    """Settings with their defaults, after checking that ours can stand for them."""
+    """Return settings with their defaults, after checking that ours can stand for them."""
     if not isinstance(given, Mapping):
         raise CheckpointError(f"{source}: expected settings, got {type(given).__name__}")
     unknown = sorted(set(map(str, given)) - set(known))
@@ -182,34 +173,27 @@ def _checked(
     for name, (_, allowed) in known.items():
         value = settings[name]
         if allowed is int:
-            if type(value) is not int or not 0 <= value < 2**20:
-                raise CheckpointError(
-                    f"{source}: expected {name} to be a count, got {_shown(value)}"
-                )
+            fits, wanted = type(value) is int and 0 <= value < 2**20, "to be a count"
         elif allowed is float:
-            if not isinstance(value, int | float | None):
-                raise CheckpointError(
-                    f"{source}: expected {name} to be a number, got {_shown(value)}"
-                )
+            fits, wanted = isinstance(value, int | float | None), "to be a number"
         elif allowed is not ANY:
             values = [w_dim if choice == "w_dim" else choice for choice in allowed]
-            if value not in values:
-                raise CheckpointError(f"{source}: expected {name} of {values}, got {_shown(value)}")
+            fits, wanted = value in values, f"of {values}"
+        else:
+            continue
+        if not fits:
+            # Containers may hold themselves, or be long beyond printing.
+            simple = isinstance(value, str | int | float | None)
+            found = listed([repr(value)]) if simple else f"a {type(value).__name__}"
+            raise CheckpointError(f"{source}: expected {name} {wanted}, got {found}")
     return settings
 
 
-def _shown(value: object) -> str:
-    """A setting in a message: containers may hold themselves, or be long beyond printing."""
-    simple = isinstance(value, str | int | float | None)
-    return listed([repr(value)]) if simple else f"a {type(value).__name__}"
-
-
-def _unpickle(path: str | os.PathLike[str]) -> Any:
-    """The file's object, with records in the place of everything but plain containers."""
-    source = os.fspath(path)
+def _unpickle(source: str) -> Any:
+    """Read the file's object, with records in the place of everything but plain containers."""
     try:
         # Mapped, so that no length can claim more than the file has.
-        with open(path, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as pickled:
+        with open(source, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as pickled:
             check_pickle(pickled)
             return _Reader(pickled).load()
     except CheckpointError as error:
@@ -299,7 +283,7 @@ def _make_table() -> dict[tuple[str, str], Any]:
 
 
 def _walk(network: Any, source: str) -> Iterator[tuple[str, Tensor]]:
-    """All tensors of a network by name, as in its state dict, a child's after its parent's."""
+    """Yield the tensors of a network by name, as in its state dict, children after parents."""
     left = [("", network)]
     visited, decoded, size = 0, 0, os.path.getsize(source)
     while left:

@@ -39,10 +39,8 @@ class LPIPSPart:
 def read_lpips(network: str | os.PathLike[str], heads: str | os.PathLike[str]) -> LPIPS:
     """Read both files of an LPIPS network.
 
-    Args:
-        network: AlexNet or VGG-16 in torchvision's naming (`features.0.weight`); its classifier is
-            left out.
-        heads: The linear layers of version 0.1 (`lin0.model.1.weight`).
+    These are AlexNet or VGG-16 in torchvision's naming (`features.0.weight`), whose classifier is
+    left out, and the linear layers of version 0.1 (`lin0.model.1.weight`).
 
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights, or heads for another network.
@@ -63,7 +61,7 @@ def take_lpips(network: Weights, heads: Weights) -> LPIPS:
 
 
 def is_stages(weights: Weights) -> bool:
-    """Whether a table is AlexNet or a VGG network in torchvision's naming."""
+    """Tell whether a table is AlexNet or a VGG network in torchvision's naming."""
     return "features.0.weight" in weights
 
 
@@ -91,7 +89,7 @@ def take_stages(weights: Weights) -> LPIPSPart:
 
 
 def is_calibration(weights: Weights) -> bool:
-    """Whether a table holds the linear layers of LPIPS."""
+    """Tell whether a table holds the linear layers of LPIPS."""
     return "lin0.model.1.weight" in weights
 
 

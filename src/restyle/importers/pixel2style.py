@@ -7,6 +7,7 @@ Encoder classes are told apart by `opts`, as the weights of some have equal name
 import argparse
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -61,14 +62,9 @@ LATERALS = {"latlayer1": "laterals.0", "latlayer2": "laterals.1"}
 
 
 def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
-    """An inversion model: ReStyle's, or a single-shot one of pSp or e4e.
+    """Build an inversion model from a file's content: ReStyle's, or a single-shot pSp or e4e.
 
-    Args:
-        content: What was in the file.
-        source: The file, for messages.
-
-    Returns:
-        The model. A generator without an average code gets an estimated one, with a warning.
+    A generator without an average code gets an estimated one, with a warning.
 
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights, or an unknown encoder class.
@@ -97,25 +93,16 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
     if average is None:
         card["w_avg"] = "estimated from 10,000 samples (seed 0), as the file holds none"
     try:
-        return ReStyle(
-            generator,
-            encoder,
-            domain,
-            Path(source).stem,
-            card,
-            start_ws=start.float().expand(generator.num_ws, -1),
-        )
+        start_ws = start.float().expand(generator.num_ws, -1)
+        return ReStyle(generator, encoder, domain, Path(source).stem, card, start_ws)
     except ValueError as error:
         raise CheckpointError(f"{source}: {error}") from error
 
 
 def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int]) -> Encoder:
-    """Take an encoder.
+    """Take an encoder of an official class, a key of `CLASSES`, from weights without their prefix.
 
-    Args:
-        weights: Its weights, without the prefix `encoder.`.
-        encoder_type: The official class, a key of `CLASSES`.
-        input_size: Height and width of its input in pixels.
+    Its input has `input_size` (height, width) in pixels.
 
     Raises:
         CheckpointError: An unknown class, or missing, unexpected or mis-shaped weights.
@@ -141,26 +128,14 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
     weights.finish(f"an encoder ({encoder_type})")
 
     def make() -> Encoder:
-        return Encoder(
-            EncoderConfig(
-                num_ws=num_ws,
-                w_dim=w_dim,
-                backbone=family,
-                widths=widths,
-                units=units,
-                input_size=input_size,
-                input_channels=input_channels,
-                head=head,
-                head_channels=head_channels,
-                pyramid=pyramid,
-            )
-        )
+        trunk = EncoderConfig(num_ws, w_dim, family, widths, units, input_size, input_channels)
+        return Encoder(replace(trunk, head=head, head_channels=head_channels, pyramid=pyramid))
 
     return build(make, tensors | heads, source)
 
 
 def _take_heads(weights: Weights) -> tuple[dict[str, Tensor], tuple[int, int, int]]:
-    """Stack the map-to-style blocks, those of equal depth together.
+    """Stack the map-to-style blocks of equal depth.
 
     Returns:
         The heads' weights under our names, and number of codes, their width, channels.
@@ -181,7 +156,7 @@ def _take_heads(weights: Weights) -> tuple[dict[str, Tensor], tuple[int, int, in
 
 
 def _stack(weights: Weights, blocks: list[int], depth: int) -> dict[str, Tensor]:
-    """Several blocks of equal depth, in the shapes of `MapToStyle`."""
+    """Take several blocks of equal depth, in the shapes of `MapToStyle`."""
 
     def take(name: str, ndim: int) -> Tensor:
         return weights.take_stack([f"styles.{block}.{name}" for block in blocks], ndim)

@@ -13,31 +13,21 @@ from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 
 # What the rest of a training checkpoint holds; only the averaged generator is read.
 OTHER_ENTRIES = {"g", "d", "g_optim", "d_optim", "args", "ada_aug_p"}
-LAYER = {  # of a styled convolution
+MODULATED = {
     "conv.weight": "weight",
     "conv.modulation.weight": "style.weight",
     "conv.modulation.bias": "style.bias",
-    "noise.weight": "noise_strength",
-    "activate.bias": "bias",
 }
-TO_RGB = {
-    "conv.weight": "weight",
-    "conv.modulation.weight": "style.weight",
-    "conv.modulation.bias": "style.bias",
-    "bias": "bias",
-}
+LAYER = {**MODULATED, "noise.weight": "noise_strength", "activate.bias": "bias"}
+TO_RGB = {**MODULATED, "bias": "bias"}
 FILTER = torch.tensor([1.0, 3.0, 3.0, 1.0]).outer(torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64
 
 
 def read_generator(content: Mapping[str, object], source: str) -> StyleGAN2:
-    """The generator of a file `{"g_ema": weights, "latent_avg": average}`.
+    """Read the generator of a file `{"g_ema": weights, "latent_avg": average}`.
 
     Without an average code (training checkpoints have none) it is estimated, from a fixed seed,
-    with a warning.
-
-    Args:
-        content: What was in the file.
-        source: The file, for messages.
+    with a warning. Messages name `source`, the file.
 
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights.
@@ -64,8 +54,9 @@ def take_generator(weights: Weights) -> StyleGAN2:
     channels = tuple(weights.shape(f"{name}.conv.weight", 5)[2] for name in to_rgbs)
     w_dim = weights.shape("conv1.conv.modulation.weight", 2)[1]
     z_dim = weights.shape("style.1.weight", 2)[1]
-    for layer in [*layers[1::2], *to_rgbs[1:]]:
-        _check_filter(weights, layer)
+    filters = [f"{layer}.conv.blur.kernel" for layer in layers[1::2]]
+    for name in [*filters, *(f"{layer}.upsample.kernel" for layer in to_rgbs[1:])]:
+        check_filter(weights, name, gain=4)
 
     tensors = {"w_avg": torch.zeros(w_dim), "synthesis.input": weights.take("input.input")}
     styles = {f"style.{i + 1}": f"layers.{i}" for i in range(depth)}
@@ -123,13 +114,14 @@ def _take_layer(
     return with_prefix(taken, ours)
 
 
-def _check_filter(weights: Weights, layer: str) -> None:
-    """Take a layer's stored resampling filter, which must be the one that ours is made for."""
-    name = (
-        f"{layer}.upsample.kernel" if layer.startswith("to_rgbs") else f"{layer}.conv.blur.kernel"
-    )
+def check_filter(weights: Weights, name: str, gain: float = 1.0) -> None:
+    """Take a stored resampling filter, which must be the one that ours is made for.
+
+    Raises:
+        CheckpointError: There is none, or another one.
+    """
     kernel = weights.take(name)
-    if kernel.shape != FILTER.shape or not torch.allclose(kernel.float(), FILTER * 4, atol=1e-6):
+    if kernel.shape != FILTER.shape or not torch.allclose(kernel.float(), FILTER * gain, atol=1e-6):
         raise CheckpointError(
             f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], got another"
         )

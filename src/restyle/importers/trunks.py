@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from restyle.importers.keys import Weights, build
-from restyle.io.checkpoints import CheckpointError, listed, with_prefix
-from restyle.nn.backbones import ArcFace, Family, Trunk
+from restyle.io.checkpoints import CheckpointError, listed
+from restyle.nn.backbones import Family, Trunk
 
 # Foreign layer name to ours. The two families tell themselves apart by the first entry.
 STEMS: dict[Family, dict[str, str]] = {
@@ -27,12 +27,10 @@ UNITS: dict[Family, dict[str, str]] = {
         "shortcut_layer.1": "shortcut.1",
     },
     "resnet": {
-        "conv1": "conv1",
-        "bn1": "norm1",
-        "conv2": "conv2",
-        "bn2": "norm2",
         "downsample.0": "shortcut.0",
         "downsample.1": "shortcut.1",
+        **{f"conv{i}": f"conv{i}" for i in (1, 2)},
+        **{f"bn{i}": f"norm{i}" for i in (1, 2)},
     },
 }
 PROJECTIONS: dict[Family, str] = {"ir_se": "shortcut_layer.0", "resnet": "downsample.0"}
@@ -40,7 +38,7 @@ LAST_CONVOLUTIONS: dict[Family, str] = {"ir_se": "res_layer.3", "resnet": "conv2
 
 
 def family_of(weights: Weights) -> Family:
-    """Which family's naming a table of weights has.
+    """Tell which family's naming a table of weights has.
 
     Raises:
         CheckpointError: Neither.
@@ -91,27 +89,8 @@ def take_trunk(
     return tuple(widths), tuple(e - s for s, e in zip(starts, ends, strict=True)), tensors
 
 
-def read_arcface(weights: Weights) -> ArcFace:
-    """The IR-SE50 face embedding file: `input_layer`, `body`, `output_layer`.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights.
-    """
-    widths, units, tensors = take_trunk(weights, "ir_se")
-    dimensions = weights.shape("output_layer.3.bias", 1)[0]
-    outputs = weights.rename(
-        {"output_layer.0": "norm", "output_layer.3": "project", "output_layer.4": "standardise"}
-    )
-    weights.finish("an ArcFace network")
-    return build(
-        lambda: ArcFace(Trunk("ir_se", 3, widths, units), dimensions),
-        with_prefix(tensors, "trunk") | outputs,
-        weights.source,
-    )
-
-
 def read_torchvision(weights: Weights) -> Trunk:
-    """A residual network in torchvision's naming (`layer1.0.conv1`, ...), as a trunk of ours.
+    """Read a residual network in torchvision's naming (`layer1.0.conv1`, ...), as a trunk of ours.
 
     The classifier (`fc`) is left out. Our stem has a PReLU where the file's network has a ReLU: its
     slope is zero, so the trunk computes what the file was trained for, up to the max-pooling.

@@ -69,13 +69,10 @@ def refine_until(
 
 
 def still_helps(error: Any, lowest: Any, length: Any, first: Any, tolerance: float) -> Any:
-    """Say which images go on after a step.
+    """Say which images go on after a step; all arguments are tensors or arrays, one entry an image.
 
-    Args:
-        error: The squared error that the step has reached, of each image; a tensor or an array.
-        lowest: The lowest one before the step; infinity before the first.
-        length: Of the step's residual.
-        first: Length of the image's first residual.
-        tolerance: As in `refine_until`.
+    These are the squared error that the step has reached, the lowest one before it (infinity before
+    the first), the length of its residual and that of the image's first one; `tolerance` is as in
+    `refine_until`.
     """
     return (error < lowest * (1 - tolerance)) & (length > tolerance * first)

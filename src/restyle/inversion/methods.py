@@ -1,7 +1,8 @@
-"""Methods by name: `restyle`, `w`, `projector`, `ws`, `pti`, with a number of steps, in a row.
+"""Methods by name (`METHODS`), with a number of steps, in a row.
 
 `ws:300` is 300 iterations of W+ optimisation; `restyle:5+ws:100` five steps of the encoder, then
-100 iterations from where it came to; `w+pti` one code for all layers, then pivotal tuning around
+100 iterations from where it came to; `restyle:2+newton:3` two steps of the encoder, then three
+of second order; `w+pti` one code for all layers, then pivotal tuning around
 it. `projector` is `w` with the generator's noise inputs optimised as well, as StyleGAN2's projector
 does: its images are then no longer functions of the codes alone. After @ a learning rate may
 follow: `ws:1500@0.05`.
@@ -24,6 +25,8 @@ from torch import Tensor
 from restyle.domains import PORTRAITS, TOON
 from restyle.editing.editor import Editor
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.inversion.curvature import curvature_of
+from restyle.inversion.newton import newton
 from restyle.inversion.optimisation import NoiseMaps, Objective, optimise_w, optimise_ws
 from restyle.inversion.pivotal import PivotalTuning, tuned_generator
 from restyle.inversion.results import InversionResult
@@ -131,11 +134,11 @@ def build(text: str, networks: Networks) -> Chain:
     parts = [_parsed(part, networks) for part in text.split("+")]
     if "pti" in [part.name for part in parts[:-1]]:
         raise ValueError(f"expected pti as the last of the methods, got {text!r}")
-    return Chain(
-        "+".join(map(str, parts)),
-        tuple(_stage(part, networks) for part in parts),
-        tuple(part.steps for part in parts),
-    )
+    stages = []
+    for part in parts:
+        rate = {} if part.lr is None else {"lr": part.lr}
+        stages.append(METHODS[part.name].make(networks, steps=part.steps, **rate))
+    return Chain("+".join(map(str, parts)), tuple(stages), tuple(part.steps for part in parts))
 
 
 def _parsed(text: str, networks: Networks) -> Part:
@@ -157,7 +160,7 @@ def _parsed(text: str, networks: Networks) -> Part:
 
 def _rate(text: str, name: str, rate: str) -> float:
     if not METHODS[name].has_rate:
-        raise ValueError(f"expected no learning rate of an encoder, got {text!r}")
+        raise ValueError(f"expected no learning rate of {name}, got {text!r}")
     try:
         lr = float(rate)
     except ValueError:
@@ -168,11 +171,6 @@ def _rate(text: str, name: str, rate: str) -> float:
             f"got {text!r}"
         )
     return lr
-
-
-def _stage(part: Part, networks: Networks) -> Method:
-    rate = {} if part.lr is None else {"lr": part.lr}
-    return METHODS[part.name].make(networks, steps=part.steps, **rate)
 
 
 def _restyle(networks: Networks, steps: int) -> Method:
@@ -194,11 +192,31 @@ def _w(networks: Networks, **options: Any) -> Method:
 
 
 def _projector(networks: Networks, **options: Any) -> Method:
-    return _w(networks, noise=_noise(networks), **options)
+    synthesis = networks.generator.synthesis
+    own = {name: map_ for name, map_ in synthesis.named_buffers() if name.endswith(".noise")}
+
+    def render(ws: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        given = dict(zip(own, maps, strict=True))
+        return networks.crop(torch.func.functional_call(synthesis, given, (ws,)))
+
+    return _w(networks, noise=NoiseMaps(list(own.values()), render), **options)
 
 
 def _ws(networks: Networks, **options: Any) -> Method:
     return partial(optimise_ws, networks.render, networks.objective, **options)
+
+
+def _newton(networks: Networks, steps: int) -> Method:
+    objective = networks.objective
+    if not isinstance(objective, WeightedLosses):
+        raise ValueError("newton: expected an objective with residuals, got another one")
+
+    def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
+        size = (target.shape[-2], target.shape[-1])
+        curvature = curvature_of(networks.generator, networks.render, objective, size)
+        yield from newton(networks.render, objective.residuals, target, start, steps, curvature)
+
+    return refined
 
 
 def _pti(networks: Networks, **options: Any) -> Method:
@@ -224,21 +242,10 @@ METHODS = {
     "w": Entry(_w, 1000),
     "projector": Entry(_projector, 1000),
     "ws": Entry(_ws, 1000),
+    "newton": Entry(_newton, 3, has_rate=False),
     "pti": Entry(_pti, 350),
 }
 """Every method by its name; a new one is an entry here."""
-
-
-def _noise(networks: Networks) -> NoiseMaps:
-    """The generator's own noise maps, and how it renders with others."""
-    synthesis = networks.generator.synthesis
-    own = {name: map_ for name, map_ in synthesis.named_buffers() if name.endswith(".noise")}
-
-    def render(ws: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        given = dict(zip(own, maps, strict=True))
-        return networks.crop(torch.func.functional_call(synthesis, given, (ws,)))
-
-    return NoiseMaps(list(own.values()), render)
 
 
 def networks_of(model: ReStyle, objective: Objective) -> Networks:
@@ -258,9 +265,8 @@ def networks_of(model: ReStyle, objective: Objective) -> Networks:
 def usual_features(model: ReStyle) -> str:
     """Return the feature network for a model's images: the portraits' own, else "none"."""
     drawn = model.domain.name in (PORTRAITS.name, TOON.name)
-    return (
-        "portraits-features" if drawn and model.domain.input_size == PORTRAITS.input_size else NONE
-    )
+    fits = drawn and model.domain.input_size == PORTRAITS.input_size
+    return "portraits-features" if fits else NONE
 
 
 def objective_for(
@@ -269,11 +275,11 @@ def objective_for(
     device: str | torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> WeightedLosses:
-    """What methods minimise: squared error, and a network's perceptual and identity distance.
+    """Build what methods minimise: squared error, perceptual and identity distance.
 
     Args:
-        methods: As `build` takes them. Where all of them are the encoder
-            alone nothing is minimised, and the network is not loaded.
+        methods: As `build` takes them. Where all of them are the encoder alone nothing is
+            minimised, and the network is not loaded.
         features: A bundled feature network's name, a folder, or "none".
         device: Where to compute.
         dtype: The network's precision.
@@ -330,15 +336,9 @@ def invert_by_method(
 
 
 def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[str]) -> int:
-    """Write what pivotal tuning has changed, in half precision, for `tuned_model`.
+    """Write what pivotal tuning has changed in a model's generator, in half precision.
 
-    Args:
-        tuning: After its last step.
-        model: Whose generator was tuned.
-        path: A name that ends in `.safetensors`.
-
-    Returns:
-        The size of the file in bytes.
+    `tuned_model` reads the file, whose name ends in `.safetensors`. Return its size in bytes.
     """
     return tuning.save(os.fspath(path), {_GENERATOR: weights_hash(model.generator.state_dict())})
 
@@ -346,11 +346,9 @@ def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[s
 def tuned_model(model: _Model, path: str | os.PathLike[str]) -> _Model:
     """Return a model with the generator that pivotal tuning has made for one image.
 
-    Its codes are edited along the directions of the generator as it was.
-
-    Args:
-        model: The one whose generator was tuned; it stays as it is, and shares its encoder.
-        path: What `save_tuning` wrote, such as OUT/generators/NAME.safetensors.
+    Its codes are edited along the directions of the generator as it was. The model that was tuned
+    stays as it is, and shares its encoder. The file is what `save_tuning` wrote, such as
+    OUT/generators/NAME.safetensors.
 
     Raises:
         CheckpointError: Not such a file, or one for another generator.
@@ -368,7 +366,6 @@ def tuned_model(model: _Model, path: str | os.PathLike[str]) -> _Model:
         )
     generator = tuned_generator(model.generator, os.fspath(path))
     encoder = model.encoder if model.has_encoder else None
-    facts = (model.domain, model.name, model.card, model.start_ws)
-    tuned = type(model)(generator, encoder, *facts)
+    tuned = type(model)(generator, encoder, model.domain, model.name, model.card, model.start_ws)
     tuned.editor = Editor(generator, expected)
     return tuned

@@ -47,21 +47,13 @@ def optimise_ws(
     """Optimise a code for each layer (W+) with Adam.
 
     Source: Abdal et al. 2019, "Image2StyleGAN: How to Embed Images Into the StyleGAN Latent Space?"
-    The learning rate rises and falls as in `optimise_w`.
-
-    Args:
-        render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1], differentiable.
-        objective: What is minimised.
-        target: (B, 3, h, w), RGB in [-1, 1].
-        start: Where to start, such as the average or another method's last estimate.
-        steps: How many steps to take.
-        lr: Adam's learning rate at its highest.
+    The learning rate rises and falls as in `optimise_w`, which has the same arguments.
 
     Yields:
         The estimate after each step.
 
     Raises:
-        ValueError: If the batch of the target and of the start differ.
+        ValueError: The batch of the target and of the start differ.
     """
     _check_batch(target, start)
     ws = start.ws.detach().clone().requires_grad_(True)
@@ -74,7 +66,7 @@ def optimise_ws(
             (ws.grad,) = torch.autograd.grad(distance, ws)
             _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
             optimiser.step()
-            image = render(ws)  # shown now, and used by the next step
+            image = render(ws)  # yielded now, and used by the next step
         yield Estimate(ws.detach().clone(), image.detach())
 
 
@@ -96,10 +88,10 @@ def optimise_w(
     the steps; what is yielded is what was rendered, perturbation included.
 
     Args:
-        render: As in `optimise_ws`.
+        render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1], differentiable.
         objective: What is minimised.
         target: (B, 3, h, w), RGB in [-1, 1].
-        start: Where to start; the mean of its codes over the layers.
+        start: Where to start, such as the average; here the mean of its codes over the layers.
         steps: How many steps to take.
         lr: Adam's learning rate at its highest.
         w_std: Root mean square distance of random codes to the average one, which scales the
@@ -112,12 +104,15 @@ def optimise_w(
         The estimate after each step.
 
     Raises:
-        ValueError: If the batch of the target and of the start differ.
+        ValueError: The batch of the target and of the start differ.
     """
     _check_batch(target, start)
     random = torch.Generator().manual_seed(seed)
     w = start.ws.detach().mean(dim=1).clone().requires_grad_(True)
-    maps = _fresh_maps(noise, len(w), random)
+    maps = [
+        torch.randn(len(w), *own.shape[1:], generator=random).to(own).requires_grad_(True)
+        for own in (noise.maps if noise else ())
+    ]
     optimiser = torch.optim.Adam([w, *maps], lr=lr)
 
     def rendered(step: int) -> Estimate:
@@ -145,27 +140,19 @@ def optimise_w(
 
 
 def learning_rate_ramp(done: float) -> float:
-    """Share of the learning rate: up over the first 5 %, down a cosine over the last 25 %.
+    """Return the share of the learning rate when a share of the steps, 0 to 1, is done.
 
-    Source: Karras et al. 2020, appendix D.
-
-    Args:
-        done: Share of the steps that are done, from 0 to 1.
+    It goes up over the first 5 % of them, and down a cosine over the last 25 %. Source: Karras et
+    al. 2020, appendix D.
     """
     down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - done) / 0.25))
     return down * min(1.0, (done + 1e-3) / 0.05)
 
 
 def noise_regularisation(maps: Sequence[Tensor]) -> Tensor:
-    """How strongly neighbours correlate in noise maps, at every scale down to 8 pixels.
+    """Sum how neighbours correlate in square noise maps (B, 1, h, w), on scales down to 8 pixels.
 
-    Source: Karras et al. 2020, appendix D.
-
-    Args:
-        maps: (B, 1, h, w), square.
-
-    Returns:
-        The sum over maps, scales, directions and batch.
+    The sum is over maps, scales, directions and batch. Source: Karras et al. 2020, appendix D.
     """
     total = torch.zeros((), device=maps[0].device)
     for noise in maps:
@@ -177,14 +164,6 @@ def noise_regularisation(maps: Sequence[Tensor]) -> Tensor:
             # Averages of four have half the deviation: doubled, they are normal noise again.
             noise = F.avg_pool2d(noise, 2) * 2
     return total
-
-
-def _fresh_maps(noise: NoiseMaps | None, batch: int, random: torch.Generator) -> list[Tensor]:
-    maps = []
-    for own in noise.maps if noise else ():
-        values = torch.randn(batch, *own.shape[1:], generator=random)
-        maps.append(values.to(own).requires_grad_(True))
-    return maps
 
 
 @torch.no_grad()

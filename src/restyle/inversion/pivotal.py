@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.optimisation import Objective
+from restyle.io.checkpoints import FLOATS, CheckpointError, listed
 from restyle.io.files import atomic_write
 from restyle.refine import Estimate, pool_to
 
@@ -46,7 +46,7 @@ class PivotalTuning:
             objective: What is minimised.
             steps: How many steps to take.
             lr: Adam's learning rate.
-            crop: What becomes of a render before it is compared and shown.
+            crop: What becomes of a render before it is compared and yielded.
         """
         self._original = generator
         self._objective = objective
@@ -91,36 +91,29 @@ class PivotalTuning:
         return {name: change for name, change in changes.items() if change.any()}
 
     def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> int:
-        """Write the changes as safetensors.
-
-        Args:
-            path: The file.
-            metadata: Facts to keep with them, such as the generator's hash.
-
-        Returns:
-            The size of the file in bytes.
-        """
+        """Write the changes as safetensors, beside texts; return the file's size in bytes."""
         with atomic_write(path) as temporary:
             temporary.write_bytes(save(self.changes(), dict(metadata or {})))
         return Path(path).stat().st_size
 
 
 def tuned_generator(generator: StyleGAN2, path: str | Path) -> StyleGAN2:
-    """Return a copy of a generator with the changes that `PivotalTuning.save` wrote.
-
-    Args:
-        generator: The one that was tuned.
-        path: The file.
+    """Return a copy of the tuned generator with the changes that `PivotalTuning.save` wrote.
 
     Raises:
-        ValueError: The changes are those of another generator.
+        CheckpointError: The file is damaged, or holds the changes of another generator.
     """
     result = copy.deepcopy(generator)
     tensors = result.state_dict()
-    with safe_open(path, "pt") as file:
-        for name in file.keys():  # noqa: SIM118 - not a mapping
-            change = file.get_tensor(name)
-            if name not in tensors or tensors[name].shape != change.shape:
-                raise ValueError(f"{path}: expected changes of this generator, got {name}")
-            tensors[name] += change.to(tensors[name])
+    try:
+        changes = load_file(path)
+    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
+        raise CheckpointError(f"{path}: expected a tuned generator, got: {error}") from error
+    for name, change in changes.items():
+        fits = name in tensors and tensors[name].shape == change.shape
+        if not fits or change.dtype not in FLOATS or not change.isfinite().all():
+            raise CheckpointError(
+                f"{path}: expected changes of this generator, all finite, got {listed([name])}"
+            )
+        tensors[name] += change.to(tensors[name])
     return result

@@ -28,7 +28,7 @@ class InversionResult:
     steps_used: Tensor = None  # pyright: ignore - filled in below
 
     def __post_init__(self) -> None:
-        """Without early stopping, every image took every step."""
+        """Count every step for every image where nothing else is known."""
         if self.steps_used is None:
             used = torch.full((len(self.target),), len(self.steps) - 1, device=self.target.device)
             object.__setattr__(self, "steps_used", used)
@@ -62,8 +62,7 @@ class InversionResult:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write `reconstructions/N.png` and `latents/N.safetensors` for each image N, from 0 on.
 
-        Args:
-            folder: Made where missing. Files of these names in it are replaced.
+        The folder is made where missing; files of these names in it are replaced.
 
         Raises:
             OSError: A file cannot be written.
@@ -78,7 +77,7 @@ class InversionResult:
 
 
 def joined(results: list[InversionResult]) -> InversionResult:
-    """Several batches as one; a single one as it is, without copies.
+    """Join several batches into one; a single one stays as it is, without copies.
 
     Raises:
         ValueError: There are none.

@@ -33,14 +33,9 @@ def as_pictures(images: Picture | Iterable[Picture]) -> Iterable[Picture]:
 
 
 def to_target(image: Picture, size: tuple[int, int]) -> Tensor:
-    """Make one picture the target of an inversion.
+    """Make one picture the target (3, h, w) of an inversion, RGB in [-1, 1].
 
-    Args:
-        image: A path, a PIL image, an array or a tensor.
-        size: The encoder's input height and width; the aspect is not kept.
-
-    Returns:
-        (3, h, w), RGB in [-1, 1].
+    It is resized to the encoder's input height and width; the aspect is not kept.
 
     Raises:
         ImageError: A file is not a readable image.

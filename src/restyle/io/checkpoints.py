@@ -29,8 +29,8 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """The types that weights may have."""
 
 Network = TypeVar("Network", bound=nn.Module)
-_SHOWN = 3  # how many differing keys an error names
-_LONGEST = 100  # characters of each that it shows
+_NAMED = 3  # how many differing keys an error names
+_LONGEST = 100  # characters of each
 
 
 class CheckpointError(ValueError):
@@ -74,11 +74,7 @@ def save_folder(
 def load_folder(
     folder: str | os.PathLike[str], kind: str | None = None
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read a native checkpoint.
-
-    Args:
-        folder: What `save_folder` wrote.
-        kind: The kind that the caller can use; any if None.
+    """Read a native checkpoint, of a `kind` if one is given.
 
     Returns:
         The configuration, and the weights on the CPU with every floating-point tensor as float32.
@@ -104,10 +100,7 @@ def load_folder(
     for prefix, owner in _owners(config, folder).items():
         tensors |= _tensors_of(folder, prefix, owner)
     _check_finite(tensors, weights)
-    return config, {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-    }
+    return config, {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
 
 
 def load_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -133,12 +126,9 @@ def load_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def share(folder: str | os.PathLike[str], prefix: str, owner: str) -> None:
-    """Take weights out of a native checkpoint that another one, in the folder beside it, has too.
+    """Take weights out of a native checkpoint, `prefix.`, that one in the folder beside it has too.
 
-    Args:
-        folder: What `save_folder` wrote; it is written anew.
-        prefix: Which weights: those whose names begin with it and a dot.
-        owner: Name of the folder beside it that keeps them.
+    The folder is written anew; `owner` is the name of the folder beside it that keeps them.
 
     Raises:
         CheckpointError: One of the two is no checkpoint, or their weights differ.
@@ -158,7 +148,7 @@ def build_strict(
     source: str | os.PathLike[str],
     counters: bool = True,
 ) -> Network:
-    """Build a network without random numbers and fill it, as strictly as `load_strict` does.
+    """Build a network on the CPU without random numbers and fill it, as `load_strict` does.
 
     It takes no more memory than its weights do, however large `make` says it is.
 
@@ -168,9 +158,6 @@ def build_strict(
         source: Where they come from, for the message.
         counters: Whether the batch norms' counters have to be there. Before PyTorch 0.4.1 there
             were none; nothing that we compute depends on them.
-
-    Returns:
-        The network on the CPU.
 
     Raises:
         CheckpointError: As `load_strict` raises it, or the network cannot be that large.
@@ -220,12 +207,7 @@ class Unfilled(TorchFunctionMode):
 def load_strict(
     module: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
 ) -> None:
-    """Copy weights into a module whose keys and shapes they must match exactly.
-
-    Args:
-        module: Its parameters and buffers are overwritten in place.
-        tensors: The weights, by the module's own names.
-        source: Where they come from, for the message.
+    """Copy weights into a module, in place, as strictly as `check_strict` checks them.
 
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped keys, or weights that are not finite.
@@ -237,12 +219,9 @@ def load_strict(
 def check_strict(
     module: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
 ) -> None:
-    """Check that weights are a module's own, as `load_strict` does, without copying them.
+    """Check that weights are a module's own: equal keys and shapes, finite values.
 
-    Args:
-        module: It may be on the meta device, where it takes no memory.
-        tensors: The weights, by the module's own names.
-        source: Where they come from, for the message.
+    The module may be on the meta device, where it takes no memory; messages name the `source`.
 
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped keys, or weights that are not finite.
@@ -272,31 +251,27 @@ def check_strict(
 
 
 def listed(names: Iterable[object]) -> str:
-    """The first names of many, fit for a message: printable, of bounded length."""
+    """Return the first names of many, fit for a message: printable, of bounded length."""
     keys = [str(name) for name in names]
-    shown = ["".join(c if c.isprintable() else "?" for c in key) for key in keys[:_SHOWN]]
-    short = [key if len(key) <= _LONGEST else f"{key[:_LONGEST]}..." for key in shown]
-    more = len(keys) - _SHOWN
+    plain = ["".join(c if c.isprintable() else "?" for c in key) for key in keys[:_NAMED]]
+    short = [key if len(key) <= _LONGEST else f"{key[:_LONGEST]}..." for key in plain]
+    more = len(keys) - _NAMED
     return ", ".join(short) + (f" and {more} more" if more > 0 else "")
 
 
 def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The same weights with `prefix.` before each name."""
+    """Return the same weights with `prefix.` before each name."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Of all weights those whose names begin with `prefix.`, without it."""
+    """Return the weights whose names begin with `prefix.`, without it."""
     start = f"{prefix}."
-    return {
-        name.removeprefix(start): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(start)
-    }
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
 
 
 def weights_hash(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hex) over names, shapes, types and values, whatever the order or the device."""
+    """Hash names, shapes, types and values (SHA-256, hex), whatever the order or the device."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -306,7 +281,7 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _owners(config: Mapping[str, Any], folder: Path) -> Mapping[str, Mapping[str, str]]:
-    """Which folders keep weights for a checkpoint, by the prefix of these."""
+    """Return which folders keep weights for a checkpoint, by the prefix of these."""
     shared = config.get("shared", {})
     for owner in shared.values() if isinstance(shared, dict) else [None]:
         facts = owner if isinstance(owner, dict) else {}
@@ -319,9 +294,9 @@ def _owners(config: Mapping[str, Any], folder: Path) -> Mapping[str, Mapping[str
 
 
 def _tensors_of(folder: Path, prefix: str, owner: Mapping[str, str]) -> dict[str, Tensor]:
-    """The weights that the checkpoint beside a folder keeps for it."""
+    """Read the weights that the checkpoint beside a folder keeps for it."""
     name = owner["folder"]
-    if Path(name).name != name:
+    if Path(name).name != name or name in ("", ".."):
         raise CheckpointError(f"{folder}: expected the name of a folder beside it, got {name!r}")
     path = folder.absolute().parent / name / WEIGHTS
     try:
@@ -339,18 +314,15 @@ def _tensors_of(folder: Path, prefix: str, owner: Mapping[str, str]) -> dict[str
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
-    if half and tensor.is_floating_point() and tensor.ndim >= 2:
-        tensor = tensor.half()
-    return tensor.clone()  # safetensors refuses tensors that share memory
+    halved = half and tensor.is_floating_point() and tensor.ndim >= 2
+    # Copies, as safetensors refuses tensors that share memory.
+    return (tensor.half() if halved else tensor).clone()
 
 
 def _check_finite(tensors: Mapping[str, Tensor], source: str | os.PathLike[str]) -> None:
     # As they are computed with: what is too large for float32 is infinite.
-    bad = [
-        name
-        for name, tensor in tensors.items()
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all())
-    ]
+    numbers = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+    bad = [name for name, tensor in numbers.items() if not tensor.float().isfinite().all()]
     if bad:
         raise CheckpointError(
             f"{source}: expected finite weights, got NaN or infinity in {listed(bad)}"

@@ -31,7 +31,7 @@ def claim(
     """
     path = Path(path)
     wanted = json.loads(json.dumps(settings, default=str))
-    found = _read(path, what)
+    found = read_settings(path, what)
     differing = [
         f"{name} {wanted.get(name)!r} (found {found.get(name)!r})"
         for name in (*wanted, *(name for name in found if name not in wanted))
@@ -46,7 +46,17 @@ def claim(
     return found
 
 
-def _read(path: Path, what: str) -> dict[str, Any]:
+def read_settings(path: str | Path, what: str) -> dict[str, Any]:
+    """Read the settings that a folder is tied to.
+
+    Args:
+        path: What `claim` wrote; where it is missing there are none.
+        what: What the folder holds, for the message.
+
+    Raises:
+        ValueError: The file is damaged, or holds something else.
+    """
+    path = Path(path)
     if not path.exists():
         return {}
     try:
@@ -62,12 +72,10 @@ def _read(path: Path, what: str) -> dict[str, Any]:
 def locked(path: str | Path, seconds: float = 0.0) -> Iterator[None]:
     """Hold a file's lock, which the system gives back however the process ends.
 
-    Args:
-        path: The file, made where missing; it stays.
-        seconds: How long to wait for another process to give the lock back.
+    The file is made where missing, and stays.
 
     Raises:
-        ValueError: Another process still holds it.
+        ValueError: Another process still holds it after `seconds`.
     """
     from filelock import FileLock, Timeout
 

@@ -19,6 +19,8 @@ from PIL import Image
 
 from restyle.io.images import SUFFIXES, ImageError, decode_image, list_images, read_image
 
+_MAX_ENTRY = 2**28  # bytes: more than the largest picture that is read has in any format
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -36,14 +38,11 @@ class Entry:
 
 
 def list_entries(data: str | Path) -> list[Entry]:
-    """List the pictures of a folder, a zip file, or shards.
+    """List the pictures of a folder, a zip file, or shards, in natural order.
 
     Args:
         data: A folder (with its subfolders; one that has tar files and no images is a folder of
             shards), a .zip or .tar file, or shards by number: `shards-{000..127}.tar`.
-
-    Returns:
-        The pictures, in natural order.
 
     Raises:
         ImageError: There are none, or the container is damaged.
@@ -66,17 +65,15 @@ def list_entries(data: str | Path) -> list[Entry]:
 
 
 def _expanded(pattern: str, numbers: re.Match[str]) -> list[Path]:
-    first, last = numbers[1], numbers[2]
     start, end = pattern[: numbers.start()], pattern[numbers.end() :]
-    return [
-        Path(f"{start}{number:0{len(first)}}{end}") for number in range(int(first), int(last) + 1)
-    ]
+    width, places = len(numbers[1]), range(int(numbers[1]), int(numbers[2]) + 1)
+    return [Path(f"{start}{number:0{width}}{end}") for number in places]
 
 
 def _from_zip(path: Path) -> list[Entry]:
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise ImageError(path, "a zip file", str(error)) from error
     names = sorted(name for name in archive.namelist() if _is_picture(name))
     if not names:
@@ -85,9 +82,10 @@ def _from_zip(path: Path) -> list[Entry]:
 
 
 def _read_zipped(archive: zipfile.ZipFile, path: Path, name: str) -> Image.Image:
+    _check_size(archive.getinfo(name).file_size, path / name)
     try:
         content = archive.read(name)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except Exception as error:  # of the archive, or of a decompressor
         raise ImageError(path / name, "an intact entry", f"a damaged one ({error})") from error
     return decode_image(io.BytesIO(content), path / name)
 
@@ -100,10 +98,9 @@ def _from_shards(shards: list[Path]) -> list[Entry]:
                 for member in archive:
                     if member.isfile() and _is_picture(member.name):
                         path = shard / member.name
-                        place = member.offset_data, member.size
-                        read = partial(_read_at, shard, *place, path)
+                        read = partial(_read_at, shard, member.offset_data, member.size, path)
                         entries.append(Entry(f"{shard.name}/{member.name}", path, read))
-        except (OSError, tarfile.TarError) as error:
+        except Exception as error:  # a damaged file fails in as many ways as it can be damaged
             raise ImageError(shard, "an uncompressed tar file", str(error)) from error
     if not entries:
         raise ImageError(shards[0], f"images ({', '.join(SUFFIXES)})", "shards without any")
@@ -111,6 +108,7 @@ def _from_shards(shards: list[Path]) -> list[Entry]:
 
 
 def _read_at(shard: Path, offset: int, size: int, path: Path) -> Image.Image:
+    _check_size(size, path)
     try:
         with shard.open("rb") as stream:
             stream.seek(offset)
@@ -118,6 +116,12 @@ def _read_at(shard: Path, offset: int, size: int, path: Path) -> Image.Image:
     except OSError as error:
         raise ImageError(path, "a readable shard", str(error.strerror)) from error
     return decode_image(io.BytesIO(content), path)
+
+
+def _check_size(size: int, path: Path) -> None:
+    """A header may claim any size, which would be allocated before a byte is read."""
+    if size > _MAX_ENTRY:
+        raise ImageError(path, f"at most {_MAX_ENTRY:,} bytes", f"{size:,}")
 
 
 def _is_picture(name: str) -> bool:

@@ -19,9 +19,6 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     replacing an older file. When the block raises, or is interrupted, the temporary file is
     removed and `path` stays as it was.
 
-    Args:
-        path: The file to write.
-
     Raises:
         OSError: The folder cannot be written, or the disk is full.
     """
@@ -43,10 +40,6 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as indented JSON, atomically.
 
-    Args:
-        path: The file to write.
-        value: Anything that `json` can represent.
-
     Raises:
         ValueError: The value holds NaN or infinity, which JSON cannot represent.
     """
@@ -56,14 +49,10 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def append_jsonl(path: str | Path, record: dict[str, Any]) -> None:
-    """Append one record to a JSON-lines file.
+    """Append one record to a JSON-lines file, created with its folder where missing.
 
     The line goes out in one write. A last line that a killed process left unfinished is ended
     first, so that it spoils itself alone and never the record that follows.
-
-    Args:
-        path: The file, created with its folder where missing.
-        record: The record, written on one line.
 
     Raises:
         ValueError: The record holds NaN or infinity, which JSON cannot represent.
@@ -80,13 +69,9 @@ def append_jsonl(path: str | Path, record: dict[str, Any]) -> None:
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Read the records of a JSON-lines file, passing over lines that were cut off.
+    """Read the records of a JSON-lines file in order, passing over lines that were cut off.
 
-    Args:
-        path: The file; a missing one has no records.
-
-    Returns:
-        The records, in the order of the file.
+    A missing file has no records.
     """
     path = Path(path)
     if not path.exists():
@@ -103,14 +88,7 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
 
 
 def sha256(path: str | Path) -> str:
-    """Hash a file's content.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The SHA-256 digest, 64 hexadecimal digits.
-    """
+    """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -124,3 +102,11 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def cache_folder() -> Path:
+    """Where downloads and what was made of them are kept."""
+    named = os.environ.get("RESTYLE_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "restyle"

@@ -21,34 +21,27 @@ from torch import Tensor
 
 from restyle.io.files import atomic_write
 
-MAX_PIXELS = 100_000_000
-"""Largest picture that is read by default: 300 MB decoded."""
+MAX_PIXELS = 50_000_000
+"""Largest picture that is read by default: decoding takes 400 MB, or 1 GB for WebP."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """File names that count as images when a folder is listed."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP")
 _SAVED_AS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 _READABLE_SIDE = 128  # smaller pictures are enlarged in grids and strips
 _GAP = 4
+_STRIP = 1_000_000  # pixels that are converted at once
 
 
 class ImageError(ValueError):
     """A file that cannot be used as an image: which one, what was expected, what was found."""
 
     def __init__(self, path: str | Path, expected: str, found: str) -> None:
-        """Describe the problem.
-
-        Args:
-            path: The file.
-            expected: What it should have been.
-            found: What it is.
-        """
         super().__init__(path, expected, found)
         self.path, self.expected, self.found = Path(path), expected, found
 
     def __str__(self) -> str:
-        """One line: file, expected, found."""
+        """Return one line: file, expected, found."""
         return f"{self.path}: expected {self.expected}, got {self.found}"
 
 
@@ -65,15 +58,9 @@ def list_images(
 ) -> list[ImageFile]:
     """List image files, in natural order (`2.png` before `10.png`), each one once.
 
-    Folders give the files in them that have one of `SUFFIXES`, hidden ones excepted. A file that
-    is named itself is always listed, so that reading it can say what is wrong with it.
-
-    Args:
-        paths: Files and folders.
-        recursive: Whether folders inside folders are listed as well.
-
-    Returns:
-        The files. Equal file names in different folders have different `name`.
+    Folders give the files in them, and in their subfolders if `recursive`, that have one of
+    `SUFFIXES`, hidden ones excepted. A file that is named itself is always listed, so that reading
+    it can say what is wrong with it. Equal file names in different folders get a different `name`.
 
     Raises:
         ImageError: A folder holds no images.
@@ -112,8 +99,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
             large.
     """
     path = Path(path)
-    _require_file(path)
     try:
+        _require_file(path)
         with path.open("rb") as stream:
             return decode_image(stream, path, max_pixels)
     except PermissionError as error:
@@ -121,15 +108,7 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode a picture from an open file or from memory, as `read_image` does.
-
-    Args:
-        stream: A JPEG, PNG or WebP file.
-        path: What to call it in errors.
-        max_pixels: As in `read_image`.
-
-    Returns:
-        The picture, mode RGB, fully loaded.
+    """Decode a picture from an open file or from memory, called `path`, as `read_image` does.
 
     Raises:
         ImageError: It is empty, no image, damaged, animated or too large.
@@ -137,16 +116,19 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            # Sizes are checked below; Pillow's warning would only repeat it less clearly.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(stream, formats=_FORMATS) as image:
+            # Of sizes, which are checked below, and of damage beside the pixels.
+            warnings.simplefilter("ignore")
+            with Image.open(stream, formats=sorted(set(_SAVED_AS.values()))) as image:
                 _require_single(path, image, max_pixels)
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                picture = _to_rgb(image)
+            ImageOps.exif_transpose(picture, in_place=True)
+            return picture
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        found = _first_bytes(stream)
+        stream.seek(0)
+        start = stream.read(12)
+        found = f"a file that begins with {start!r}" if start else "an empty file"
         raise ImageError(path, "a JPEG, PNG or WebP image", found) from error
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
@@ -157,17 +139,10 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int] | None = None) -> Tensor:
-    """Turn a picture into a tensor, as the official code does.
+    """Turn a picture into a tensor (3, H, W), RGB, float32 in [-1, 1], as the official code does.
 
-    The resize is Pillow's bilinear filter, antialiased, on 8-bit values; it does not keep the
-    aspect ratio.
-
-    Args:
-        image: Picture in mode RGB.
-        size: (height, width) in pixels to resize to; None keeps the picture's own.
-
-    Returns:
-        Tensor (3, H, W), RGB, float32 in [-1, 1].
+    The resize to `size` (height, width) is Pillow's bilinear filter, antialiased, on 8-bit values;
+    it does not keep the aspect ratio.
 
     Raises:
         ValueError: The picture is not RGB.
@@ -182,15 +157,10 @@ def to_tensor(image: Image.Image, size: tuple[int, int] | None = None) -> Tensor
 
 
 def to_uint8(image: Tensor) -> np.ndarray:
-    """Turn tensors into 8-bit pixels, rounding to the nearest level.
+    """Turn tensors (..., 3, H, W), RGB, into pixels (..., H, W, 3), uint8, rounding to the nearest.
 
-    The official code truncates instead, which darkens by half a level on average.
-
-    Args:
-        image: (..., 3, H, W), RGB; values outside [-1, 1] are clipped.
-
-    Returns:
-        Array (..., H, W, 3), uint8.
+    Values outside [-1, 1] are clipped. The official code truncates instead of rounding, which
+    darkens by half a level on average.
 
     Raises:
         ValueError: The shape is another, or a value is not finite.
@@ -204,14 +174,13 @@ def to_uint8(image: Tensor) -> np.ndarray:
     return levels.movedim(-3, -1).cpu().numpy()
 
 
+def from_uint8(pixels: np.ndarray) -> Tensor:
+    """Turn 8-bit pixels (..., H, W, C) into (..., C, H, W), float32 in [-1, 1]."""
+    return torch.from_numpy(pixels).movedim(-1, -3).float() / 127.5 - 1
+
+
 def to_pil(image: Tensor) -> Image.Image:
-    """Turn one tensor into a picture.
-
-    Args:
-        image: (3, H, W), RGB in [-1, 1].
-
-    Returns:
-        The picture, mode RGB.
+    """Turn one tensor (3, H, W), RGB in [-1, 1], into a picture of mode RGB.
 
     Raises:
         ValueError: The shape is another, or a value is not finite.
@@ -222,37 +191,29 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def save_image(image: Tensor | Image.Image, path: str | Path) -> None:
-    """Save a picture atomically, in the format that the file name says.
+    """Save a picture, or a tensor (3, H, W), RGB in [-1, 1], atomically, as the file name says.
 
-    Args:
-        image: Picture, or tensor (3, H, W), RGB in [-1, 1].
-        path: File that ends in one of `SUFFIXES`. WebP is saved without loss, JPEG at quality 95.
+    WebP is saved without loss, JPEG at quality 95.
 
     Raises:
-        ValueError: The suffix is another, or the tensor is no image.
+        ValueError: The suffix is none of `SUFFIXES`, or the tensor is no image.
         OSError: The file cannot be written.
     """
     path = Path(path)
     name = _SAVED_AS.get(path.suffix.lower())
     if name is None:
         raise ValueError(f"{path}: expected a name ending in {', '.join(SUFFIXES)}")
-    picture = _as_picture(image)
+    picture = to_pil(image) if isinstance(image, Tensor) else image
     options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(name, {})
     with atomic_write(path) as temporary:
         picture.save(temporary, format=name, **options)
 
 
 def grid(images: Sequence[Tensor | Image.Image] | Tensor, columns: int) -> Image.Image:
-    """Lay pictures of one size out in rows, on white.
+    """Lay pictures or tensors (3, H, W) in [-1, 1] of one size out in rows, on white.
 
-    Pictures below 128 pixels are enlarged by a whole factor, without smoothing.
-
-    Args:
-        images: Pictures, or tensors (3, H, W), RGB in [-1, 1].
-        columns: Pictures in a row; the last row may be shorter.
-
-    Returns:
-        The sheet, mode RGB.
+    Pictures below 128 pixels are enlarged by a whole factor, without smoothing; the last row may be
+    shorter than `columns`.
 
     Raises:
         ValueError: There are no images, their sizes differ, or `columns` is below 1.
@@ -271,17 +232,10 @@ def grid(images: Sequence[Tensor | Image.Image] | Tensor, columns: int) -> Image
 
 
 def strip(images: Sequence[Tensor | Image.Image] | Tensor, labels: Sequence[str]) -> Image.Image:
-    """Lay pictures of one size out in a row, each under its label.
+    """Lay pictures or tensors (3, H, W) in [-1, 1] of one size out in a row, each under its label.
 
     Columns grow with labels that are wider than the pictures; strips with equal labels and picture
     sizes are equal in size, so that `grid(strips, columns=1)` stacks them.
-
-    Args:
-        images: Pictures, or tensors (3, H, W), RGB in [-1, 1].
-        labels: One line of text for each picture.
-
-    Returns:
-        The strip, mode RGB.
 
     Raises:
         ValueError: There are no images, their sizes differ, or labels are missing.
@@ -323,15 +277,12 @@ def _natural_key(name: Path) -> tuple[list[list[str | int]], str]:
 
 
 def _require_file(path: Path) -> None:
-    try:
-        if path.is_dir():
-            raise ImageError(path, "an image file", "a folder")
-        if not path.exists():
-            raise ImageError(path, "an image file", "nothing of that name")
-        if not path.is_file():  # opening a pipe would wait for ever
-            raise ImageError(path, "an image file", "something that is no file")
-    except PermissionError as error:
-        raise ImageError(path, "a readable file", "permission denied") from error
+    if path.is_dir():
+        raise ImageError(path, "an image file", "a folder")
+    if not path.exists():
+        raise ImageError(path, "an image file", "nothing of that name")
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise ImageError(path, "an image file", "something that is no file")
 
 
 def _require_single(path: Path, image: Image.Image, max_pixels: int) -> None:
@@ -343,28 +294,30 @@ def _require_single(path: Path, image: Image.Image, max_pixels: int) -> None:
         raise ImageError(path, "a still image", f"an animation of {frames} frames")
 
 
-def _first_bytes(stream: BinaryIO) -> str:
-    stream.seek(0)
-    start = stream.read(12)
-    return f"a file that begins with {start!r}" if start else "an empty file"
-
-
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow clips instead of scaling
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        picture = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), picture).convert("RGB")
-    return image.convert("RGB")
+    """Convert a picture strip by strip, so that only the result is as large as it."""
+    image.load()
+    picture = Image.new("RGB", image.size)
+    picture.info = image.info.copy()
+    rows = max(_STRIP // max(image.width, 1), 1)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        picture.paste(_strip_to_rgb(image.crop(box)), box)
+    return picture
 
 
-def _as_picture(image: Tensor | Image.Image) -> Image.Image:
-    return to_pil(image) if isinstance(image, Tensor) else image
+def _strip_to_rgb(strip: Image.Image) -> Image.Image:
+    if strip.mode.startswith("I"):  # 16-bit grey, which Pillow clips instead of scaling
+        strip = Image.fromarray((np.asarray(strip) >> 8).clip(0, 255).astype(np.uint8))
+    if strip.has_transparency_data:
+        white = Image.new("RGBA", strip.size, "white")
+        strip = Image.alpha_composite(white, strip.convert("RGBA"))
+    return strip.convert("RGB")
 
 
 def _cells(images: Sequence[Tensor | Image.Image] | Tensor) -> list[Image.Image]:
-    """Pictures of one size, enlarged where they are too small to look at."""
-    pictures = [_as_picture(image) for image in images]
+    """Return pictures of one size, enlarged where they are too small to look at."""
+    pictures = [to_pil(image) if isinstance(image, Tensor) else image for image in images]
     sizes = sorted({picture.size for picture in pictures})
     if len(sizes) != 1:
         raise ValueError(f"expected images of one size, got {sizes or 'no images'}")

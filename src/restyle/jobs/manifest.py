@@ -56,7 +56,7 @@ class Manifest:
     def __post_init__(self) -> None:
         """Read the manifest where there is one."""
         records = read_jsonl(self.out / FILE)
-        self.records = {r["input"]: r for r in records if "input" in r and "name" in r}
+        self.records = {r["input"]: r for r in records if _is_whole(r)}
         self.names = {record["name"].casefold(): path for path, record in self.records.items()}
 
     def name(self, file: ImageFile) -> str:
@@ -75,7 +75,9 @@ class Manifest:
         record = self.records.get(os.path.abspath(item.file), {})
         wanted = {"status": "done", "sha256": item.sha256, **self.settings}
         same = all(record.get(key) == value for key, value in wanted.items())
-        return same and all((self.out / path).exists() for path in record["outputs"].values())
+        return same and all(
+            (self.out / path).exists() for path in record.get("outputs", {}).values()
+        )
 
     def add_done(self, item: Item, outputs: Mapping[str, str], **facts: Any) -> None:
         """Append what was made of an input: the paths of its results, and further facts."""
@@ -86,6 +88,14 @@ class Manifest:
         record = {"input": os.path.abspath(file), "name": name, "status": status}
         when = datetime.now(UTC).isoformat(timespec="seconds")
         append_jsonl(self.out / FILE, {**record, **facts, **self.settings, "time": when})
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether a line was not changed by others."""
+    outputs = record.get("outputs", {})
+    texts = [record.get("input"), record.get("name")]
+    texts += outputs.values() if isinstance(outputs, dict) else [None]
+    return all(isinstance(text, str) for text in texts)
 
 
 def content_hash(path: Path) -> str:

@@ -4,27 +4,18 @@ from torch import Tensor
 
 
 def w_norm(ws: Tensor, average: Tensor) -> Tensor:
-    """Distance from the average code (Richardson et al., CVPR 2021, equation 4).
+    """Measure the Euclidean distance (B,) of codes (B, num_ws, D) from the average.
 
-    Args:
-        ws: (B, num_ws, D) codes.
-        average: (num_ws, D), or (D,) for every row.
-
-    Returns:
-        (B,): the Euclidean norm of each sample's difference, over all rows at once.
+    That is (num_ws, D), or (D,) for every row (Richardson et al., CVPR 2021, equation 4).
     """
     return (ws - average).flatten(1).norm(dim=1)
 
 
 def delta_norms(ws: Tensor, stage: int | None = None) -> Tensor:
-    """How far the rows are from the first one (Tov et al., SIGGRAPH 2021, equation 4).
+    """Measure how far rows of codes (B, num_ws, D) are from the first one: (B, stage).
 
-    Args:
-        ws: (B, num_ws, D) codes.
-        stage: How many rows behind the first one have a delta; all of them if None.
-
-    Returns:
-        (B, stage): the Euclidean norm of each row's difference. The loss is their sum.
+    The loss is the sum over the first `stage` rows behind it, or over all of them if None (Tov et
+    al., SIGGRAPH 2021, equation 4).
     """
     last = ws.shape[1] if stage is None else stage + 1
     return (ws[:, 1:last] - ws[:, :1]).norm(dim=2)

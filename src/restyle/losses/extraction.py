@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Extracted(NamedTuple):
-    """What was seen in B images.
+    """What was extracted from B images.
 
     Attributes:
         maps: For `restyle.losses.perceptual`; empty if no network gave any.
@@ -18,13 +18,10 @@ class Extracted(NamedTuple):
 
 
 def extract(images: Tensor, perceptual: Any = None, identity: Any = None) -> Extracted:
-    """Look at images (B, 3, h, w) in [-1, 1] with one network or two.
+    """Give images (B, 3, h, w) in [-1, 1] to one network or two.
 
-    Args:
-        images: What is looked at.
-        perceptual: Gives `maps`, if any are wanted.
-        identity: Gives `embed`, if an embedding is wanted. If it is the same network, and this has
-            a `extract` for both, there is one pass through it.
+    `perceptual` gives maps and `identity` an embedding, if they are wanted. If both are the same
+    network, and it has an `extract` for both, there is one pass through it.
     """
     if perceptual is not None and perceptual is identity and hasattr(perceptual, "extract"):
         return Extracted(*perceptual.extract(images))

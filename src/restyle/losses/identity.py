@@ -39,16 +39,9 @@ class AlignedFaces(nn.Module):
 
 
 def identity(network: Embedding, images: Tensor, targets: Tensor) -> Tensor:
-    """One minus the cosine of the embeddings of each image and its target.
+    """Return one minus the cosine of the embeddings of images and targets: (B,), 0 (the same) to 2.
 
-    Args:
-        network: Gives the embeddings.
-        images: (B, 3, h, w), RGB in [-1, 1]; or their embeddings (B, E), when they are compared
-            more than once.
-        targets: The targets, likewise.
-
-    Returns:
-        (B,), from 0 (the same) to 2.
+    Both are (B, 3, h, w), RGB in [-1, 1], or embeddings (B, E) if compared more than once.
     """
     seen, wanted = (network.embed(one) if one.ndim == 4 else one for one in (images, targets))
     return 1 - (seen * wanted).sum(dim=1)

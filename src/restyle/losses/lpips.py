@@ -68,14 +68,9 @@ class LPIPS(nn.Module):
         )
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Compute the maps that are compared.
+        """Compute five maps (B, C, h', w'), from fine to coarse, of images (B, 3, h, w) in [-1, 1].
 
-        Args:
-            images: (B, 3, h, w), RGB in [-1, 1]; they are not resized. AlexNet needs 63 pixels or
-                more, VGG-16 16.
-
-        Returns:
-            Five maps (B, C, h', w'), from fine to coarse.
+        Images are RGB and not resized. AlexNet needs 63 pixels or more, VGG-16 16.
         """
         shift, scale = (images.new_tensor(v)[:, None, None] for v in (SHIFT, SCALE))
         x = (images - shift) / scale

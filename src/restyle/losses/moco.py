@@ -61,16 +61,10 @@ class MoCo(nn.Module):
             self.stages.append(stage)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Compute features.
+        """Compute features (B, 2048) of unit length from images (B, 3, h, w), RGB in [-1, 1].
 
         As in e4e, images are resized by repeating or leaving out pixels, and ImageNet's statistics
         are not used.
-
-        Args:
-            images: (B, 3, h, w), RGB in [-1, 1].
-
-        Returns:
-            (B, 2048) of unit length.
         """
         x = F.interpolate(images, (SIZE, SIZE), mode="nearest")
         x = F.max_pool2d(F.relu(self.norm(self.conv(x))), 3, 2, padding=1)

@@ -52,13 +52,30 @@ def distances_by_map(network: FeatureMaps, images: Images, targets: Images) -> T
     )
     shapes, expected = [tuple(m.shape) for m in wanted], [tuple(m.shape) for m in seen]
     if shapes != expected:
-        raise ValueError(f"targets: expected maps of shapes {expected}, received {shapes}")
-    alike = seen[0].new_full((1,), 1 / len(seen), dtype=torch.float32)
-    calibration = getattr(network, "calibration", [alike] * len(seen))
-    layers = zip(seen, wanted, calibration, strict=True)
+        raise ValueError(f"targets: expected maps of shapes {expected}, got {shapes}")
+    layers = zip(seen, wanted, _channel_weights(network, seen), strict=True)
     return torch.stack([_distance(a, b, weight) for a, b, weight in layers], dim=1)
 
 
+def map_residuals(
+    network: FeatureMaps, maps: Sequence[Tensor], targets: Sequence[Tensor], weight: float
+) -> list[Tensor]:
+    """Return residuals (B, M) for each map, whose squares sum to `weight` times `perceptual`."""
+    layers = zip(maps, targets, _channel_weights(network, maps), strict=True)
+    return [
+        (_difference(a, b) * (weight * w / a[0, 0].numel()).sqrt()[:, None, None]).flatten(1)
+        for a, b, w in layers
+    ]
+
+
+def _channel_weights(network: FeatureMaps, maps: Sequence[Tensor]) -> Sequence[Tensor]:
+    alike = maps[0].new_full((1,), 1 / len(maps), dtype=torch.float32)
+    return getattr(network, "calibration", [alike] * len(maps))
+
+
+def _difference(a: Tensor, b: Tensor) -> Tensor:
+    return F.normalize(a.float(), dim=1) - F.normalize(b.float(), dim=1)
+
+
 def _distance(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    difference = F.normalize(a.float(), dim=1) - F.normalize(b.float(), dim=1)
-    return (difference.square() * weight[:, None, None]).sum(dim=1).mean(dim=(1, 2))
+    return (_difference(a, b).square() * weight[:, None, None]).sum(dim=1).mean(dim=(1, 2))

@@ -1,13 +1,15 @@
 """The whole objective of an inversion: squared error, perceptual and identity distance."""
 
+import hashlib
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from restyle.io.checkpoints import weights_hash
 from restyle.losses.extraction import Extracted, extract
 from restyle.losses.identity import identity
-from restyle.losses.perceptual import perceptual
+from restyle.losses.perceptual import map_residuals, perceptual
 from restyle.losses.pixels import l2
 
 
@@ -45,6 +47,25 @@ class WeightedLosses:
         seen, wanted = self._extract(images), self._of(targets)
         total = total + self.perceptual * perceptual(self.features, seen.maps, wanted.maps)
         return total + self.identity * identity(self.features, seen.embedding, wanted.embedding)
+
+    def residuals(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return residuals (B, M) whose squared norms are the distances that a call gives.
+
+        The perceptual distance and one minus the cosine are sums of squares of normalised features,
+        so the whole objective is one for Gauss-Newton methods.
+        """
+        parts = [(self.l2 / images[0].numel()) ** 0.5 * (images - targets).flatten(1)]
+        if self.features is not None:
+            seen, wanted = self._extract(images), self._of(targets)
+            parts += map_residuals(self.features, seen.maps, wanted.maps, self.perceptual)
+            parts.append((self.identity / 2) ** 0.5 * (seen.embedding - wanted.embedding))
+        return torch.cat(parts, dim=1)
+
+    def digest(self) -> str:
+        """Return a hash of what the distance depends on: the weights, and the network's own."""
+        network = weights_hash(self.features.state_dict()) if self.features is not None else "none"
+        text = f"{self.l2:g} {self.perceptual:g} {self.identity:g} {network}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _of(self, targets: Tensor) -> Extracted:
         """What the network sees in the targets; computed once as long as they are the same."""

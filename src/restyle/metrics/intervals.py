@@ -58,6 +58,11 @@ def bootstrap_ratio(
     return _interval(ratio, confidence, seed, above, below)
 
 
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """Return means of columns of values (N, ...) over what is known; NaN where nothing is."""
+    return np.ma.masked_invalid(values).mean(axis=0).filled(np.nan)
+
+
 def _interval(statistic: Any, confidence: float, seed: int, *columns: np.ndarray) -> Interval:
     try:
         from scipy.stats import bootstrap

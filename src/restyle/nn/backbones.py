@@ -51,17 +51,18 @@ class Trunk(nn.Module):
             )
         if family not in _FAMILIES:
             raise ValueError(f"expected a family of {sorted(_FAMILIES)}, got {family!r}")
-        stem, unit, first_stride = _FAMILIES[family]
+        kernel, stem_stride, unit, first_stride = _FAMILIES[family]
         strides = [first_stride] + [2] * (len(units) - 1)
         self.widths = tuple(widths)
-        self.stem = stem(in_channels, widths[0])
+        self.stem = _convolution(in_channels, widths[0], kernel, stem_stride)
+        self.stem.append(PReLU(widths[0]))
         self.stages = nn.ModuleList(
             _stage(unit, before, width, count, stride)
             for (before, width), count, stride in zip(pairwise(widths), units, strides, strict=True)
         )
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The map after each stage, from (B, in_channels, h, w): map i at 1 / 2**(i + 1) of it."""
+        """Return the map after each stage of (B, in_channels, h, w), map i at 1 / 2**(i + 1)."""
         x = self.stem(x)
         maps = []
         for stage in self.stages:
@@ -70,7 +71,7 @@ class Trunk(nn.Module):
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        """The last map: (B, in_channels, h, w) to (B, widths[-1], h / 2**stages, w / 2**stages)."""
+        """Return the last map: (B, in_channels, h, w) to (B, widths[-1], h / 2**stages, ...)."""
         return self.maps(x)[-1]
 
 
@@ -93,19 +94,12 @@ class ArcFace(nn.Module):
         self.standardise = nn.BatchNorm1d(dimensions)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Embed aligned faces.
-
-        Args:
-            images: (B, 3, 112, 112), RGB in [-1, 1].
-
-        Returns:
-            Vectors of unit length, (B, dimensions).
-        """
+        """Map faces (B, 3, 112, 112), RGB in [-1, 1], to (B, dimensions) of unit length."""
         x = self.standardise(self.project(self.norm(self.trunk(images)).flatten(1)))
         return x / x.norm(dim=1, keepdim=True)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The same as `embed`."""
+        """Do the same as `embed`."""
         return self.embed(images)
 
 
@@ -145,7 +139,6 @@ class Subsample(nn.Module):
     """Keep every `stride`-th row and column."""
 
     def __init__(self, stride: int):
-        """Take the stride; 1 keeps everything."""
         super().__init__()
         self.stride = stride
 
@@ -169,7 +162,7 @@ class IRSEUnit(nn.Module):
         self.shortcut = (
             Subsample(stride)
             if in_channels == channels
-            else _projection(in_channels, channels, stride)
+            else _convolution(in_channels, channels, 1, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -192,7 +185,7 @@ class ResidualUnit(nn.Module):
         self.shortcut = (
             nn.Identity()
             if in_channels == channels and stride == 1
-            else _projection(in_channels, channels, stride)
+            else _convolution(in_channels, channels, 1, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -201,27 +194,10 @@ class ResidualUnit(nn.Module):
         return self.act(y + self.shortcut(x))
 
 
-def _ir_se_stem(in_channels: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels),
-        PReLU(channels),
-    )
-
-
-def _resnet_stem(in_channels: int, channels: int) -> nn.Sequential:
-    # ReStyle's variant of the published stem: no max-pooling, and a PReLU instead of the ReLU.
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False),
-        nn.BatchNorm2d(channels),
-        PReLU(channels),
-    )
-
-
-def _projection(in_channels: int, channels: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-    )
+def _convolution(in_channels: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
+    padding = kernel // 2
+    conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=padding, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels))
 
 
 def _stage(unit: Unit, in_channels: int, channels: int, count: int, stride: int) -> nn.Sequential:
@@ -229,7 +205,9 @@ def _stage(unit: Unit, in_channels: int, channels: int, count: int, stride: int)
     return nn.Sequential(first, *(unit(channels, channels, 1) for _ in range(count - 1)))
 
 
-_FAMILIES: dict[str, tuple[Callable[[int, int], nn.Module], Unit, int]] = {
-    "ir_se": (_ir_se_stem, IRSEUnit, 2),
-    "resnet": (_resnet_stem, ResidualUnit, 1),
+# Kernel and stride of the stem, the unit, and the first stage's stride. ReStyle's variant of the
+# residual network has no max-pooling in its stem, and a PReLU instead of the ReLU.
+_FAMILIES: dict[str, tuple[int, int, Unit, int]] = {
+    "ir_se": (3, 1, IRSEUnit, 2),
+    "resnet": (7, 2, ResidualUnit, 1),
 }

@@ -54,11 +54,11 @@ class Continuous:
     distribution: Distribution
 
     def draw(self, a: float, b: float, c: float) -> float:
-        """Returns the value for three uniform numbers in [0, 1)."""
+        """Return the value for three uniform numbers in [0, 1)."""
         return self.low + (self.high - self.low) * self.distribution.draw(a, b, c)
 
     def rank(self, value: float) -> float:
-        """Returns the share of portraits with a smaller value."""
+        """Return the share of portraits with a smaller value."""
         return self.distribution.rank((value - self.low) / (self.high - self.low))
 
 
@@ -71,7 +71,7 @@ class Classes:
     role: str
 
     def draw(self, a: float, _b: float, _c: float) -> str:
-        """Returns the class for a uniform number in [0, 1)."""
+        """Return the class for a uniform number in [0, 1)."""
         return self.names[min(bisect_right(list(accumulate(self.shares)), a), len(self.names) - 1)]
 
 
@@ -157,7 +157,7 @@ class Attributes:
     neckline: str = _one_of(NUISANCE, round=0.4, collar=0.3, open=0.3)
 
     def with_(self, **changes: float | str) -> Attributes:
-        """Returns a copy with some attributes changed.
+        """Return a copy with some attributes changed.
 
         Raises:
             ValueError: An attribute does not exist, is out of its range, or is no class of its own.
@@ -167,17 +167,17 @@ class Attributes:
         return replace(self, **changes)
 
     def to_vector(self) -> np.ndarray:
-        """Returns the continuous attributes, scaled to [-1, 1]: (C,) float32."""
+        """Return the continuous attributes, scaled to [-1, 1]: (C,) float32."""
         values = np.array([getattr(self, name) for name in continuous_names])
         return ((values - _MIDDLE) / _HALF_RANGE).astype(np.float32)
 
     def to_labels(self) -> np.ndarray:
-        """Returns the class numbers: (K,) int64, in the order of `class_names`."""
+        """Return the class numbers: (K,) int64, in the order of `class_names`."""
         return np.array([_NUMBER[name][getattr(self, name)] for name in class_names])
 
     @classmethod
     def from_vectors(cls, vector: np.ndarray, labels: np.ndarray) -> Attributes:
-        """Builds attributes from what `to_vector` and `to_labels` return; values are clipped."""
+        """Build attributes from what `to_vector` and `to_labels` return; values are clipped."""
         values = np.clip(vector, -1, 1).astype(np.float64) * _HALF_RANGE + _MIDDLE
         classes = [
             class_names[name][int(label)] for name, label in zip(class_names, labels, strict=True)
@@ -208,23 +208,23 @@ _NUMBER = {name: {c: i for i, c in enumerate(names)} for name, names in class_na
 
 
 def check(name: str, value: float | str) -> None:
-    """Checks one attribute's value.
+    """Check one attribute's value.
 
     Raises:
         ValueError: There is no such attribute, or the value is not in its range or classes.
     """
     spec = SCHEMA.get(name)
     if spec is None:
-        raise ValueError(f"expected one of the attributes {', '.join(SCHEMA)}; received {name!r}")
+        raise ValueError(f"expected one of the attributes {', '.join(SCHEMA)}, got {name!r}")
     if isinstance(spec, Classes):
         if value not in spec.names:
-            raise ValueError(f"{name}: expected one of {', '.join(spec.names)}; received {value!r}")
+            raise ValueError(f"{name}: expected one of {', '.join(spec.names)}, got {value!r}")
     elif not isinstance(value, (int, float, np.number)) or not spec.low <= value <= spec.high:
-        raise ValueError(f"{name}: expected {spec.low} to {spec.high}; received {value!r}")
+        raise ValueError(f"{name}: expected {spec.low} to {spec.high}, got {value!r}")
 
 
 def sample(person: int, view: int = 0) -> Attributes:
-    """Draws a view of a person.
+    """Draw a view of a person.
 
     Args:
         person: The person's number, 0 or more. It alone decides the identity attributes.
@@ -239,7 +239,7 @@ def sample(person: int, view: int = 0) -> Attributes:
 
 
 def _uniforms(person: int, stream: int) -> list[float]:
-    """Returns numbers in [0, 1), three for each attribute, of one of a person's streams."""
+    """Return numbers in [0, 1), three for each attribute, of one of a person's streams."""
     generator = np.random.Philox(key=[person, 0], counter=[0, 0, 0, stream])
     raw = generator.random_raw(3 * len(SCHEMA))
     return ((raw >> np.uint64(11)) * 2.0**-53).tolist()

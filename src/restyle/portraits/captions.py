@@ -18,19 +18,16 @@ _HATS = {"brimmed": "a brimmed hat", "beanie": "a beanie"}
 
 
 def caption(a: Attributes) -> str:
-    """Describes a portrait, left and right being those of the picture."""
+    """Describe a portrait, left and right being those of the picture."""
     hair = _STYLES[a.hair_style].format(_hair_colour(a))
     features = [f"{_skin(a)} skin", hair, f"{a.eye_colour} eyes"]
     features += [_BEARDS[a.beard]] if a.beard != "none" else []
     worn = [_GLASSES[a.glasses]] if a.glasses != "none" else []
     worn += [_HATS[a.hat]] if a.hat != "none" else []
     sentence = f"A portrait of {_age(a.age)} person with {_listed(features)}"
-    if worn:
-        sentence += f", wearing {_listed(worn)}"
     doing = [phrase for phrase in (_expression(a), _direction(a)) if phrase]
-    if doing:
-        sentence += f", {_listed(doing)}"
-    return sentence + "."
+    sentence += f", wearing {_listed(worn)}" if worn else ""
+    return sentence + (f", {_listed(doing)}." if doing else ".")
 
 
 def _age(age: float) -> str:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from restyle.portraits.attributes import class_names, identity_names
 
+BATCH = 50
+
 
 class Reader(Protocol):
     """A network that measures attributes."""
@@ -42,12 +44,17 @@ def surviving_identity(reader: Reader, first: Tensor, second: Tensor) -> dict[st
             f"expected two or more people in both styles, got {len(first)} and {len(second)}"
         )
     with torch.no_grad():
-        a, b = reader.attributes(first), reader.attributes(second)
+        a, b = _read(reader, first), _read(reader, second)
     shares = {
         name: _agreement(a[name], b[name]) if name in class_names else _explained(a[name], b[name])
         for name in identity_names
     }
     return {**shares, "mean": sum(shares.values()) / len(shares)}
+
+
+def _read(reader: Reader, images: Tensor) -> dict[str, Tensor]:
+    parts = [reader.attributes(part) for part in images.split(BATCH)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _explained(a: Tensor, b: Tensor) -> float:

@@ -56,7 +56,7 @@ class Portraits:
     """A map-style data set of portraits, one person per index; it can be shared by workers."""
 
     def __init__(self, split: str = "train", size: int = 64, style: str = "photo"):
-        """Chooses the people and how they are drawn.
+        """Choose the people and how they are drawn.
 
         Args:
             split: `train` (10,000,000 people), `val` or `test` (50,000 each).
@@ -67,21 +67,21 @@ class Portraits:
             ValueError: The split, the size or the style is none of the possible ones.
         """
         if split not in SPLITS:
-            raise ValueError(f"expected a split of {', '.join(SPLITS)}; received {split!r}")
+            raise ValueError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
         check_style(size, style)
         self.split, self.size, self.style = split, size, style
         self._people = SPLITS[split]
 
     def __len__(self) -> int:
-        """Returns the number of people."""
+        """Return the number of people."""
         return len(self._people)
 
     def __getitem__(self, index: int) -> Portrait:
-        """Returns a person's first picture."""
+        """Return a person's first picture."""
         return self.view(index, 0)
 
     def view(self, index: int, k: int) -> Portrait:
-        """Returns the k-th other picture of the person at `index`; k = 0 is the first picture.
+        """Return the k-th other picture of the person at `index`; k = 0 is the first picture.
 
         The identity attributes are the same in every view, the nuisance attributes are drawn anew.
 
@@ -90,17 +90,17 @@ class Portraits:
             ValueError: `k` is negative.
         """
         if k < 0:
-            raise ValueError(f"expected a view of 0 or more; received {k}")
+            raise ValueError(f"expected a view of 0 or more, got {k}")
         person = self._people[index]
         return Portrait(person, sample(person, k), self.size, self.style)
 
     def images(self, indices: Iterable[int], k: int = 0) -> np.ndarray:
-        """Returns only the pictures of several people: (N, H, W, 3) uint8, RGB."""
+        """Return only the pictures of several people: (N, H, W, 3) uint8, RGB."""
         images = [self.view(int(i), k).image for i in indices]
         return np.stack(images) if images else np.zeros((0, self.size, self.size, 3), np.uint8)
 
     def vectors(self, indices: Iterable[int], k: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Returns only the attributes of several people, without drawing them.
+        """Return only the attributes of several people, without drawing them.
 
         Returns:
             The continuous attributes scaled to [-1, 1], (N, C) float32, in the order of

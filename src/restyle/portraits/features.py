@@ -47,7 +47,6 @@ class Residual(nn.Module):
     """A residual unit of two 3x3 convolutions at one resolution."""
 
     def __init__(self, width: int):
-        """Take the number of channels."""
         super().__init__()
         self.first = _conv(width, width)
         self.second = _conv(width, width)
@@ -68,7 +67,6 @@ class Pointer(nn.Module):
     grid: Tensor
 
     def __init__(self, config: FeatureConfig):
-        """Take the size of the network."""
         super().__init__()
         width = config.widths[1]
         self.laterals = nn.ModuleList([nn.Conv2d(w, width, 1) for w in config.widths[1:4]])
@@ -81,10 +79,9 @@ class Pointer(nn.Module):
         self.register_buffer("grid", torch.stack([x, y], dim=-1).flatten(0, 1), persistent=False)
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Find the points in the trunk's maps.
+        """Find places (B, POINTS, 2) in the trunk's maps, x and y in [-1, 1], and what is there.
 
-        Returns:
-            Places (B, POINTS, 2), x and y in [-1, 1]; what is there (B, POINTS, LOOK).
+        The latter is (B, POINTS, LOOK).
         """
         x = self.laterals[2](maps[3])
         for level in (1, 0):
@@ -113,28 +110,18 @@ class Glimpses(nn.Module):
         points = points.detach()
         left, right = (points[:, eye].mean(1) for eye in EYES)
         across = F.normalize(right - left, dim=1)
-        eyes = torch.cat(
-            [
-                upright_patches(images, left, across),
-                upright_patches(images, right, across).flip(3),
-            ]
-        )
-        nose = upright_patches(images, points[:, NOSE].mean(1), across)
-        mouth = upright_patches(images, points[:, MOUTH].mean(1), across)
+        places = (left, right, points[:, NOSE].mean(1), points[:, MOUTH].mean(1))
+        first, second, nose, mouth = (upright_patches(images, at, across) for at in places)
+        eyes = torch.cat([first, second.flip(3)])
         seen = [*self.eye(eyes).chunk(2), self.nose(nose), self.mouth(mouth)]
         return torch.cat([part.float() for part in seen], dim=1)
 
 
 def upright_patches(images: Tensor, middle: Tensor, across: Tensor) -> Tensor:
-    """Cut patches that stand upright in a face out of pictures.
+    """Cut patches that stand upright in a face out of pictures (B, 3, h, w), bilinearly.
 
-    Args:
-        images: (B, 3, h, w).
-        middle: (B, 2) where their middles are, x and y in [-1, 1].
-        across: (B, 2) direction of length 1 from a face's left to its right.
-
-    Returns:
-        (B, 3, GLIMPSE_SIDE, GLIMPSE_SIDE), interpolated bilinearly.
+    `middle` (B, 2) are their middles, x and y in [-1, 1]; `across` (B, 2), of length 1, points from
+    a face's left to its right. They are (B, 3, GLIMPSE_SIDE, GLIMPSE_SIDE).
     """
     down = torch.stack([-across[:, 1], across[:, 0]], dim=1)
     axes = torch.stack([across, down], dim=2) * GLIMPSE_REACH
@@ -157,10 +144,7 @@ class FeatureNetwork(nn.Module, Pretrained):
     scale: Tensor
 
     def __init__(self, config: FeatureConfig = FeatureConfig()):
-        """Build an untrained network.
-
-        Args:
-            config: The size of the network.
+        """Build an untrained network of the size that `config` says.
 
         Raises:
             ValueError: `config.size` is not a positive multiple of 16.
@@ -188,7 +172,9 @@ class FeatureNetwork(nn.Module, Pretrained):
         self.logits = nn.Linear(config.hidden, sum(map(len, class_names.values())))
         self.register_buffer("mean", torch.zeros(len(continuous_names)))
         self.register_buffer("scale", torch.ones(len(continuous_names)))
-        self._standardise()
+        people = torch.stack([torch.from_numpy(sample(p).to_vector()) for p in range(1000)])
+        self.mean.copy_(people.mean(0))
+        self.scale.copy_(people.std(0))
 
     @classmethod
     def from_checkpoint(
@@ -219,13 +205,9 @@ class FeatureNetwork(nn.Module, Pretrained):
         return self.state_dict()
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Compute the feature maps.
+        """Compute five feature maps of images (B, 3, h, w) in [-1, 1].
 
-        Args:
-            images: (B, 3, h, w) in [-1, 1].
-
-        Returns:
-            Five maps (B, C, s, s), s from the trunk's size down to its sixteenth.
+        They are (B, C, s, s), s from the trunk's size down to its sixteenth.
         """
         x = _resize(images, self.config.size)
         maps = []
@@ -237,13 +219,9 @@ class FeatureNetwork(nn.Module, Pretrained):
         return maps
 
     def embed(self, images: Tensor) -> Tensor:
-        """Compute identity embeddings.
+        """Compute identity embeddings (B, E) of images (B, 3, h, w) in [-1, 1].
 
-        Args:
-            images: (B, 3, h, w) in [-1, 1].
-
-        Returns:
-            (B, E) of unit length; the cosine of two says how alike the persons are.
+        They have unit length; the cosine of two says how alike the persons are.
         """
         return self.heads(images)["embedding"]
 
@@ -254,10 +232,7 @@ class FeatureNetwork(nn.Module, Pretrained):
         return maps, self._embedding(features)
 
     def attributes(self, images: Tensor) -> dict[str, Tensor]:
-        """Measure the attributes.
-
-        Args:
-            images: (B, 3, h, w) in [-1, 1].
+        """Measure the attributes of images (B, 3, h, w) in [-1, 1].
 
         Returns:
             By attribute's name: values (B,) in the attribute's own unit, or the logits (B, K) of
@@ -274,28 +249,21 @@ class FeatureNetwork(nn.Module, Pretrained):
         return result
 
     def features(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:
-        """Compute one feature vector an image, from which the heads read everything.
+        """Compute one vector (B, hidden) an image, from which the heads read everything.
 
-        Args:
-            images: (B, 3, h, w) in [-1, 1].
-            maps: Theirs, if they are known.
-
-        Returns:
-            (B, hidden), for Fréchet distances, precision and recall.
+        Images are (B, 3, h, w) in [-1, 1]; their `maps` are computed unless they are given. Fréchet
+        distances, precision and recall compare such vectors.
         """
         return self._read(images, maps or self.maps(images))[0]
 
     def heads(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute everything that is trained at once.
-
-        Args:
-            images: (B, 3, h, w) in [-1, 1].
+        """Compute everything that is trained at once from images (B, 3, h, w) in [-1, 1].
 
         Returns:
             `embedding` (B, E) of unit length, `values` (B, C) standardised as `standardise` does,
             `logits` (B, sum of classes), `points` (B, COUNT, 2) as `face_points`; float32.
         """
-        features, points = self._features(images)
+        features, points = self._read(images, self.maps(images))
         with torch.autocast(images.device.type, enabled=False):
             return {
                 "embedding": self._embedding(features),
@@ -305,15 +273,8 @@ class FeatureNetwork(nn.Module, Pretrained):
             }
 
     def standardise(self, vectors: Tensor) -> Tensor:
-        """Scale attributes to mean 0 and variance 1 over the portraits.
-
-        Args:
-            vectors: (B, C) as `Attributes.to_vector` gives them.
-        """
+        """Scale `Attributes.to_vector` (B, C) to mean 0 and variance 1 over the portraits."""
         return (vectors - self.mean) / self.scale
-
-    def _features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return self._read(images, self.maps(images))
 
     def _embedding(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
@@ -327,26 +288,13 @@ class FeatureNetwork(nn.Module, Pretrained):
         with torch.autocast(images.device.type, enabled=False):
             return self.hidden(found), points
 
-    def _standardise(self) -> None:
-        people = torch.stack([torch.from_numpy(sample(p).to_vector()) for p in range(1000)])
-        self.mean.copy_(people.mean(0))
-        self.scale.copy_(people.std(0))
-
 
 def _sight() -> nn.Sequential:
-    """What reads one kind of glimpse: (B, 3, GLIMPSE_SIDE, GLIMPSE_SIDE) to (B, SIGHT)."""
-    return nn.Sequential(
-        _conv(3, 24),
-        nn.ReLU(),
-        _conv(24, 32, stride=2),
-        nn.ReLU(),
-        _conv(32, 48, stride=2),
-        nn.ReLU(),
-        _conv(48, 48),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(48 * (GLIMPSE_SIDE // 4) ** 2, SIGHT),
-    )
+    """Build what reads one kind of glimpse: (B, 3, GLIMPSE_SIDE, GLIMPSE_SIDE) to (B, SIGHT)."""
+    layers: list[nn.Module] = []
+    for inputs, outputs, stride in ((3, 24, 1), (24, 32, 2), (32, 48, 2), (48, 48, 1)):
+        layers += [_conv(inputs, outputs, stride), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(48 * (GLIMPSE_SIDE // 4) ** 2, SIGHT))
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

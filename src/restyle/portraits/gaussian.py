@@ -26,23 +26,17 @@ GRID = np.linspace(0, 1, 513)  # positions in an attribute's range whose ranks a
 
 
 def normal_vectors(portraits: Sequence[Portrait], width: int) -> np.ndarray:
-    """Turn portraits into vectors; the same portrait always becomes the same one.
+    """Turn N portraits into vectors (N, width) float32, the same portrait always into the same one.
 
     An attribute becomes the normal quantile of its rank; a class that of a random rank among those
-    that are its share. What is left of the width is random, and makes up the length.
-
-    Args:
-        portraits: N of them.
-        width: At least `WIDTH`; twice of it leaves room for the length.
-
-    Returns:
-        (N, width) float32, with a mean square of 1 if there is room.
+    that are its share. What is left of the width is random, and makes up the length: the mean
+    square is 1 if there is room, as there is from twice `WIDTH` on.
 
     Raises:
-        ValueError: The width is too small.
+        ValueError: The width is below `WIDTH`.
     """
     if width < WIDTH:
-        raise ValueError(f"width: expected at least {WIDTH} entries, received {width}")
+        raise ValueError(f"width: expected at least {WIDTH} entries, got {width}")
     return np.stack([_vector(portrait, width) for portrait in portraits]).astype(np.float32)
 
 
@@ -63,10 +57,7 @@ def _vector(portrait: Portrait, width: int) -> np.ndarray:
 
 
 def meanings(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Read the attributes that normal vectors stand for.
-
-    Args:
-        vectors: (N, width) of a mean square of 1; others are scaled to it.
+    """Read the attributes that normal vectors (N, width) stand for, whatever their mean square.
 
     Returns:
         The continuous attributes scaled to [-1, 1], (N, C), and the class numbers of the others,

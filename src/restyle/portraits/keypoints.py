@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.drawing.geometry import Layout, layout
+from restyle.portraits.geometry import layout
 
 COUNT = 41
 """How many points a face has: two eyes of 8, nose 5, mouth 6, outline of the head 14."""
@@ -16,20 +16,11 @@ MOUTH = slice(21, 27)
 
 
 def face_points(attributes: Attributes) -> np.ndarray:
-    """Lays out a face and returns its points.
+    """Lay out a face in the photo-like style and return its points: (COUNT, 2) float32.
 
-    Args:
-        attributes: The portrait, in the photo-like style.
-
-    Returns:
-        (COUNT, 2) float32, x and y from -1 (left, top edge of the picture) to 1 (right, bottom).
+    x and y run from -1 (left, top edge of the picture) to 1 (right, bottom).
     """
     face = layout(attributes)
-    picture = [face.to_picture(point) for point in _points(face)]
-    return (2 * np.array(picture, dtype=np.float32) - 1).astype(np.float32)
-
-
-def _points(face: Layout) -> list[tuple[float, float]]:
     points = []
     for eye in face.eyes:
         points += [eye.inner, eye.outer, eye.upper, eye.lower, eye.iris, *eye.brow]
@@ -37,4 +28,5 @@ def _points(face: Layout) -> list[tuple[float, float]]:
     points += [nose.bridge, nose.tip, nose.left, nose.right, nose.base]
     points += [mouth.left, mouth.right]
     points += [mouth.top[1], mouth.upper[1], mouth.lower[1], mouth.bottom[1]]
-    return [*points, *face.outline]
+    picture = [face.to_picture(point) for point in [*points, *face.outline]]
+    return (2 * np.array(picture, dtype=np.float32) - 1).astype(np.float32)

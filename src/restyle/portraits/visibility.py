@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from restyle.portraits.attributes import SCHEMA, Attributes
-from restyle.portraits.drawing.geometry import smooth_step
+from restyle.portraits.geometry import smooth_step
 
 GREY_FROM = 0.7
 """From this share of ageing on, hair is too grey to tell its colour."""
 
 
 def visible(a: Attributes) -> dict[str, bool]:
-    """Tells for every attribute whether the picture shows it.
+    """Tell for every attribute, by name in the schema's order, whether the picture shows it.
 
     A bald head has no hair length, a hat covers the parting, and grey hair hides the colour that it
     had. Who learns or measures attributes from pictures leaves the others out.
-
-    Args:
-        a: The portrait.
-
-    Returns:
-        By attribute's name, in the schema's order.
     """
     hatless = a.hat == "none"
     grey = smooth_step(a.age, 45, 80) > GREY_FROM

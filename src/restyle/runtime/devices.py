@@ -62,6 +62,11 @@ def resolve_dtype(
     return found
 
 
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return a context in which networks compute in a precision; their weights keep their own."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
 def training_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Find the precision of a training, as `resolve_dtype` does.
 

@@ -1,7 +1,6 @@
 """How a frozen generator and a frozen encoder run: the fastest way that gives the same numbers."""
 
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2, Synthesis
+from restyle.runtime.devices import autocast
 from restyle.runtime.folded_encoder import folded
 from restyle.runtime.folded_synthesis import FoldedSynthesis
 
@@ -21,9 +21,9 @@ FOLDED_DTYPES = (torch.float32, torch.bfloat16)
 class Inference:
     """Runs both networks of a model.
 
-    On CPUs, where no gradients are asked for, they run in their folded form; it is made when it is
-    first needed, and made again when a weight has changed. Else they run as they are, in lower
-    precision by automatic mixed precision, and compiled if that was asked for.
+    On CPUs, where nothing is trained or differentiated, they run in their folded form; it is made
+    when it is first needed, and made again when a weight has changed. Else they run as they are,
+    in lower precision by automatic mixed precision, and compiled if that was asked for.
 
     Attributes:
         dtype: The precision of the convolutions.
@@ -48,11 +48,11 @@ class Inference:
         encoder = self.encoder
         if encoder is None:
             raise ValueError("expected a model with an encoder, got a generator alone")
-        if self._folds(x) and isinstance(encoder, Encoder):
+        if self._folds(encoder, x) and isinstance(encoder, Encoder):
             fast = self._kept(encoder, lambda: folded(encoder, self.dtype))
             with torch.no_grad():
                 return fast(x.to(self.dtype))
-        with self._precision():
+        with autocast(self.generator.w_avg.device, self.dtype):
             return self._plain(encoder)(x).float()
 
     def render(self, ws: Tensor, resolution: int | None = None) -> Tensor:
@@ -62,21 +62,24 @@ class Inference:
             (B, 3, H, W) images, RGB in [-1, 1], float32.
         """
         synthesis = self.generator.synthesis
-        if self._folds(ws) and isinstance(synthesis, Synthesis):
+        if self._folds(synthesis, ws) and isinstance(synthesis, Synthesis):
             fast = self._kept(synthesis, lambda: FoldedSynthesis(synthesis, self.dtype))
             return fast(ws, resolution)
-        with self._precision():
+        with autocast(self.generator.w_avg.device, self.dtype):
             return self._plain(synthesis)(ws, "fixed", resolution).float()
 
-    def _folds(self, x: Tensor) -> bool:
-        differentiated = torch.is_grad_enabled() and x.requires_grad
+    def _folds(self, network: nn.Module, x: Tensor) -> bool:
+        # Fused optimisers change weights behind autograd's back, which no stamp would show.
+        trained = any(parameter.requires_grad for parameter in network.parameters())
+        differentiated = trained or (torch.is_grad_enabled() and x.requires_grad)
         usable = x.device.type == "cpu" and self.dtype in FOLDED_DTYPES
         return usable and not differentiated and not self.compiled
 
     def _kept(self, network: nn.Module, make: Callable[[], Made]) -> Made:
-        """What `make` gave for a network with these very weights, run this way."""
-        tensors = chain(network.parameters(), network.buffers())
-        stamp = (self.dtype, self.compiled, *((t.data_ptr(), t._version) for t in tensors))
+        """Return what `make` gave for a network with these very weights, run this way."""
+        # A compiled network reads its weights at each call.
+        weights = () if self.compiled else chain(network.parameters(), network.buffers())
+        stamp = (self.dtype, self.compiled, *((t.data_ptr(), t._version) for t in weights))
         if self._made.get(type(network), (None,))[0] != stamp:
             self._made[type(network)] = (stamp, make())
         return self._made[type(network)][1]  # type: ignore[return-value]
@@ -85,11 +88,6 @@ class Inference:
         if not self.compiled:
             return network
         return self._kept(network, lambda: torch.compile(network))
-
-    def _precision(self) -> AbstractContextManager:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.generator.w_avg.device.type, self.dtype)
 
 
 def _channels_last(network: Network) -> Network:

@@ -44,7 +44,7 @@ def folded(encoder: Encoder, dtype: torch.dtype = torch.float32) -> Encoder:
     copy.trunk.to(memory_format=torch.channels_last)  # pyright: ignore - no overload for it
     stages = copy.trunk.stages
     stages[0] = _InChunks(nn.Sequential(copy.trunk.stem, stages[0]), copy.trunk.widths[0])
-    copy.trunk.stem = nn.Identity()
+    copy.trunk.stem = nn.Sequential()
     for i in range(1, len(stages)):
         stages[i] = _InChunks(stages[i], copy.trunk.widths[i + 1])
     for head in copy.heads:
@@ -62,7 +62,7 @@ class _InChunks(nn.Module):
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the layers give for (B, C, H, W)."""
+        """Return what the layers give for (B, C, H, W)."""
         images = max(1, CHUNK // (self.channels * x.shape[-2] * x.shape[-1]))
         x = x.contiguous(memory_format=torch.channels_last)
         return torch.cat([self.layers(part) for part in x.split(images)])

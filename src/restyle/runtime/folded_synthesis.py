@@ -48,19 +48,14 @@ class FoldedSynthesis:
 
     @torch.no_grad()
     def __call__(self, ws: Tensor, resolution: int | None = None) -> Tensor:
-        """Render latent codes.
+        """Render codes (B, num_ws, w_dim): (B, 3, H, W) images in [-1, 1], float32, not clamped.
 
-        Args:
-            ws: (B, num_ws, w_dim) codes.
-            resolution: Stop at this height and width, a power of two; the full size if not given.
-
-        Returns:
-            (B, 3, H, W) images, RGB in [-1, 1], float32, not clamped.
+        The height and width are `resolution`, a power of two; the full size if None.
         """
         return torch.cat([self._render(codes, resolution) for codes in ws.split(1)])
 
     def _render(self, ws: Tensor, resolution: int | None) -> Tensor:
-        """One image (1, 3, H, W) from its codes (1, num_ws, w_dim)."""
+        """Render one image (1, 3, H, W) from its codes (1, num_ws, w_dim)."""
         first = self.layers[0]
         x = _framed(self.input.shape[1], 4, self.input.dtype)
         bare = x[:, :, FRAME:-FRAME]
@@ -107,11 +102,11 @@ class _Modulated:
         self.channels = len(self.bias)
 
     def style(self, w: Tensor) -> Tensor:
-        """Factors of the input channels, (1, in), from a code (1, w_dim)."""
+        """Return factors of the input channels, (1, in), from a code (1, w_dim)."""
         return F.linear(w, self.style_weight, self.style_bias)
 
     def limited(self, x: Tensor) -> Tensor:
-        """The output, no larger than the limit that the network was trained with, if any."""
+        """Keep the output within the limit that the network was trained with, if any."""
         return x if self.clamp is None else x.clamp_(-self.clamp, self.clamp)
 
 
@@ -122,12 +117,12 @@ class _Output(_Modulated):
         super().__init__(layer, dtype, gain=1.0)
 
     def modulated(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight (3, in, 1, 1) and bias (3,) for a code (1, w_dim)."""
+        """Return weight (3, in, 1, 1) and bias (3,) for a code (1, w_dim)."""
         weight = self.weight * self.style(w)[:, :, None, None]
         return weight.to(self.dtype), self.bias.to(self.dtype)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """From (1, in, rows, W) features to (1, 3, rows, W) RGB, float32."""
+        """Map (1, in, rows, W) features to (1, 3, rows, W) RGB, float32."""
         return self.limited(F.conv2d(x, weight, bias).float())
 
 
@@ -146,7 +141,7 @@ class _Layer(_Modulated):
         self.noise = (layer.noise * (layer.noise_strength * GAIN)).to(dtype)
 
     def modulated(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight (out, in, 3, 3), or (in, out, 3, 3) of an `up` layer, and bias for a code."""
+        """Return a code's weight (out, in, 3, 3), (in, out, 3, 3) if `up`, and its bias."""
         style = self.style(w)[0]
         demodulation = torch.rsqrt(style.square() @ self.energy + 1e-8)
         factors = torch.outer(style, demodulation) if self.up else torch.outer(demodulation, style)
@@ -159,7 +154,7 @@ class _Layer(_Modulated):
         return self.limited(F.leaky_relu_(x, SLOPE))
 
     def double(self, x: Tensor, weight: Tensor, bias: Tensor, start: int, stop: int) -> Tensor:
-        """Rows `start` - 1 to `stop` + 1 of an `up` layer's output, those beyond it zero.
+        """Compute rows `start` - 1 to `stop` + 1 of an `up` layer's output, those beyond it zero.
 
         Args:
             x: (1, in, h + 2 * FRAME, w) framed features.
@@ -183,7 +178,7 @@ class _Layer(_Modulated):
 
 
 def _framed(channels: int, size: int, dtype: torch.dtype) -> Tensor:
-    """Room for a square map between rows of zeros, (1, channels, size + 2 * FRAME, size)."""
+    """Make room for a square map between rows of zeros, (1, channels, size + 2 * FRAME, size)."""
     shape = (1, channels, size + 2 * FRAME, size)
     x = torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
     x[:, :, :FRAME] = 0

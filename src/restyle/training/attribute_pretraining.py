@@ -8,11 +8,8 @@ an adversarial step, cannot leave out a part of the data, and leaves the discrim
 are good at, the sharpness.
 
 The mapping network comes first: it learns within two minutes to unfold the vectors into codes in
-which every attribute is a direction, and every class a corner. Otherwise the synthesis network has
-to wait until a hat stands out among the entries of a vector, and draws no hats until then.
-
-It can also come last, alone, when the discriminators are done: what a feature network reads in a
-drawing then says where in the space of codes red hair or a brimmed hat has come to lie.
+which every attribute is a direction, and every class a corner. It can also come last, alone: what a
+feature network reads in a drawing then says where in the space of codes a hat has come to lie.
 """
 
 from __future__ import annotations

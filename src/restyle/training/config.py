@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +10,32 @@ from restyle.training.options import check, check_shares
 
 
 @dataclass(frozen=True)
-class GeneratorTraining:
-    """How a StyleGAN2 generator is trained.
+class RunOptions:
+    """Where and on what a training runs.
 
     Attributes:
         out: The run folder; repeating the command resumes it.
+        precision: bf16 (autocast), float32, fp16 (encoders alone, with a gradient scaler), or auto:
+            bf16 where the processor computes it, else float32.
+        processes: Processes on this machine, data parallel.
+        device: auto, cpu or cuda.
+        seed: Seed of everything random.
+        checkpoint_minutes: Minutes from one checkpoint to the next; the first comes after one.
+    """
+
+    out: Path = Path("runs/encoder")
+    precision: str = "auto"
+    processes: int = 1
+    device: str = "auto"
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class GeneratorTraining(RunOptions):
+    """How a StyleGAN2 generator is trained.
+
+    Attributes:
         data: "portraits", or a folder of images.
         size: Height and width of the images in pixels.
         style: How portraits are drawn: photo or toon.
@@ -58,12 +79,7 @@ class GeneratorTraining:
         keep_coarse: With `initial`: export the initial generator's layers up to so many pixels with
             the trained ones behind them (Toonify's layer swapping); 0: the trained ones alone.
         fade_images: Images over which a grown network's new resolution is faded in.
-        precision: bf16 (autocast), float32, or auto: bf16 where the processor computes it.
         snapshot_images: Images from one kept half-precision snapshot of the generator to the next.
-        processes: Processes on this machine, data parallel.
-        device: auto, cpu or cuda.
-        seed: Seed of everything random.
-        checkpoint_minutes: Minutes from one checkpoint to the next.
     """
 
     out: Path = Path("runs/generator")
@@ -101,12 +117,7 @@ class GeneratorTraining:
     feature_weight: float = 1.0
     keep_coarse: int = 0
     fade_images: int = 20_000
-    precision: str = "auto"
     snapshot_images: int = 18_000
-    processes: int = 1
-    device: str = "auto"
-    seed: int = 0
-    checkpoint_minutes: float = 5.0
 
     def __post_init__(self):
         """Refuse what cannot be trained, before anything is loaded.
@@ -126,11 +137,10 @@ class GeneratorTraining:
 
 
 @dataclass(frozen=True)
-class FeatureTraining:
+class FeatureTraining(RunOptions):
     """How a feature network for portraits is trained.
 
     Attributes:
-        out: The run folder; repeating the command resumes it.
         export: Folder for the finished network and its card; None for no export.
         images: Images to train on, over all processes.
         batch: Images in a step, over all processes: two views of half as many persons.
@@ -141,11 +151,6 @@ class FeatureTraining:
         hidden: Width of the layer behind the convolutions.
         embedding: Length of the identity embedding.
         lr: AdamW's largest learning rate.
-        precision: bf16 (autocast), float32, or auto: bf16 where the processor computes it.
-        processes: Processes on this machine, data parallel.
-        device: auto, cpu or cuda.
-        seed: Seed of everything random.
-        checkpoint_minutes: Minutes from one checkpoint to the next.
     """
 
     out: Path = Path("runs/features-train")
@@ -159,11 +164,7 @@ class FeatureTraining:
     hidden: int = 192
     embedding: int = 96
     lr: float = 2e-3
-    precision: str = "auto"
-    processes: int = 1
-    device: str = "auto"
     seed: int = 1
-    checkpoint_minutes: float = 5.0
 
     def __post_init__(self):
         """Refuse what cannot be trained, before anything is loaded.
@@ -173,6 +174,10 @@ class FeatureTraining:
         """
         check(self)
         check_shares(self.batch, self.processes, 2)
+        if self.batch < 4 * self.processes:
+            raise ValueError(
+                f"batch: expected two persons a process, {4 * self.processes}, got {self.batch}"
+            )
 
 
 @dataclass(frozen=True)
@@ -216,6 +221,7 @@ class Loop:
             estimated once, at the beginning; with those of an initial encoder that had them frozen.
         optimiser: ranger, adam or adamw.
         lr: The learning rate.
+        compile: Compile encoder and generator with torch.compile.
         decay: Share of the images, at the end, over which the learning rate falls to zero.
         progressive_start: Step at which e4e's first delta is switched on; warm-up steps count.
         progressive_interval: Steps from one delta to the next; 0: all are on from the beginning.
@@ -229,6 +235,7 @@ class Loop:
     freeze_norms: bool = False
     optimiser: str = "adam"
     lr: float = 1e-3
+    compile: bool = False
     decay: float = 0.4
     progressive_start: int = 20_000
     progressive_interval: int = 0
@@ -267,8 +274,9 @@ class Losses:
 
     @property
     def weights(self) -> dict[str, float]:
-        """The weights of the losses that take part."""
-        return {name: weight for name in LOSSES if (weight := getattr(self, name))}
+        """Return the weights of the losses that take part."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {n: weight for n, weight in named.items() if weight and not isinstance(weight, str)}
 
 
 @dataclass(frozen=True)
@@ -289,31 +297,7 @@ class Adversary:
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """Where and on what a training runs.
-
-    Attributes:
-        out: The run folder; repeating the command resumes it.
-        precision: float32, bf16, fp16 (mixed, with a gradient scaler), or auto: bf16 where the
-            processor computes it, else float32.
-        compile: Compile encoder and generator with torch.compile.
-        processes: Processes on this machine, data parallel.
-        device: auto, cpu or cuda.
-        seed: Seed of everything random.
-        checkpoint_minutes: Minutes from one checkpoint to the next.
-    """
-
-    out: Path = Path("runs/encoder")
-    precision: str = "auto"
-    compile: bool = False
-    processes: int = 1
-    device: str = "auto"
-    seed: int = 0
-    checkpoint_minutes: float = 5.0
-
-
-@dataclass(frozen=True)
-class EncoderTraining:
+class EncoderTraining(RunOptions):
     """How an encoder is trained to invert a generator; `with_options` changes any of it by name.
 
     Attributes:
@@ -328,7 +312,6 @@ class EncoderTraining:
         loop: How it learns.
         losses: What for.
         adversary: The discriminator of codes.
-        run: Where and on what.
     """
 
     generator: str = "portraits"
@@ -341,7 +324,6 @@ class EncoderTraining:
     loop: Loop = Loop()
     losses: Losses = Losses()
     adversary: Adversary = Adversary()
-    run: RunOptions = RunOptions()
 
     def __post_init__(self):
         """Refuse what cannot be trained, before anything is loaded.
@@ -366,22 +348,9 @@ class EncoderTraining:
             raise ValueError(
                 "expected a positive weight for one of l2, perceptual, identity, moco; got none"
             )
-        check_shares(loop.batch, self.run.processes, loop.accumulate)
+        check_shares(loop.batch, self.processes, loop.accumulate)
         if self.domain == "toon" and self.data.style == "toon":
             raise ValueError(
                 "style: a toon encoder is trained on photos (style photo), which its generator "
                 "turns into toons; got toon"
             )
-
-
-LOSSES = (
-    "l2",
-    "perceptual",
-    "identity",
-    "moco",
-    "w_norm",
-    "delta_norm",
-    "fixed_point",
-    "adversarial",
-)
-"""The fields of `Losses` that are weights of losses."""

@@ -7,7 +7,7 @@ resumed run goes on where it was, and several processes share one pass over the 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from restyle.io.datasets import Entry, list_entries
-from restyle.io.images import ImageError, to_tensor, to_uint8
+from restyle.io.images import ImageError, from_uint8, to_tensor, to_uint8
 
 HELD_OUT = 20  # one file in so many is for validation
 ENDLESS = 10_000_000  # a source of this length is never seen twice, and needs no shuffling
@@ -150,34 +150,20 @@ def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = F
 
 
 def load(source: Source, indices: Iterable[int]) -> Tensor:
-    """Images by index: (N, 3 or 6, H, W) in [-1, 1]."""
-    images = torch.from_numpy(source.images([int(index) for index in indices]))
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+    """Load images by index: (N, 3 or 6, H, W) in [-1, 1]."""
+    return from_uint8(source.images([int(index) for index in indices]))
 
 
-class Ahead:
-    """Reads the next batch in a thread while this one is trained on."""
-
-    def __init__(self, read: Callable[[int], Tensor]):
-        """Take what reads the batch at a position."""
-        self._read = read
-        self._thread = ThreadPoolExecutor(1)
-        self._coming: tuple[int, Future[Tensor]] | None = None
-
-    def __call__(self, position: int) -> Tensor:
-        """The batch at a position: the prepared one, if it is that one."""
-        coming, self._coming = self._coming, None
-        if coming is not None and coming[0] == position:
-            return coming[1].result()
-        return self._read(position)
-
-    def prepare(self, position: int) -> None:
-        """Begin to read the batch that will be asked for next."""
-        self._coming = position, self._thread.submit(self._read, position)
-
-    def close(self) -> None:
-        """Let the thread end; what it reads now is dropped."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+def ahead(read: Callable[[int], Tensor], positions: Iterable[int]) -> Iterator[Tensor]:
+    """Read the batch at each position, the next one in a thread while this one is trained on."""
+    with ThreadPoolExecutor(1) as thread:
+        coming: list[Future[Tensor]] = []
+        for position in positions:
+            coming.append(thread.submit(read, position))
+            if len(coming) > 1:
+                yield coming.pop(0).result()
+        for last in coming:
+            yield last.result()
 
 
 @lru_cache(maxsize=2)

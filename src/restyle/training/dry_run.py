@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from restyle.training.config import EncoderTraining
-from restyle.training.data import HELD_OUT, open_source
+from restyle.generators.stylegan2 import StyleGAN2
+from restyle.training.config import EncoderTraining, GeneratorTraining
+from restyle.training.data import HELD_OUT, Source, open_source
 from restyle.training.encoder import build_trainer
 from restyle.training.encoder_trainer import EncoderTrainer
+from restyle.training.generator import GeneratorTrainer
 from restyle.training.options import with_options
 
 _MOMENTS = {"adam": 2, "adamw": 2, "ranger": 3}  # tensors that are kept for each parameter
 
 
-def dry_run(config: EncoderTraining) -> str:
-    """Describe a training in a few lines: data, model, parameters, losses, memory.
+def dry_run(config: EncoderTraining | GeneratorTraining) -> str:
+    """Describe a training in a few lines: data, networks, parameters, losses, memory.
 
     Raises:
         ValueError: Data or a network are not there.
         CheckpointError: A network cannot be used.
     """
+    describe = _encoder_rows if isinstance(config, EncoderTraining) else _generator_rows
+    rows = {**describe(config), "run folder": str(config.out)}  # pyright: ignore
+    return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
+
+
+def _encoder_rows(config: EncoderTraining) -> dict[str, str]:
     # Tensors without numbers cannot go through compiled networks.
     trainer = build_trainer(with_options(config, compile=False), torch.device("cpu"))
     shape, generator = trainer.encoder.config, trainer.generator
-    data, loop, run = config.data, config.loop, config.run
+    data, loop = config.data, config.loop
     steps = (data.warmup_images + data.images) // loop.batch
-    memory = memory_estimate(trainer, -(-loop.batch // (run.processes * loop.accumulate)))
-    rows = {
-        "data": _data(config, shape.input_size),
-        "generator": f"{config.generator}: {generator.config.size} px, {shape.num_ws} codes of "
-        f"{shape.w_dim}, {_millions(generator)} parameters, frozen",
+    source = open_source(data.data, shape.input_size, data.style, "all", data.targets)
+    found = _data(data.data, data.style, source)
+    if data.data != "portraits":
+        found += f" to become those of {data.targets}" if data.targets else ""
+        found += f", one in {HELD_OUT} held out" + (", mirrored at random" * data.flip)
+    return {
+        "data": found,
+        "generator": f"{config.generator}: {_shape(generator)}, frozen",
         "encoder": f"{config.encoder}: {shape.backbone}, {shape.head} heads, "
         f"{shape.input_channels} x {shape.input_size[0]} x {shape.input_size[1]}, "
         f"{_millions(trainer.encoder)} parameters, from {config.initial or 'random weights'}",
@@ -45,12 +57,31 @@ def dry_run(config: EncoderTraining) -> str:
         f"images from number {data.skip:,} on: {steps:,} updates by batches of {loop.batch}, "
         f"learning from {trainer.steps} refinement{'s' * (trainer.steps > 1)} each"
         + (", batch norms frozen" if loop.freeze_norms else ""),
-        "optimiser": f"{loop.optimiser}, learning rate {loop.lr:g}, {run.precision}",
-        "memory": f"about {sum(memory.values()) / 1e9:.2g} GB a process: "
-        + ", ".join(f"{name} {n / 1e9:.2g}" for name, n in memory.items()),
-        "run folder": str(run.out),
+        "optimiser": f"{loop.optimiser}, learning rate {loop.lr:g}, {config.precision}",
+        "memory": _gigabytes(
+            memory_estimate(trainer, -(-loop.batch // (config.processes * loop.accumulate)))
+        ),
     }
-    return "\n".join(f"{name:<12}{text}" for name, text in rows.items())
+
+
+def _generator_rows(config: GeneratorTraining) -> dict[str, str]:
+    trainer = GeneratorTrainer(config, torch.device("cpu"))
+    origin = config.initial or config.grow_from
+    if origin:
+        trainer.begin()
+    source = open_source(config.data, config.size, config.style)
+    known = min(config.images, config.supervised_images)
+    features = f", one through {config.feature_network}" if config.feature_network else ""
+    return {
+        "data": _data(config.data, config.style, source) + ", mirrored at random" * config.flip,
+        "generator": f"{_shape(trainer.generator)}, from {origin or 'random weights'}",
+        "against": f"discriminators of {_millions(trainer.adversary)} parameters{features}",
+        "training": f"{config.images:,} images, the first {known:,} to be drawn: "
+        f"{config.images // config.batch:,} updates by batches of {config.batch}",
+        "optimiser": f"adam, learning rates {config.lr:g} and "
+        f"{config.discriminator_lr or config.lr:g}, {config.precision}",
+        "memory": _gigabytes(generator_memory(trainer, config.batch // config.processes)),
+    }
 
 
 def memory_estimate(trainer: EncoderTrainer, batch: int) -> dict[str, float]:
@@ -65,8 +96,37 @@ def memory_estimate(trainer: EncoderTrainer, batch: int) -> dict[str, float]:
         `activations` that one refinement step keeps for its backward pass. Workspaces of the
         device's libraries come on top.
     """
-    parts = [trainer.encoder, trainer.generator, trainer.objective.networks]
-    weights = [t for part in parts for t in (*part.parameters(), *part.buffers())]
+    start = trainer.restyle.start(batch)
+
+    def step() -> None:
+        images = torch.empty(batch, 3, *trainer.encoder.config.input_size)
+        next(trainer.learn(images, images, start))
+
+    frozen = [trainer.generator, trainer.objective.networks]
+    moments = _MOMENTS[trainer.config.loop.optimiser]
+    return _memory([trainer.encoder], frozen, moments, step)
+
+
+def generator_memory(trainer: GeneratorTrainer, batch: int) -> dict[str, float]:
+    """Estimate the memory of a training step of a generator, as `memory_estimate` does.
+
+    Args:
+        trainer: One on the CPU.
+        batch: Images that go through the networks at once.
+    """
+
+    def step() -> None:
+        fake = trainer.synthesise(trainer.sample_ws(batch))
+        trainer.adversary.discriminate(fake, torch.empty_like(fake))
+
+    trained = [trainer.generator, trainer.adversary]
+    return _memory(trained, [trainer.ema.model], _MOMENTS["adam"], step)
+
+
+def _memory(
+    trained: list[nn.Module], frozen: list[nn.Module], moments: int, step: Callable[[], None]
+) -> dict[str, float]:
+    weights = [t for part in trained + frozen for t in (*part.parameters(), *part.buffers())]
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     known = {_storage(fake.from_tensor(t)) for t in weights}
     kept: dict[Any, Tensor] = {}
@@ -77,13 +137,12 @@ def memory_estimate(trainer: EncoderTrainer, batch: int) -> dict[str, float]:
         return tensor
 
     with fake, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        images = torch.empty(batch, 3, *trainer.encoder.config.input_size)
-        next(trainer.learn(images, images, trainer.average(batch)))
-    trained = 4 * sum(p.numel() for p in trainer.encoder.parameters())
+        step()
+    learning = 4 * sum(p.numel() for part in trained for p in part.parameters())
     return {
         "weights": float(sum(t.numel() * t.element_size() for t in weights)),
-        "gradients": float(trained),
-        "moments": float(trained * _MOMENTS[trainer.config.loop.optimiser]),
+        "gradients": float(learning),
+        "moments": float(learning * moments),
         "activations": float(sum(t.untyped_storage().nbytes() for t in kept.values())),
     }
 
@@ -92,13 +151,21 @@ def _storage(tensor: Tensor) -> Any:
     return tensor.untyped_storage()._cdata
 
 
-def _data(config: EncoderTraining, size: tuple[int, int]) -> str:
-    source = open_source(config.data.data, size, config.data.style, "all", config.data.targets)
-    if config.data.data == "portraits":
-        return f"portraits drawn as {config.data.style}, as many as are asked for"
-    found = f"{config.data.data}: {len(source):,} images"
-    found += f" to become those of {config.data.targets}" if config.data.targets else ""
-    return f"{found}, one in {HELD_OUT} held out" + (", mirrored at random" * config.data.flip)
+def _data(data: str, style: str, source: Source) -> str:
+    if data == "portraits":
+        return f"portraits drawn as {style}, as many as are asked for"
+    return f"{data}: {len(source):,} images"
+
+
+def _shape(generator: StyleGAN2) -> str:
+    shape = generator.config
+    codes = f"{shape.num_ws} codes of {shape.w_dim}"
+    return f"{shape.size} px, {codes}, {_millions(generator)} parameters"
+
+
+def _gigabytes(memory: dict[str, float]) -> str:
+    parts = ", ".join(f"{name} {n / 1e9:.2g}" for name, n in memory.items())
+    return f"about {sum(memory.values()) / 1e9:.2g} GB a process: {parts}"
 
 
 def _network(config: EncoderTraining, loss: str) -> str:

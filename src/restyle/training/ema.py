@@ -36,13 +36,7 @@ class Ema(Generic[N]):
 
     @torch.no_grad()
     def update(self, model: nn.Module, batch: int, images: int) -> None:
-        """Follow `model` by one step.
-
-        Args:
-            model: The trained network.
-            batch: Images in this step, over all processes.
-            images: Images seen so far.
-        """
+        """Follow `model` by a step on `batch` images over all processes, after `images` before."""
         halflife = self.halflife_images
         if self.ramp is not None:
             halflife = min(halflife, images * self.ramp)

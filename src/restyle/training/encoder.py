@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,17 @@ from restyle.domains import DOMAINS
 from restyle.encoders import PRESETS, Encoder
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
-from restyle.io.files import write_json
 from restyle.io.images import grid, save_image
 from restyle.training.config import EncoderTraining
-from restyle.training.data import Ahead, Pictures, Source, draw, open_source
+from restyle.training.data import Source, ahead, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
-from restyle.training.options import as_record, check_shares
-from restyle.training.parallel import any_process, average_numbers, gather, same_everywhere
+from restyle.training.options import as_record
+from restyle.training.parallel import any_process, average_numbers, same_everywhere
 from restyle.training.run import Run
 from restyle.training.validation import validate
 
 FOR_NORMS = 512  # images; more change the statistics of batch norms by less than a batch does
-
-MAY_CHANGE = ("images", "processes", "device", "checkpoint_minutes", "validation_images", "compile")
 
 
 def build_trainer(config: EncoderTraining, device: torch.device) -> EncoderTrainer:
@@ -73,19 +70,12 @@ def train_encoder(config: EncoderTraining) -> None:
         CheckpointError: If the generator or another network cannot be used.
         OSError: If the disk is full; the last checkpoint stays.
     """
-    run = Run(
-        config.run.out,
-        config,
-        images=config.data.warmup_images + config.data.images,
-        seed=config.run.seed,
-        device=config.run.device,
-        checkpoint_minutes=config.run.checkpoint_minutes,
-        may_change=MAY_CHANGE,
-    )
-    check_shares(config.loop.batch, run.processes, config.loop.accumulate)
+    images = config.data.warmup_images + config.data.images
+    loop, may_change = config.loop, "validation_images compile"
+    run = Run(config, images, loop.batch, loop.accumulate, may_change)
     with run:
         trainer = build_trainer(config, run.device)
-        run.say_precision(trainer.dtype)
+        run.announce(f"an encoder for {config.generator}", trainer.dtype)
         size = trainer.encoder.config.input_size
         train, held_out = (
             open_source(config.data.data, size, config.data.style, split, config.data.targets)
@@ -95,7 +85,7 @@ def train_encoder(config: EncoderTraining) -> None:
             trainer.load_state_dict(state, run.rank)
         elif config.loop.freeze_norms and not had_frozen_norms(config.initial):
             positions = range(config.data.skip, config.data.skip + FOR_NORMS)
-            images = draw(train, positions, config.run.seed, config.data.flip)
+            images = draw(train, positions, config.seed, config.data.flip)
             trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
         same_everywhere(trainer.encoder)
         _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
@@ -107,32 +97,27 @@ def train_encoder(config: EncoderTraining) -> None:
 
 def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], None]) -> None:
     config = trainer.config
-    batch = config.loop.batch // run.processes
 
     def positions(images: int) -> range:
-        first = images + config.data.skip + run.rank * batch
-        return range(first, first + batch)
+        first = images + config.data.skip + run.rank * run.batch
+        return range(first, first + run.batch)
 
     def read(images: int) -> Tensor:
-        return draw(source, positions(images), config.run.seed, config.data.flip)
+        return draw(source, positions(images), config.seed, config.data.flip)
 
-    ahead = Ahead(read)
-    try:
-        while run.unfinished:
-            trainer.set_progress(run.images)
-            if run.images < config.data.warmup_images:
-                numbers = trainer.warm_up(batch)
-            else:
-                before = trainer.steps_before(positions(run.images))
-                images = ahead(run.images).to(run.device)
-                if run.images + config.loop.batch < run.total:
-                    ahead.prepare(run.images + config.loop.batch)
-                numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
-            run.step(batch, average_numbers(numbers))
-            if run.checkpoint(trainer.state_dict):
-                show()
-    finally:
-        ahead.close()
+    batches: Iterator[Tensor] | None = None
+    while run.unfinished:
+        trainer.set_progress(run.images)
+        if run.images < config.data.warmup_images:
+            numbers = trainer.warm_up(run.batch)
+        else:
+            batches = batches or ahead(read, range(run.images, run.total, config.loop.batch))
+            images = next(batches).to(run.device)
+            before = trainer.steps_before(positions(run.images))
+            numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
+        run.step(average_numbers(numbers))
+        if run.checkpoint(trainer.state_dict):
+            show()
     run.save(trainer.state_dict())
     exported = _card(run.folder / "model").get("images_seen")
     if any(any_process(run.is_main and exported != run.images)):
@@ -142,16 +127,13 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
 def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) -> None:
     """Validate, draw strips, and export the model; all processes."""
     result = validate(trainer, held_out, run.rank, run.processes)
-    sources = [one for one in (train, held_out) if isinstance(one, Pictures)]
-    broken = gather({str(path): why for one in sources for path, why in one.broken.items()})
+    run.note_broken(train, held_out)
     if not run.is_main:
         return
     run.log({**result.numbers, "memory_gb": memory_gb(run.device)})
     sheet = grid(result.strips, columns=1)
     save_image(sheet, run.folder / "samples" / f"{run.images:08d}.png")
     run.log_image("samples", np.asarray(sheet))
-    if found := {path: why for some in broken for path, why in some.items()}:
-        write_json(run.folder / "broken.json", found)
     model = trainer.model()
     model.card = {
         "images_seen": run.images,

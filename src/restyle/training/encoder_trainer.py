@@ -25,8 +25,8 @@ from restyle.generators.stylegan2 import StyleGAN2
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
 from restyle.refine import Encoder as Encode
-from restyle.refine import Estimate, average_estimate, pool_to, step
-from restyle.runtime.devices import training_dtype
+from restyle.refine import Estimate, pool_to, step
+from restyle.runtime.devices import autocast, training_dtype
 from restyle.training.config import EncoderTraining
 from restyle.training.latent_adversary import LatentAdversary
 from restyle.training.loaders import LossNetworks
@@ -62,33 +62,27 @@ class EncoderTrainer:
         """Put the networks, all on the CPU, together on a device."""
         self.config, self.device, self.domain = config, device, domain
         self._inverts = weights_hash(generator.state_dict())
-        self.generator: StyleGAN2 = generator.to(device, memory_format=torch.channels_last)  # pyright: ignore
-        self.encoder: Encoder = encoder.to(device, memory_format=torch.channels_last)  # pyright: ignore
         if device.type == "cuda" and process_count() > 1:
-            self.encoder = nn.SyncBatchNorm.convert_sync_batchnorm(self.encoder)  # pyright: ignore
-        self._encoder, self._synthesis = self.encoder, generator.synthesis
-        if config.run.compile:
-            self._encoder = torch.compile(self.encoder)
-            self._synthesis = torch.compile(generator.synthesis)
-        self.start_ws = generator.broadcast(generator.w_avg[None])[0]
+            encoder = nn.SyncBatchNorm.convert_sync_batchnorm(encoder)  # pyright: ignore
+        self.dtype = training_dtype(config.precision, device)
+        self.restyle = ReStyle(generator, encoder, domain, config.out.name)
+        self.restyle.to(device, self.dtype, config.loop.compile)
+        self.generator, self.encoder = generator, encoder.requires_grad_(True)
         adversary = None
         if config.losses.adversarial:
             adversary = LatentAdversary(generator.config.w_dim, device, config.adversary)
         loop = config.loop
         self.objective = Objective(
-            config.losses.weights, networks.to(device), self.start_ws, adversary
+            config.losses.weights, networks.to(device), self.restyle.start_ws, adversary
         )
         self.optimiser = make_optimiser(loop.optimiser, self.encoder.parameters(), loop.lr)
-        self._kind = "cuda" if device.type == "cuda" else "cpu"
-        self.dtype = training_dtype(config.run.precision, device)
-        self.scaler = torch.amp.GradScaler(self._kind, enabled=self.dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.steps = 1 if config.single_shot else loop.steps
         """Refinement steps between two updates."""
         self.validation_steps = 1 if config.single_shot else loop.validation_steps or loop.steps
         """Refinement steps of a validation."""
         self.began: dict[str, Any] | None = None
         """How the model that it began as was trained: its name may mean another one later."""
-        self._average: Estimate | None = None
         self._norms = [m for m in self.encoder.modules() if isinstance(m, _BatchNorm)]
         self._learn()
 
@@ -128,18 +122,6 @@ class EncoderTrainer:
             if len(state["pools"]) == process_count():
                 adversary.pool.codes = state["pools"][rank].to(self.device)
 
-    def encode(self, pair: Tensor) -> Tensor:
-        """Predict residuals (B, num_ws, w_dim) from (B, 6, h, w): the target, then the image."""
-        seen = pair[:, : self.encoder.config.input_channels]
-        with self.autocast():
-            return self._encoder(seen.contiguous(memory_format=torch.channels_last))
-
-    def render(self, ws: Tensor) -> Tensor:
-        """Render codes (B, num_ws, w_dim) to (B, 3, H, W) in [-1, 1], float32."""
-        with self.autocast():
-            image = self._synthesis(ws, "fixed")
-        return self.domain.crop_render(image.float())
-
     def stage_at(self, images: int) -> int:
         """How many of e4e's deltas are on after a number of images (Tov et al., section 4.2)."""
         config, all_of_them = self.config, self.generator.num_ws - 1
@@ -166,17 +148,20 @@ class EncoderTrainer:
         the others it is part of the way to the target, and a little off, as in the later ones.
         """
         with torch.no_grad():
-            ws, other = self._samples(2 * batch).chunk(2)
-            start = self.start_ws
+            model, size = self.restyle, self.encoder.config.input_size
+            first, second = self._mapped(4 * batch).unsqueeze(1).chunk(2)
+            rows = torch.rand(2 * batch, self.generator.num_ws, 1, device=self.device)
+            ws, other = torch.where(rows < 0.25, second, first).chunk(2)
+            start = model.start_ws
             nearness = torch.rand(batch, 1, 1, device=self.device)
             current = start + nearness * (ws - start) + 0.2 * (other - start)
             at_start = torch.arange(batch, device=self.device).view(-1, 1, 1) < batch // 2
             current = torch.where(at_start, start, current)
-            target, image = self.render(torch.cat([ws, current])).chunk(2)
-            pair = torch.cat([self.pooled(target), self.pooled(image)], dim=1)
+            images = F.adaptive_avg_pool2d(model.generate(torch.cat([ws, current])), size)
+            pair = torch.cat(images.chunk(2), dim=1)
             wanted = ws - (start if self.config.single_shot else current)
             scale = (ws - start).square().mean()
-        loss = (self.encode(pair) - wanted).square().mean() / scale
+        loss = (model.encode(pair) - wanted).square().mean() / scale
         self.scaler.scale(loss).backward()
         self._update()
         return {"loss_w": loss.detach()}
@@ -184,17 +169,37 @@ class EncoderTrainer:
     def train_batch(
         self, source: Tensor, target: Tensor, before: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """One update, by `steps` steps on every image.
+        """Update once, by `steps` steps on every image.
 
         Args:
             source: (B, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
             target: What the result shall look like, as `source`; usually the same.
             before: (B,) how many steps each image is refined by before these; none if not given.
+
+        Returns:
+            The losses: the mean over the steps, and the squared error of the first and the last.
         """
         if before is None:
             before = torch.zeros(len(source), dtype=torch.long)
-        start = self.refined(source, before) if before.any() else self.average(len(source))
-        return self.step(source, target, start, before)
+        start = self.refined(source, before) if before.any() else self.restyle.start(len(source))
+        count = self.config.loop.accumulate
+        whole = (source, target, start.ws, start.image, before)
+        parts = zip(*(t.chunk(count) for t in whole), strict=True)
+        numbers: list[dict[str, Tensor]] = []
+        codes: list[Tensor] = []
+        for source_part, target_part, ws, image, done in parts:
+            begin = Estimate(ws, image)
+            for reached, losses in self.learn(source_part, target_part, begin, done):
+                numbers.append(losses)
+                codes.append(reached)
+        self._update()
+        totals = _means(numbers)
+        totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
+        totals["mse_last"] = _means(numbers[self.steps - 1 :: self.steps])["l2"]
+        if (adversary := self.objective.adversary) is not None:
+            fake = torch.cat(codes)
+            totals |= adversary.step(self._mapped(len(fake)), fake)
+        return totals
 
     @torch.no_grad()
     def refined(self, source: Tensor, steps: Tensor) -> Estimate:
@@ -206,15 +211,15 @@ class EncoderTrainer:
             source: (B, 3, h, w), as the encoder sees it.
             steps: (B,) numbers of steps.
         """
-        start = self.average(len(source))
-        ws, image = start.ws.clone(), self.pooled(start.image[:1]).repeat(len(source), 1, 1, 1)
+        model, start = self.restyle, self.restyle.start(len(source))
+        ws, image = start.ws.clone(), pool_to(start.image, source).contiguous()
         learning = self.encoder.training
         self.encoder.eval()
         for number in range(int(steps.max())):
             rows = torch.nonzero(steps > number)[:, 0].to(self.device)
             before = Estimate(ws[rows], image[rows])
-            reached = step(self.encode, self.render, source[rows], before)
-            ws[rows], image[rows] = reached.ws, self.pooled(reached.image)
+            reached = step(model.encode, model.generate, source[rows], before)
+            ws[rows], image[rows] = reached.ws, pool_to(reached.image, source)
         if learning:
             self._learn()
         return Estimate(ws, image)
@@ -248,46 +253,9 @@ class EncoderTrainer:
         """How often images are refined before they are learned from; by their positions alone."""
         # No state: every process and every resumed run comes to the same answer.
         share = 0.0 if self.config.single_shot else self.config.loop.rollout
-        random = (
-            np.random.default_rng((self.config.run.seed, position, 2)) for position in positions
-        )
+        random = (np.random.default_rng((self.config.seed, position, 2)) for position in positions)
         steps = [one.geometric(1 - share) - 1 for one in random]
         return torch.tensor(steps).clamp(max=MOST_BEFORE)
-
-    @torch.no_grad()
-    def average(self, batch: int) -> Estimate:
-        """Where refinement starts; rendered once."""
-        if self._average is None:
-            self._average = average_estimate(self.start_ws, self.render, 1)
-        ws, image = self._average.ws, self._average.image
-        return Estimate(ws.expand(batch, -1, -1), image.expand(batch, -1, -1, -1))
-
-    def step(
-        self, source: Tensor, target: Tensor, start: Estimate, before: Tensor
-    ) -> dict[str, Tensor]:
-        """Refine a batch from where it is, after so many steps, learning from every step.
-
-        Returns:
-            The losses: the mean over the steps, and the squared error of the first and the last.
-        """
-        count = self.config.loop.accumulate
-        whole = (source, target, start.ws, start.image, before)
-        parts = zip(*(t.chunk(count) for t in whole), strict=True)
-        numbers: list[dict[str, Tensor]] = []
-        codes: list[Tensor] = []
-        for source_part, target_part, ws, image, done in parts:
-            begin = Estimate(ws, image)
-            for reached, losses in self.learn(source_part, target_part, begin, done):
-                numbers.append(losses)
-                codes.append(reached)
-        self._update()
-        totals = _means(numbers)
-        totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
-        totals["mse_last"] = _means(numbers[self.steps - 1 :: self.steps])["l2"]
-        if (adversary := self.objective.adversary) is not None:
-            fake = torch.cat(codes)
-            totals |= adversary.step(self._mapped(len(fake)), fake)
-        return totals
 
     def learn(
         self, source: Tensor, target: Tensor, start: Estimate, before: Tensor | None = None
@@ -307,8 +275,8 @@ class EncoderTrainer:
         done = torch.zeros(len(source)) if before is None else before
         estimate = start
         for number in range(self.steps):
-            encoder = _BesideStill(self.encode, still, done + number >= FIXED_AFTER)
-            estimate = step(encoder, self.render, source, estimate)
+            encoder = _BesideStill(self.restyle.encode, still, done + number >= FIXED_AFTER)
+            estimate = step(encoder, self.restyle.generate, source, estimate)
             image = pool_to(estimate.image, source)
             with self.autocast():
                 losses = self.objective.losses(
@@ -332,16 +300,12 @@ class EncoderTrainer:
             head.out_weight.data[off] = 0
             head.out_bias.data[off] = 0
             first += head.count
-        model = ReStyle(self.generator, encoder, self.domain, self.config.run.out.name)
+        model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
         return model.to(self.device, self.dtype)
 
-    def pooled(self, image: Tensor) -> Tensor:
-        """Pool a render (B, 3, H, W) to the encoder's input size."""
-        return F.adaptive_avg_pool2d(image, self.encoder.config.input_size)
-
     def autocast(self) -> torch.autocast:
-        """The precision of the networks."""
-        return torch.autocast(self._kind, dtype=self.dtype, enabled=self.dtype != torch.float32)
+        """Return the precision of the networks, as a context."""
+        return autocast(self.device, self.dtype)
 
     def _learn(self) -> None:
         self.encoder.train()
@@ -349,15 +313,8 @@ class EncoderTrainer:
             for norm in self._norms:
                 norm.eval()
 
-    @torch.no_grad()
     def _mapped(self, count: int) -> Tensor:
-        z = torch.randn(count, self.generator.config.z_dim, device=self.device)
-        return self.generator.mapping(z)
-
-    def _samples(self, count: int) -> Tensor:
-        first, second = self._mapped(2 * count).chunk(2)
-        from_second = torch.rand(count, self.generator.num_ws, 1, device=self.device) < 0.25
-        return torch.where(from_second, second.unsqueeze(1), first.unsqueeze(1))
+        return self.generator.sample_w(count, int(torch.randint(2**62, ())))
 
     def _update(self) -> None:
         # Once for all backward passes of a step: those before need no synchronisation.

@@ -1,7 +1,6 @@
 """Training feature networks on portraits, whose attributes and identities are known exactly.
 
-Two networks are made by the same text: one to train others with, and a judge, of another seed and
-width, to measure them.
+There are two: one to train others with, and a judge, of another seed and width, to measure them.
 """
 
 from __future__ import annotations
@@ -17,25 +16,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restyle.io.checkpoints import save_folder
 from restyle.io.files import atomic_write, write_json
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
-from restyle.runtime.devices import training_dtype
+from restyle.runtime.devices import autocast, training_dtype
 from restyle.training.config import FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
-from restyle.training.parallel import average_gradients, process_count, same_everywhere
+from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.presets import FEATURES
 from restyle.training.run import Run
 
-FOLDERS = (
-    "out",
-    "export",
-    "device",
-    "checkpoint_minutes",
-    "precision",
-)  # not part of what is trained
+NO_SETTINGS = ("out", "export", "device", "checkpoint_minutes", "precision")
+"""Options that say nothing about the network that is made."""
+
 TEST_PERSONS = 2048
 CLASSES = [len(names) for names in class_names.values()]
 
@@ -118,11 +112,10 @@ def evaluate_features(
         pairs = heads["embedding"].unflatten(0, (2, persons)).transpose(0, 1)
         outputs.append(tuple(x.cpu() for x in (*rows, pairs)))
     seen, labels, truth, values, logits, pairs = (torch.cat(x) for x in zip(*outputs, strict=True))
-    accuracy = {}
-    parts = logits.split(CLASSES, dim=1)
-    for i, (name, part) in enumerate(zip(class_names, parts, strict=True)):
-        rows = seen[:, len(continuous_names) + i]
-        accuracy[name] = (part.argmax(1) == labels[:, i])[rows].float().mean().item()
+    real, accuracy = len(continuous_names), {}
+    for i, (name, part) in enumerate(zip(class_names, logits.split(CLASSES, dim=1), strict=True)):
+        right = part.argmax(1) == labels[:, i]
+        accuracy[name] = right[seen[:, real + i]].float().mean().item()
     r2 = {}
     for i, name in enumerate(continuous_names):
         rows = seen[:, i]
@@ -162,9 +155,6 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
     Repeating the call resumes at the last checkpoint; a finished run is only evaluated and
     exported again.
 
-    Args:
-        config: What to train, and where.
-
     Returns:
         What `evaluate_features` measured.
 
@@ -173,23 +163,10 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
             divide into pairs.
         SystemExit: With status 130, after saving, when interrupted.
     """
-    persons, odd = divmod(config.batch, 2 * process_count())
-    if persons < 2 or odd:
-        raise ValueError(
-            f"batch: expected a multiple of {2 * process_count()}, at least twice that; "
-            f"received {config.batch}"
-        )
-    with Run(
-        config.out,
-        config,
-        images=config.images,
-        seed=config.seed,
-        device=config.device,
-        checkpoint_minutes=config.checkpoint_minutes,
-        may_change=("images", "checkpoint_minutes", "device", "processes", "out", "export"),
-    ) as run:
+    run = Run(config, config.images, config.batch, 2, may_change="export")
+    with run:
         dtype = training_dtype(config.precision, run.device)
-        run.say_precision(dtype)
+        run.announce("a feature network for portraits", dtype)
         network = FeatureNetwork(feature_config(config))
         network.to(run.device, memory_format=torch.channels_last)  # pyright: ignore
         optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-4)
@@ -211,7 +188,7 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
         network.train()
         while run.unfinished:
             numbers = _step(run, config, network, optimiser, pool, dtype)
-            run.step(config.batch // run.processes, numbers)
+            run.step(numbers)
             run.checkpoint(current)
         run.save(current())
         network.eval()
@@ -233,13 +210,13 @@ def _step(
     pool: Pool,
     dtype: torch.dtype,
 ) -> Mapping[str, Tensor | float]:
-    persons = config.batch // run.processes // 2
+    persons = run.batch // 2
     batch = pool.batch(persons, round(config.fresh * persons), run.rng).to(run.device)
     batch.images = augment(batch.images)
     rate = config.lr * schedule(run.images / config.images)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    with torch.autocast(run.device.type, dtype, enabled=dtype != torch.float32):
+    with autocast(run.device, dtype):
         loss, parts = feature_loss(network, batch)
     optimiser.zero_grad()
     loss.backward()
@@ -250,10 +227,9 @@ def _step(
 
 
 def schedule(done: float) -> float:
-    """Share of the learning rate: up for the first 3 %, then down along a cosine to zero.
+    """Return the share of the learning rate where a share of the training, 0 to 1, is done.
 
-    Args:
-        done: Share of the training that is done, from 0 to 1.
+    Up for the first 3 %, then down along a cosine to zero.
     """
     return min(done / 0.03, 1.0) * 0.5 * (1 + math.cos(math.pi * done)) + 1e-3
 
@@ -261,18 +237,15 @@ def schedule(done: float) -> float:
 def _finish(run: Run, config: FeatureTraining, network: FeatureNetwork) -> dict[str, Any]:
     result = evaluate_features(network, Portraits("test", size=config.size), TEST_PERSONS)
     write_json(Path(config.out) / "evaluation.json", result)
-    print(describe(result))
+    figures = describe(result)
+    print(figures)
     if config.export is not None:
-        export_features(network, config, result, run.images)
+        export_features(network, config, figures, run.images)
     return result
 
 
 def describe(result: Mapping[str, Any]) -> str:
-    """The measured figures as a Markdown list and table.
-
-    Args:
-        result: What `evaluate_features` gave.
-    """
+    """Return what `evaluate_features` measured as a Markdown list and table."""
     lines = [
         f"Measured on {result['persons']:,} test persons, two views each:",
         "",
@@ -288,22 +261,17 @@ def describe(result: Mapping[str, Any]) -> str:
 
 
 def export_features(
-    network: FeatureNetwork, config: FeatureTraining, result: Mapping[str, Any], images: int
+    network: FeatureNetwork, config: FeatureTraining, figures: str, images: int
 ) -> None:
-    """Write a trained network as a half-precision checkpoint with a card.
+    """Write a trained network as a half-precision checkpoint with a card, where its training says.
 
-    Args:
-        network: The trained network.
-        config: Its training; `config.export` names the folder.
-        result: Its evaluation.
-        images: Images that it was trained on.
+    The card tells what `describe` gave, and how many images it was trained on.
     """
     assert config.export is not None
     folder = Path(config.export)
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_folder(folder, {"kind": network.kind, **network.checkpoint_config()}, tensors, half=True)
+    network.save_pretrained(folder, half=True)
     parameters = sum(p.numel() for p in network.parameters())
-    settings = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k not in FOLDERS)
+    settings = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k not in NO_SETTINGS)
     card = f"""# {folder.name}
 
 A feature network for the drawn portraits of this package: perceptual distance, identity embedding
@@ -314,7 +282,7 @@ and attributes. {parameters / 1e6:.2f} M parameters, stored in half precision.
 - Settings: {settings}
 - Licence: MIT
 
-{describe(result)}
+{figures}
 """
     with atomic_write(folder / "card.md") as temporary:
         temporary.write_text(card, encoding="utf-8")

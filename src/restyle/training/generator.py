@@ -9,7 +9,6 @@ A generator of portraits can begin by learning to draw them
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,15 @@ from torch import Tensor, nn
 from restyle.generators.blending import swap_layers
 from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
 from restyle.hub.registry import load_generator
-from restyle.io.checkpoints import CheckpointError, load_strict, save_folder
+from restyle.io.checkpoints import CheckpointError, load_strict, without_prefix
 from restyle.io.images import grid, save_image
-from restyle.runtime.devices import training_dtype
+from restyle.runtime.devices import autocast, training_dtype
 from restyle.training.attribute_pretraining import AttributePretraining, teach_mapping
 from restyle.training.config import GeneratorTraining
-from restyle.training.data import draw, open_source
+from restyle.training.data import Source, draw, open_source
 from restyle.training.ema import Ema
 from restyle.training.image_adversary import ImageAdversary, r1_penalty
 from restyle.training.loaders import load_initial, load_run_state
-from restyle.training.options import check_shares
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
 
@@ -39,6 +37,8 @@ MIXING_PROBABILITY = 0.9
 PATH_LENGTH_INTERVAL = 4
 PATH_LENGTH_DECAY = 0.01
 BETAS = (0.0, 0.99)
+MAY_CHANGE = """precision snapshot_images lr discriminator_lr r1_gamma ema_images
+discriminator_warmup supervised_images supervised_weight supervised_lr supervised_pyramid"""
 
 
 class GeneratorTrainer:
@@ -112,19 +112,15 @@ class GeneratorTrainer:
         if self.config.fresh_discriminator:
             return
         shifted = {}
-        for name, tensor in state["critic"].items():
-            part, _, name = name.partition(".")
+        for name, tensor in without_prefix(state["critic"], "pixels").items():
             head, _, rest = name.partition(".")
-            if part != "pixels":
-                continue
-            elif head == "blocks":
+            if head == "blocks":
                 index, _, rest = rest.partition(".")
                 name = f"blocks.{int(index) + 1}.{rest}"
             elif head == "from_rgb":
                 name = f"coarse.{rest}"
-            elif head == "coarse":
-                continue
-            shifted[name] = tensor
+            if head != "coarse":
+                shifted[name] = tensor
         _overlay(self.adversary.pixels, shifted, "the smaller discriminator")
 
     def begin(self, show: bool = False) -> None:
@@ -166,68 +162,63 @@ class GeneratorTrainer:
         else:
             group["lr"], group["betas"] = config.lr, BETAS
 
-    def sample_ws(self, batch: int, mixing: float = MIXING_PROBABILITY) -> Tensor:
-        """Random codes, (B, num_ws, w_dim), some of them of two people mixed at a random layer."""
+    def sample_ws(self, batch: int) -> Tensor:
+        """Draw codes (B, num_ws, w_dim), some of them of two people mixed at a random layer."""
         z = torch.randn(2, batch, self.config.z_dim, device=self.device)
         first, second = self.generator.mapping(z.flatten(0, 1)).chunk(2)
         num_ws = self.generator.num_ws
         crossing = torch.randint(1, num_ws, (batch, 1), device=self.device)
-        mixed = torch.rand(batch, 1, device=self.device) < mixing
+        mixed = torch.rand(batch, 1, device=self.device) < MIXING_PROBABILITY
         rows = torch.arange(num_ws, device=self.device)[None]
         from_second = (mixed & (rows >= crossing)).unsqueeze(-1)
         return torch.where(from_second, second.unsqueeze(1), first.unsqueeze(1))
 
-    def pretrain(
-        self, target: Tensor, z: Tensor, images: int, global_batch: int
-    ) -> dict[str, Tensor]:
-        """Train the generator alone, to make of vectors what they stand for.
+    def known(self, images: int, count: int) -> int:
+        """Return how many of the next `count` images are to be drawn, as their vectors are known.
 
         Args:
-            target: (B, 3, size, size) portraits, in [-1, 1].
-            z: (B, z_dim) their normal vectors.
             images: Images seen so far.
-            global_batch: Images in this step over all processes.
-
-        Returns:
-            The losses.
+            count: This process's share of the batch.
         """
-        self.set_progress(images)
-        loss, numbers = self._supervised(self._render(self._codes(z)), target)
-        loss.backward()
-        self._update(self.generator, self.optimisers[0])
-        self.ema.update(self.generator, global_batch, images)
-        self.steps += 1
-        return numbers
+        if images < self.config.supervised_images:
+            return count
+        return count // 2 if self.config.supervised_weight else 0
 
-    def step(
-        self, real: Tensor, images: int, global_batch: int, z: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Train both networks on one batch.
+    def step(self, real: Tensor, images: int, z: Tensor | None = None) -> dict[str, Tensor]:
+        """Train on one batch: both networks, or at first the generator alone.
 
         Args:
             real: (B, 3, size, size) images of the data, in [-1, 1].
             images: Images seen so far.
-            global_batch: Images in this step over all processes.
-            z: Normal vectors of the first of the images, which the generator is to draw as well.
+            z: (`known`, z_dim) normal vectors of the first of them, which it is to draw as well.
 
         Returns:
             The losses.
         """
         self.set_progress(images)
-        known = 0 if z is None else len(z)
-        ws = self.sample_ws(len(real) - known)
-        fake = self._render(ws if z is None else torch.cat([self._codes(z), ws]))
-        numbers = self._train_adversary(real, fake.detach())
-        if images >= self.config.supervised_images + self.config.discriminator_warmup:
-            numbers |= self._train_generator(fake, real[:known])
-            self.ema.update(self.generator, global_batch, images)
+        since = images - self.config.supervised_images
+        waits = 0 <= since < self.config.discriminator_warmup
+        if z is not None and since < 0:
+            loss, numbers = self._supervised(self.synthesise(self._codes(z)), real)
+            loss.backward()
+            self._update(self.generator, self.optimisers[0])
+        else:
+            known = 0 if z is None else len(z)
+            ws = self.sample_ws(len(real) - known)
+            fake = self.synthesise(ws if z is None else torch.cat([self._codes(z), ws]))
+            numbers = self._train_adversary(real, fake.detach())
+            if not waits:
+                numbers |= self._train_generator(fake, real[:known])
+        if not waits:
+            self.ema.update(self.generator, self.config.batch, images)
         self.steps += 1
         return numbers
 
     def _codes(self, z: Tensor) -> Tensor:
         return self.generator.broadcast(self.generator.mapping(z))
 
-    def _render(self, ws: Tensor) -> Tensor:
+    def synthesise(self, ws: Tensor) -> Tensor:
+        """Render codes (B, num_ws, w_dim) to (B, 3, size, size), in the training's precision."""
         with self._autocast():
             return self.generator.synthesis(ws, self.noise)
 
@@ -264,9 +255,9 @@ class GeneratorTrainer:
         return numbers
 
     def _path_length_penalty(self, batch: int) -> tuple[Tensor, Tensor]:
-        """How unevenly images change with their codes (Karras et al. 2020, equation 4)."""
+        """Measure how unevenly images change with their codes (Karras et al. 2020, equation 4)."""
         ws = self.sample_ws(batch).requires_grad_()
-        images = self._render(ws)
+        images = self.synthesise(ws)
         noise = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
         (gradient,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
         lengths = gradient.float().square().sum(dim=2).mean(dim=1).sqrt()
@@ -279,16 +270,14 @@ class GeneratorTrainer:
         optimiser.zero_grad()
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
-        )
+        return autocast(self.device, self.dtype)
 
     @torch.no_grad()
     def sample_grid(self, columns: int = 8, rows: int = 4) -> Image.Image:
-        """What the averaged generator makes of the same codes every time."""
-        random = torch.Generator().manual_seed(0)
-        z = torch.randn(columns * rows, self.config.z_dim, generator=random).to(self.device)
-        return grid(self.ema.model(z).cpu(), columns)
+        """Show what the averaged generator makes of the same codes every time."""
+        model = self.ema.model
+        ws = model.broadcast(model.sample_w(columns * rows))
+        return grid(model.synthesis(ws, "fixed").cpu(), columns)
 
 
 def _overlay(network: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
@@ -312,29 +301,10 @@ def train_generator(config: GeneratorTraining) -> None:
         ValueError: If the batch cannot be shared by the processes, or the data do not fit.
     """
     source = open_source(config.data, config.size, config.style)
-    changeable = ("images", "processes", "device", "checkpoint_minutes", "snapshot_images")
-    changeable += ("lr", "discriminator_lr", "r1_gamma", "ema_images")
-    changeable += (
-        "supervised_images",
-        "supervised_weight",
-        "supervised_lr",
-        "discriminator_warmup",
-    )
-    changeable += ("supervised_pyramid", "precision")
-    run = Run(
-        config.out,
-        config,
-        images=config.images,
-        seed=config.seed,
-        device=config.device,
-        checkpoint_minutes=config.checkpoint_minutes,
-        may_change=changeable,
-    )
-    check_shares(config.batch, run.processes)
-    batch = config.batch // run.processes
+    run = Run(config, config.images, config.batch, may_change=MAY_CHANGE)
     with run:
         trainer = GeneratorTrainer(config, run.device)
-        run.say_precision(trainer.dtype)
+        run.announce(f"a generator of {config.size} x {config.size}", trainer.dtype)
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
         else:
@@ -342,36 +312,23 @@ def train_generator(config: GeneratorTraining) -> None:
         same_everywhere(trainer.generator)
         same_everywhere(trainer.adversary)
         while run.unfinished:
-            first = run.images + run.rank * batch
-            places = range(first, first + batch)
+            first = run.images + run.rank * run.batch
+            places = range(first, first + run.batch)
             real = draw(source, places, config.seed, config.flip).to(run.device)
-            numbers = _step(trainer, real, places, run.images)
+            known = trainer.known(run.images, run.batch)
+            teacher = trainer.pretraining if known else None
+            z = teacher.vectors(places[:known]) if teacher else None
+            numbers = trainer.step(real, run.images, z)
             before = run.images
-            run.step(batch, numbers)
-            if (
-                run.is_main
-                and before // config.snapshot_images < run.images // config.snapshot_images
-            ):
+            run.step(numbers)
+            kept = before // config.snapshot_images, run.images // config.snapshot_images
+            if run.is_main and kept[0] < kept[1]:
                 export(trainer, config.out / "snapshots" / f"{run.images:08d}", run.images)
-            if run.checkpoint(trainer.state_dict) and run.is_main:
-                _show(trainer, run)
+            if run.checkpoint(trainer.state_dict):
+                _show(trainer, run, source)
         run.save(trainer.state_dict())
-        if run.is_main:
-            _show(trainer, run)
+        _show(trainer, run, source)
     run.say(f"the generator is in {run.folder / 'generator'}")
-
-
-def _step(trainer: GeneratorTrainer, real: Tensor, places: range, images: int) -> dict[str, Tensor]:
-    """One step of whichever kind is due, on the images at some places of the data."""
-    config, pretraining = trainer.config, trainer.pretraining
-    if pretraining is None:
-        return trainer.step(real, images, config.batch)
-    alone = images < config.supervised_images
-    known = len(real) if alone else len(real) // 2 if config.supervised_weight else 0
-    z = pretraining.vectors(places[:known]) if known else None
-    if alone and z is not None:
-        return trainer.pretrain(real, z, images, config.batch)
-    return trainer.step(real, images, config.batch, z)
 
 
 def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
@@ -385,16 +342,14 @@ def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
     if trainer.config.initial and trainer.config.keep_coarse:
         initial = load_generator(trainer.config.initial).to(trainer.device)
         generator = swap_layers(initial, generator, trainer.config.keep_coarse)
-    config = {
-        "kind": "generator",
-        "generator": dataclasses.asdict(generator.config),
-        "images_seen": images,
-    }
-    tensors = {f"generator.{name}": value for name, value in generator.state_dict().items()}
-    save_folder(folder, config, tensors, half=True)
+    generator.save_pretrained(folder, half=True, facts={"images_seen": images})
 
 
-def _show(trainer: GeneratorTrainer, run: Run) -> None:
+def _show(trainer: GeneratorTrainer, run: Run, source: Source) -> None:
+    """Draw samples, export the generator, and list broken files; all processes."""
+    run.note_broken(source)
+    if not run.is_main:
+        return
     samples = trainer.sample_grid()
     save_image(samples, run.folder / "samples" / f"{run.images:08d}.png")
     run.log_image("samples", np.asarray(samples))

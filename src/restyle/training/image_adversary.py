@@ -36,7 +36,7 @@ class ImageAdversary(nn.Module):
         Args:
             pixels: Judges images.
             maps: Gives a frozen network's feature maps of images in [-1, 1].
-            weight: Weight of the loss in those maps beside that in pixels.
+            weight: What the loss in those maps counts beside that in pixels.
         """
         super().__init__()
         self.pixels = pixels
@@ -50,12 +50,9 @@ class ImageAdversary(nn.Module):
 
     @classmethod
     def of(cls, config: GeneratorTraining, channels: tuple[int, ...], device: torch.device) -> Self:
-        """Build what a configuration asks for, freshly initialised, on a device.
+        """Build what a training asks for, freshly initialised, on a device.
 
-        Args:
-            config: The training.
-            channels: The generator's, which the discriminator has if nothing else is asked for.
-            device: Where it shall be.
+        The discriminator has the generator's `channels` if nothing else is asked for.
 
         Raises:
             CheckpointError: The feature network cannot be loaded.

@@ -17,6 +17,8 @@ from restyle.training.config import Adversary
 from restyle.training.image_adversary import r1_penalty
 from restyle.training.parallel import average_gradients, same_everywhere
 
+PLAIN = Adversary()
+
 
 class CodeDiscriminator(nn.Module):
     """A perceptron that tells codes of the mapping network from codes of an encoder."""
@@ -64,21 +66,18 @@ class CodePool:
 def discriminator_losses(
     discriminator: nn.Module, real: Tensor, fake: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The two halves of the logistic loss (Goodfellow et al. 2014), whose sum is minimised.
+    """Return the halves of the logistic loss (Goodfellow et al. 2014), whose sum is minimised.
 
     Args:
         discriminator: Scores codes.
         real: (N, w_dim) codes of the mapping network.
         fake: (M, w_dim) codes of the encoder.
-
-    Returns:
-        The means over the real and over the fake ones, scalars.
     """
     return F.softplus(-discriminator(real)).mean(), F.softplus(discriminator(fake)).mean()
 
 
 def adversarial(discriminator: nn.Module, ws: Tensor, stage: int) -> Tensor:
-    """How little the discriminator is fooled: the encoder's non-saturating loss.
+    """Measure how little a discriminator of codes is fooled: the encoder's non-saturating loss.
 
     Args:
         discriminator: Scores codes.
@@ -104,7 +103,7 @@ class LatentAdversary:
         self,
         w_dim: int,
         device: torch.device,
-        options: Adversary = Adversary(),  # noqa: B008
+        options: Adversary = PLAIN,
     ):
         """Build an untrained discriminator."""
         self.discriminator = CodeDiscriminator(w_dim).to(device).requires_grad_(False)

@@ -28,6 +28,7 @@ from restyle.io.checkpoints import (
 from restyle.losses.identity import AlignedFaces, Embedding
 from restyle.losses.perceptual import FeatureMaps
 from restyle.nn.backbones import ArcFace, Trunk
+from restyle.training.checkpoint import read_checkpoint
 from restyle.training.config import EncoderTraining
 
 STEM = "trunk.stem.0.weight"
@@ -116,7 +117,7 @@ def start_encoder(encoder: Encoder, name: str) -> None:
         folder = folder_of(name)
         config, tensors = load_folder(folder)
         own, shape = encoder.config, config.get("encoder")
-        if shape is None:
+        if not isinstance(shape, dict):
             raise CheckpointError(f"{folder}: expected an encoder, got a '{config['kind']}'")
         if (head := shape.get("head", own.head)) != own.head:
             # Their weights have equal shapes, and another meaning.
@@ -153,10 +154,18 @@ def made_of(name: str) -> dict[str, Any] | None:
     Returns:
         `images_seen`, `training` (the options) and, if it was not the first of its trainings,
         `initial` (the same of the one before).
+
+    Raises:
+        ValueError: There is nothing of that name.
+        CheckpointError: It is no checkpoint, or has another card.
     """
     if not name or find_file(name) is not None:
         return None
-    card = load_config(folder_of(name)).get("card", {})
+    card = load_config(folder := folder_of(name)).get("card", {})
+    if not isinstance(card, dict) or not isinstance(card.get("training", {}), dict):
+        raise CheckpointError(
+            f"{folder}: expected a card that says how it was trained, got another"
+        )
     made = {key: card[key] for key in ("images_seen", "training", "initial") if card.get(key)}
     return made or None
 
@@ -167,11 +176,7 @@ def load_run_state(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If there is no readable checkpoint.
     """
-    path = Path(folder) / "checkpoint.pt"
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)["state"]
-    except (OSError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{path}: expected the checkpoint of a run, got {error}") from error
+    return read_checkpoint(Path(folder) / "checkpoint.pt")["state"]
 
 
 def load_initial(place: Path) -> dict[str, Any]:

@@ -47,17 +47,8 @@ class Objective:
         average: Tensor,
         adversary: LatentAdversary | None = None,
     ):
-        """Put the parts together.
-
-        Args:
-            weights: Those of `EncoderTraining.losses`.
-            networks: The networks that they need.
-            average: (num_ws, w_dim) codes that the w-norm is the distance from.
-            adversary: The discriminator, if `weights` has an adversarial loss.
-        """
-        self.weights = weights
-        self.networks = networks
-        self.adversary = adversary
+        """Put the parts together; `average` (num_ws, w_dim) is what the w-norm starts from."""
+        self.weights, self.networks, self.adversary = weights, networks, adversary
         self._average = average
 
     @torch.no_grad()

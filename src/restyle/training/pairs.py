@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restyle.io.images import from_uint8
 from restyle.portraits.attributes import Attributes, class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.keypoints import COUNT, face_points
@@ -79,13 +80,9 @@ class Pool:
         new = [self._draw() for _ in range(fresh)]
         # A new pair may have taken the place of a chosen old one; then it comes twice.
         rows = np.concatenate([np.array(old, dtype=np.int64), np.array(new, dtype=np.int64)])
-        return Batch(
-            from_uint8(_views_apart(self._images[rows])),
-            torch.from_numpy(_views_apart(self._vectors[rows])),
-            torch.from_numpy(_views_apart(self._labels[rows])),
-            torch.from_numpy(_views_apart(self._points[rows])),
-            torch.from_numpy(_views_apart(self._shown[rows])),
-        )
+        kinds = (self._vectors, self._labels, self._points, self._shown)
+        told = (torch.from_numpy(_views_apart(kind[rows])) for kind in kinds)
+        return Batch(from_uint8(_views_apart(self._images[rows])), *told)
 
     def _draw(self) -> int:
         """Draws the next person into the pool; returns the row."""
@@ -106,11 +103,6 @@ def shown(attributes: Attributes) -> np.ndarray:
     """What a portrait shows: (C + K,) bool, the continuous attributes before the classes."""
     seen = visible(attributes)
     return np.array([seen[name] for name in (*continuous_names, *class_names)])
-
-
-def from_uint8(pixels: np.ndarray) -> Tensor:
-    """Turn (B, h, w, 3) uint8 into (B, 3, h, w) float32 in [-1, 1], channels last in memory."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def _views_apart(pairs: np.ndarray) -> np.ndarray:

@@ -75,8 +75,30 @@ def launch(processes: int, arguments: Sequence[str], module: str = "restyle") ->
     return 0
 
 
+def join(device: str) -> torch.device:
+    """Join the processes of this training, if a launcher started several of them.
+
+    Args:
+        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+
+    Returns:
+        Where this process computes: each has a GPU of its own.
+
+    Raises:
+        ValueError: There is no CUDA device, and one is asked for.
+    """
+    cuda = device != "cpu" and torch.cuda.is_available()
+    if device == "cuda" and not cuda:
+        raise ValueError("device: expected a CUDA device, got none on this machine")
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
+
+
 def process_count() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
@@ -85,9 +107,6 @@ def average_gradients(module: nn.Module) -> None:
 
     Made for networks that take several backward passes a step (a regularisation of gradients, a
     loss per ReStyle step). Every process must have gradients for the same parameters.
-
-    Args:
-        module: The network, after its backward passes.
     """
     if process_count() == 1:
         return
@@ -101,11 +120,7 @@ def average_gradients(module: nn.Module) -> None:
 
 
 def same_everywhere(module: nn.Module) -> None:
-    """Give every process the first one's parameters and buffers; all processes.
-
-    Args:
-        module: The network, before the first step.
-    """
+    """Give every process the first one's parameters and buffers; all processes."""
     if process_count() > 1:
         for tensor in [*module.parameters(), *module.buffers()]:
             value = tensor.data.contiguous()  # a channels-last weight is not
@@ -114,14 +129,7 @@ def same_everywhere(module: nn.Module) -> None:
 
 
 def any_process(*flags: bool) -> list[bool]:
-    """Whether each flag is set in any process; all processes.
-
-    Args:
-        flags: This process's flags.
-
-    Returns:
-        As many flags, the same in every process.
-    """
+    """Return for each flag whether it is set in any process; all processes."""
     if process_count() == 1:
         return list(flags)
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
@@ -131,14 +139,7 @@ def any_process(*flags: bool) -> list[bool]:
 
 
 def gather(value: T) -> list[T]:
-    """Collect a value of every process; all processes.
-
-    Args:
-        value: Anything that can be sent.
-
-    Returns:
-        The values in the order of the processes.
-    """
+    """Collect a value of every process, in their order; all processes."""
     if process_count() == 1:
         return [value]
     values: list[T] = [value] * process_count()
@@ -152,26 +153,8 @@ def wait() -> None:
         dist.barrier()
 
 
-def sum_everywhere(values: Sequence[float], device: torch.device) -> list[float]:
-    """Add numbers up over the processes; all processes.
-
-    Args:
-        values: As many in every process.
-        device: Where this process computes.
-    """
-    if process_count() == 1:
-        return list(values)
-    tensor = torch.tensor(values, dtype=torch.float64, device=device)
-    dist.all_reduce(tensor)
-    return tensor.tolist()
-
-
 def average_numbers(numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The means of scalars over the processes; all processes.
-
-    Args:
-        numbers: The same names in every process.
-    """
+    """Return the means of scalars over the processes, by name; all processes."""
     if process_count() == 1 or not numbers:
         return dict(numbers)
     means = torch.stack([value.float() for value in numbers.values()])

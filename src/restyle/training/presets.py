@@ -26,20 +26,9 @@ FEATURES = {
 }
 """The two networks that ship: one to train with, and one that judges what was trained with it."""
 
-FEATURES |= {
-    "train-128": replace(
-        FEATURES["train"],
-        out=Path("runs/features-128"),
-        export=Path("runs/features-128/network"),
-        size=128,
-    ),
-    "judge-128": replace(
-        FEATURES["judge"],
-        out=Path("runs/judge-128"),
-        export=Path("runs/judge-128/network"),
-        size=128,
-    ),
-}
+for _name, _run in (("train", Path("runs/features-128")), ("judge", Path("runs/judge-128"))):
+    _export = _run / "network"
+    FEATURES[f"{_name}-128"] = replace(FEATURES[_name], out=_run, export=_export, size=128)
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),
@@ -138,21 +127,18 @@ _FACES = with_options(
     identity_network="ir-se50",
     images=8 * 110_000,
 )
-_OTHERS = with_options(_PAPER, encoder="resnet", initial="resnet34", identity=0.0, moco=0.5)
-_PSP = {
-    "faces": _FACES,
-    "cars": with_options(
-        _OTHERS, generator="stylegan2-car", domain="cars", encoder="cars", images=8 * 75_000
-    ),
-    "churches": with_options(
-        _OTHERS, generator="stylegan2-church", domain="churches", images=8 * 150_000
-    ),
-    "horses": with_options(
-        _OTHERS, generator="stylegan2-horse", domain="horses", images=8 * 75_000
-    ),
-    "wild": with_options(
-        _OTHERS, generator="stylegan2-afhq-wild", domain="wild animals", images=8 * 40_000
-    ),
+_OTHERS = with_options(_PAPER, initial="resnet34", identity=0.0, moco=0.5)
+_KINDS = {  # generator, domain, encoder, steps
+    "cars": ("car", "cars", "cars", 75_000),
+    "churches": ("church", "churches", "resnet", 150_000),
+    "horses": ("horse", "horses", "resnet", 75_000),
+    "wild": ("afhq-wild", "wild animals", "resnet", 40_000),
+}
+_PSP = {"faces": _FACES} | {
+    name: with_options(
+        _OTHERS, generator=f"stylegan2-{made}", domain=shown, encoder=size, images=8 * steps
+    )
+    for name, (made, shown, size, steps) in _KINDS.items()
 }
 _TOON = {"perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
 _E4E = {"head": "e4e", "delta_norm": 2e-4, "adversarial": 0.1}
@@ -181,41 +167,31 @@ _SECOND: dict[str, Any] = {
 }
 
 
-def _named(presets: dict[str, EncoderTraining]) -> dict[str, EncoderTraining]:
-    """Each preset with a run folder of its own name."""
-    return {
-        name: with_options(p, out=Path("runs") / f"encoder-{name}") for name, p in presets.items()
-    }
-
-
-ENCODERS = _named(
-    {
-        "portraits": with_options(
-            _PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND
-        ),
-        "portraits-e4e": with_options(
-            _PORTRAITS_E4E,
-            initial="portraits-single-shot-e4e",
-            progressive_interval=0,
-            **_SECOND,
-        ),
-        "portraits-single-shot": with_options(_PORTRAITS, single_shot=True),
-        "portraits-single-shot-e4e": with_options(_PORTRAITS_E4E, single_shot=True),
-        "portraits-toon": with_options(
-            _PORTRAITS,
-            **_TOON,
-            generator="portraits-toon",
-            domain="toon",
-            initial="portraits",
-            warmup_images=0,
-            images=8_000,
-        ),
-        **_PSP,
-        **{
-            f"{name}-e4e": with_options(preset, **_E4E, progressive_interval=2_000)
-            for name, preset in _PSP.items()
-        },
-        "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
-    }
-)
+_NAMED = {
+    "portraits": with_options(_PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND),
+    "portraits-e4e": with_options(
+        _PORTRAITS_E4E,
+        initial="portraits-single-shot-e4e",
+        progressive_interval=0,
+        **_SECOND,
+    ),
+    "portraits-single-shot": with_options(_PORTRAITS, single_shot=True),
+    "portraits-single-shot-e4e": with_options(_PORTRAITS_E4E, single_shot=True),
+    "portraits-toon": with_options(
+        _PORTRAITS,
+        **_TOON,
+        generator="portraits-toon",
+        domain="toon",
+        initial="portraits",
+        warmup_images=0,
+        images=8_000,
+    ),
+    **_PSP,
+    **{
+        f"{name}-e4e": with_options(preset, **_E4E, progressive_interval=2_000)
+        for name, preset in _PSP.items()
+    },
+    "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
+}
+ENCODERS = {n: replace(p, out=Path("runs") / f"encoder-{n}") for n, p in _NAMED.items()}
 """Every encoder training that has a name, the default first."""

@@ -11,10 +11,7 @@ import torch
 
 
 def random_state(rng: np.random.Generator) -> dict[str, Any]:
-    """Capture every random generator of this process.
-
-    Args:
-        rng: A NumPy generator to include.
+    """Capture every random generator of this process, and a NumPy one.
 
     Returns:
         Tensors, numbers and strings only, so that a checkpoint loads without running code.
@@ -29,12 +26,7 @@ def random_state(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def set_random_state(state: Mapping[str, Any], rng: np.random.Generator) -> None:
-    """Restore what `random_state` captured.
-
-    Args:
-        state: The captured state.
-        rng: The NumPy generator to set.
-    """
+    """Restore what `random_state` captured, that of a NumPy generator included."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
     torch.set_rng_state(state["torch"])

@@ -3,16 +3,6 @@
 A run folder holds `config.json` (what is trained), `checkpoint.pt` (everything needed to go on),
 `stats.jsonl` (one line of numbers every thousand images or so) and TensorBoard's files. A run is
 resumed by repeating the command that started it. Progress is counted in images, over all processes.
-
-    with Run(folder, config, images=config.images, seed=config.seed) as run:
-        if (state := run.load()) is not None:
-            trainer.load_state_dict(state)
-        same_everywhere(network)
-        while run.unfinished:
-            numbers = trainer.step(...)  # with average_gradients(network) before the optimiser
-            run.step(batch, numbers)
-            run.checkpoint(trainer.state_dict)
-        run.save(trainer.state_dict())
 """
 
 from __future__ import annotations
@@ -26,30 +16,38 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from restyle.io.checkpoints import CheckpointError
-from restyle.io.claims import claim, locked
+from restyle.io.claims import claim, locked, read_settings
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
-from restyle.training.options import as_record, renamed
-from restyle.training.parallel import INTERRUPTED, any_process, gather, wait
+from restyle.training.checkpoint import read_checkpoint
+from restyle.training.config import RunOptions
+from restyle.training.data import Pictures, Source
+from restyle.training.options import as_record, check_shares, renamed
+from restyle.training.parallel import INTERRUPTED, any_process, gather, join, process_count, wait
 from restyle.training.randomness import random_state, set_random_state
 
-LOCK_SECONDS = 60  # how long to wait for the processes of a run that was just killed
+MAY_CHANGE = ("images", "out", "processes", "device", "checkpoint_minutes")
+"""Options that say nothing about what is trained."""
+
+LOCK_SECONDS = 5  # how long to wait for the processes of a run that was just killed
+SPEED_SECONDS = 20  # after which the speed is known
+FIRST_MINUTES = 1.0  # to the first checkpoint
 
 
 class Run:
-    """One training in one folder: resuming, checkpoints, numbers, progress, several processes.
+    """One training in one folder, a context manager: resuming, checkpoints, numbers, progress.
 
-    Used as a context manager. Every process of a data-parallel training (`torchrun`, `accelerate
-    launch`, `restyle.training.parallel`) makes its own; the first one alone writes. Methods marked
-    "all processes" must be called by every process at the same point.
+    Every process of a data-parallel training (`torchrun`, `accelerate launch`, `launch`) makes its
+    own; the first alone writes. Methods marked "all processes" must be called by all of them.
 
     Attributes:
         folder: The run folder.
@@ -57,6 +55,7 @@ class Run:
         rank: This process's number, from 0.
         processes: How many processes there are.
         is_main: Whether this is the process that writes.
+        batch: This process's images in a step.
         images: Images seen so far, over all processes and all earlier starts.
         seconds: Seconds trained so far, over all earlier starts.
         rng: This process's own NumPy random generator; part of the checkpoint.
@@ -64,48 +63,46 @@ class Run:
 
     def __init__(
         self,
-        folder: str | Path,
-        config: Any,
-        *,
+        config: RunOptions,
         images: int,
-        seed: int = 0,
-        device: str = "auto",
-        checkpoint_minutes: float = 5.0,
+        batch: int = 1,
+        parts: int = 1,
+        may_change: str = "",
         log_images: int = 1000,
-        may_change: Iterable[str] = (),
     ):
         """Open a run folder; nothing is written before the context is entered.
 
         Args:
-            folder: The run folder, made where missing.
-            config: A dataclass instance: what is trained.
+            config: What is trained, and where and on what.
             images: Images to train on, over all processes.
-            seed: Seeds torch, Python's random and `rng`, differently in each process.
-            device: "auto" (CUDA where there is one), "cpu" or "cuda".
-            checkpoint_minutes: Time between checkpoints.
+            batch: Images in a step, over all processes.
+            parts: Into how many parts each process divides its share of a batch.
+            may_change: Names of options that a repeated command may change beside `MAY_CHANGE`.
             log_images: Images between two lines of numbers.
-            may_change: Fields of `config` that a repeated command may change, such as the length.
-        """
-        from accelerate import Accelerator
 
-        self.folder = Path(folder)
-        self.config = config
-        self.total = images
-        self.checkpoint_minutes = checkpoint_minutes
-        self.log_images = log_images
-        self.may_change = frozenset(may_change)
-        accelerator = Accelerator(cpu=device == "cpu" or not torch.cuda.is_available())
-        if device == "cuda" and accelerator.device.type != "cuda":
-            raise ValueError(f"device: expected a CUDA device, got {accelerator.device.type}")
-        self.device: torch.device = accelerator.device
-        self.rank: int = accelerator.process_index
-        self.processes: int = accelerator.num_processes
+        Raises:
+            ValueError: The batch cannot be divided, or there is no such device.
+            SystemExit: The batch cannot be divided; in all processes but the first, which says it.
+        """
+        self.config, self.folder = config, Path(config.out)
+        self.total, self.log_images = images, log_images
+        self.may_change = {*MAY_CHANGE, *may_change.split()}
+        self.device = join(config.device)
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.processes = process_count()
         self.is_main = self.rank == 0
-        self.images = 0
+        try:
+            check_shares(batch, self.processes, parts)
+        except ValueError:
+            if self.is_main:
+                raise
+            raise SystemExit(2) from None
+        self.batch = batch // self.processes
+        self.images = self._began = 0
         self.seconds = 0.0
-        self._seed(seed)
+        self._seed(config.seed)
         self._exit = contextlib.ExitStack()
-        self._stop = False
+        self._stop = self._timed = False
         self._parent = os.getppid()
         self._sums: dict[str, Tensor | float] = {}
         self._counts: dict[str, int] = {}  # not every step has every number
@@ -122,7 +119,7 @@ class Run:
         """
         if self.is_main:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._exit.enter_context(locked(self.folder / "run.lock", LOCK_SECONDS))
+            self._lock()
             for leftover in self.folder.glob(".checkpoint.*"):
                 leftover.unlink()
             self._write_config()
@@ -140,16 +137,25 @@ class Run:
             self._board.close()
         self._exit.close()
 
-    def say_precision(self, dtype: torch.dtype) -> None:
-        """Tell the user where this run computes, and in which precision."""
-        self.say(f"training on {self.device} in {str(dtype).removeprefix('torch.')}")
+    def _lock(self) -> None:
+        lock = self.folder / "run.lock"
+        try:
+            self._exit.enter_context(locked(lock))
+        except ValueError:
+            self.say(f"another process works here; waiting {LOCK_SECONDS} s, if it was just ended")
+            self._exit.enter_context(locked(lock, LOCK_SECONDS))
+
+    def announce(self, what: str, dtype: torch.dtype) -> None:
+        """Tell the user what is trained, where, in which precision, and when it is saved."""
+        minutes = self.config.checkpoint_minutes
+        self.say(
+            f"training on {self.device.type} in {str(dtype).removeprefix('torch.')}: {what}, "
+            f"{self.total:,} images; saved after {min(FIRST_MINUTES, minutes):g} min, "
+            f"then every {minutes:g} min"
+        )
 
     def say(self, text: str) -> None:
-        """Tell the user something about this run, once, whatever the number of processes.
-
-        Args:
-            text: What to print to the standard error stream, after the folder's name.
-        """
+        """Tell the user something, once, on the standard error stream after the folder's name."""
         if self.is_main:
             bar = "\n" if self._bar is not None else ""  # the text must not continue its line
             print(f"{bar}{self.folder}: {text}", file=sys.stderr, flush=True)
@@ -158,9 +164,8 @@ class Run:
         path, config = self.folder / "config.json", as_record(self.config)
         if not (self.folder / "checkpoint.pt").exists():
             path.unlink(missing_ok=True)
-        elif path.exists() and (older := json.loads(path.read_text(encoding="utf-8"))):
-            if older != renamed(older):
-                write_json(path, renamed(older))
+        elif older := read_settings(path, "a training run"):
+            write_json(path, renamed(older))
         found = claim(path, config, "a training run", self.may_change)
         changed = [f"{n} {found.get(n)!r} -> {v!r}" for n, v in config.items() if found.get(n) != v]
         if found and changed:
@@ -191,29 +196,29 @@ class Run:
         """Whether there are images left to train on."""
         return self.images < self.total
 
-    def step(self, batch: int, numbers: Mapping[str, Tensor | float] | None = None) -> None:
+    def step(self, numbers: Mapping[str, Tensor | float]) -> None:
         """Count one step and note its numbers.
 
         The means of the numbers, of the first process, go to `stats.jsonl`, TensorBoard and the
         progress bar every `log_images` images.
 
         Args:
-            batch: Images of this step in this process.
             numbers: Scalars by name; tensors are not waited for until they are written.
 
         Raises:
             ValueError: A number is not finite: the training diverged. The last checkpoint stays.
         """
-        self.images += batch * self.processes
+        self.images += self.batch * self.processes
         if not self.is_main:
             return
-        for name, value in (numbers or {}).items():
+        for name, value in numbers.items():
             value = value.detach().float() if isinstance(value, Tensor) else float(value)
             self._sums[name] = self._sums.get(name, 0.0) + value
             self._counts[name] = self._counts.get(name, 0) + 1
         bar = self._progress()
         bar.update(self.images - bar.n)
-        self._logged_images += batch * self.processes
+        self._say_duration()
+        self._logged_images += self.batch * self.processes
         if self._logged_images >= self.log_images or not self.unfinished:
             now = time.monotonic()
             speed = self._logged_images / max(now - self._logged, 1e-9)
@@ -221,11 +226,18 @@ class Run:
             self._sums, self._counts, self._logged_images, self._logged = {}, {}, 0, now
             self.log({**means, "images_per_second": speed})
 
-    def log(self, numbers: Mapping[str, float]) -> None:
-        """Write numbers now, beside the image count, to `stats.jsonl` and TensorBoard.
+    def _say_duration(self) -> None:
+        seconds = time.monotonic() - self._started
+        if self._timed or seconds < SPEED_SECONDS or not self.unfinished:
+            return
+        self._timed = True
+        speed = (self.images - self._began) / seconds
+        left = (self.total - self.images) / speed / 60
+        hours = f"{left / 60:.1f} hours" if left >= 90 else f"{left:.0f} minutes"
+        self.say(f"{speed:.3g} images a second: about {hours} to go")
 
-        Args:
-            numbers: Scalars by name, such as an evaluation's.
+    def log(self, numbers: Mapping[str, float]) -> None:
+        """Write scalars now, by name, beside the image count, to `stats.jsonl` and TensorBoard.
 
         Raises:
             ValueError: A number is not finite.
@@ -247,14 +259,16 @@ class Run:
                 board.add_scalar(name, value, self.images)
 
     def log_image(self, name: str, image: np.ndarray) -> None:
-        """Show a picture in TensorBoard, where it is installed.
-
-        Args:
-            name: Its title.
-            image: uint8, (H, W, 3), RGB.
-        """
+        """Show an image (H, W, 3), RGB, uint8, in TensorBoard, where it is installed."""
         if self.is_main and (board := self._tensorboard()) is not None:
             board.add_image(name, image, self.images, dataformats="HWC")
+
+    def note_broken(self, *sources: Source) -> None:
+        """Write `broken.json`, if files of the data could not be read so far; all processes."""
+        pictures = [one for one in sources if isinstance(one, Pictures)]
+        found = gather({str(path): why for one in pictures for path, why in one.broken.items()})
+        if (broken := {path: why for some in found for path, why in some.items()}) and self.is_main:
+            write_json(self.folder / "broken.json", broken)
 
     def checkpoint(self, state: Callable[[], Mapping[str, Any]]) -> bool:
         """Save when it is time, or when a signal asked to stop; all processes.
@@ -268,7 +282,10 @@ class Run:
         Raises:
             SystemExit: With status 130, after saving, when the run was asked to stop.
         """
-        due = time.monotonic() - self._saved >= 60 * self.checkpoint_minutes
+        minutes = self.config.checkpoint_minutes
+        if self._saved == self._started:
+            minutes = min(minutes, FIRST_MINUTES)
+        due = time.monotonic() - self._saved >= 60 * minutes
         # A worker whose launcher was killed has nobody left to end it.
         stop = self._stop or (self.processes > 1 and os.getppid() != self._parent)
         due, stop = any_process(due and self.is_main, stop)
@@ -283,8 +300,6 @@ class Run:
     def save(self, state: Mapping[str, Any]) -> None:
         """Write `checkpoint.pt`: the state, the counters and the random states; all processes.
 
-        The file is complete on the disk before it takes the place of the one before.
-
         Args:
             state: Tensors, numbers, strings and (nested) dictionaries and lists of them.
 
@@ -295,12 +310,8 @@ class Run:
         randomness = gather(random_state(self.rng))
         if self.is_main:
             path = self.folder / "checkpoint.pt"
-            content = {
-                "images": self.images,
-                "seconds": self._seconds(),
-                "random": randomness,
-                "state": dict(state),
-            }
+            content = {"images": self.images, "seconds": self._seconds()}
+            content |= {"random": randomness, "state": dict(state)}
             try:
                 with atomic_write(path) as temporary:
                     torch.save(content, temporary)
@@ -324,16 +335,17 @@ class Run:
         if not path.exists():
             self._cut_stats()
             return None
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            self.images, self.seconds = content["images"], content["seconds"]
-            randomness, state = content["random"], content["state"]
-        except Exception as error:
-            raise CheckpointError(
-                f"{path}: expected the checkpoint of a run, got a damaged file ({error})"
-            ) from error
+        content = read_checkpoint(path)
+        self.images, self.seconds = content["images"], content["seconds"]
+        self._began = self.images
+        randomness, state = content["random"], content["state"]
         if self.rank < len(randomness):
-            set_random_state(randomness[self.rank], self.rng)
+            try:
+                set_random_state(randomness[self.rank], self.rng)
+            except Exception as error:  # states of generators are checked where they are set
+                raise CheckpointError(
+                    f"{path}: expected the states of random generators, got: {error}"
+                ) from error
         else:  # more processes than before: a stream that no other process has
             self._seed(self.images)
         self._started = self._saved = self._logged = time.monotonic()
@@ -350,7 +362,12 @@ class Run:
         if not self.is_main or not path.exists():
             return
         records = read_jsonl(path)
-        kept = [record for record in records if record.get("images", 0) <= self.images]
+        counts = [record.get("images", 0) for record in records]
+        kept = [
+            record
+            for record, count in zip(records, counts, strict=True)
+            if isinstance(count, int) and count <= self.images  # else it is not one of ours
+        ]
         if len(kept) < len(records):
             with atomic_write(path) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))

@@ -11,9 +11,10 @@ from PIL import Image
 from restyle.io.images import strip
 from restyle.losses.pixels import l2
 from restyle.model import InversionResult
+from restyle.refine import pool_to
 from restyle.training.data import Source, load
 from restyle.training.encoder_trainer import EncoderTrainer
-from restyle.training.parallel import sum_everywhere
+from restyle.training.parallel import gather
 
 STRIPS = 8
 
@@ -58,8 +59,8 @@ def validate(
             sums[name] += value * len(images)
         if not strips:
             strips = [_strip(one) for one in result.split()[:STRIPS]]
-    totals = sum_everywhere([sums[name] for name in names], trainer.device)
-    means = {name: total / count for name, total in zip(names, totals, strict=True)}
+    shares = gather(sums)
+    means = {name: sum(share[name] for share in shares) / count for name in names}
     return Validation(means, strips)
 
 
@@ -70,7 +71,7 @@ def _measured(
     trainer: EncoderTrainer, result: InversionResult, target: torch.Tensor
 ) -> dict[str, float]:
     """Means over a batch."""
-    objective, images = trainer.objective, [trainer.pooled(e.image) for e in result.steps[1:]]
+    objective, images = trainer.objective, [pool_to(e.image, target) for e in result.steps[1:]]
     with trainer.autocast():
         wanted = objective.extract(target)
         losses = objective.losses(images[-1], result.ws, wanted, trainer.encoder.stage)

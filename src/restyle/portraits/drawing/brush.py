@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from restyle.portraits.drawing.geometry import Point, toward
+from restyle.portraits.geometry import Point, toward
 
 Colour = tuple[float, float, float]
 """RGB, each from 0 to 1."""
@@ -19,7 +19,7 @@ _LEAST_DRAWN = 128  # pixels; smaller pictures are averaged from a larger drawin
 
 
 def load_skia() -> ModuleType:
-    """Returns the skia module.
+    """Return the skia module.
 
     Raises:
         ImportError: skia-python or a system library that it needs is missing.
@@ -35,12 +35,12 @@ def load_skia() -> ModuleType:
 
 
 def mix(a: Colour, b: Colour, t: float) -> Colour:
-    """Returns the colour a part `t` of the way from a to b."""
+    """Return the colour a part `t` of the way from a to b."""
     return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))
 
 
 def scale(colour: Colour, factor: float) -> Colour:
-    """Returns the colour made darker (below 1) or brighter (above 1)."""
+    """Return the colour made darker (below 1) or brighter (above 1)."""
     r, g, b = colour
     return (min(r * factor, 1.0), min(g * factor, 1.0), min(b * factor, 1.0))
 
@@ -49,7 +49,7 @@ class Brush:
     """Draws on a square picture in coordinates from 0 to 1, always anti-aliased."""
 
     def __init__(self, size: int):
-        """Starts with an empty picture of `size` pixels a side."""
+        """Start with an empty picture of `size` pixels a side."""
         self.skia: Any = load_skia()
         # Skia places the edges of thin shapes by coarse steps: small pictures are drawn larger.
         self._factor = -(-_LEAST_DRAWN // size)
@@ -61,7 +61,7 @@ class Brush:
         self._spots: dict[Colour, Any] = {}
 
     def image(self) -> np.ndarray:
-        """Returns the picture: (H, W, 3) uint8, RGB."""
+        """Return the picture: (H, W, 3) uint8, RGB."""
         k = self._factor
         if k == 1:
             return np.ascontiguousarray(self._pixels[:, :, :3])
@@ -72,9 +72,14 @@ class Brush:
                 total += self._pixels[y::k, x::k, :3]
         return ((total + k * k // 2) // (k * k)).astype(np.uint8)
 
+    @property
+    def whole(self) -> Any:
+        """The square of the picture as a path."""
+        return self.polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
+
     @contextmanager
     def placed(self, centre: Point, roll: float = 0.0, unit: float = 1.0) -> Iterator[None]:
-        """Moves the origin, rolls by degrees and scales for what is drawn inside."""
+        """Move the origin, rolls by degrees and scales for what is drawn inside."""
         self.canvas.save()
         self.canvas.translate(*centre)
         self.canvas.rotate(roll)
@@ -84,76 +89,74 @@ class Brush:
 
     @contextmanager
     def inside(self, path: Any) -> Iterator[None]:
-        """Keeps what is drawn within a path."""
+        """Keep what is drawn within a path."""
         self.canvas.save()
         self.canvas.clipPath(path, True)
         yield
         self.canvas.restore()
 
     def curve(self, points: Sequence[Point], closed: bool = True) -> Any:
-        """Returns the smooth path through the points (a Catmull-Rom spline)."""
-        path = self.skia.Path()
-        path.moveTo(*points[0])
-        n = len(points)
+        """Return the smooth path through the points (a Catmull-Rom spline)."""
+        n, parts = len(points), []
         for i in range(n if closed else n - 1):
             b, c = points[i], points[(i + 1) % n]
             a = points[i - 1] if closed or i else b
             d = points[(i + 2) % n] if closed or i + 2 < n else c
-            path.cubicTo(
-                b[0] + (c[0] - a[0]) / 6,
-                b[1] + (c[1] - a[1]) / 6,
-                c[0] - (d[0] - b[0]) / 6,
-                c[1] - (d[1] - b[1]) / 6,
-                c[0],
-                c[1],
-            )
+            first = (b[0] + (c[0] - a[0]) / 6, b[1] + (c[1] - a[1]) / 6)
+            parts.append((*first, c[0] - (d[0] - b[0]) / 6, c[1] - (d[1] - b[1]) / 6, *c))
+        return self.path(points[0], *parts, closed=closed)
+
+    def path(self, start: Point, *parts: Sequence[float], closed: bool = True) -> Any:
+        """Return a path of lines (x, y to) and cubic curves (two controls, then x, y to)."""
+        path = self.skia.Path()
+        path.moveTo(*start)
+        for part in parts:
+            (path.lineTo if len(part) == 2 else path.cubicTo)(*part)
         if closed:
             path.close()
         return path
 
     def arc(self, a: Point, middle: Point, b: Point) -> Any:
-        """Returns the open curve from a to b (a parabola) that passes through the middle."""
-        path = self.skia.Path()
-        path.moveTo(*a)
+        """Return the open curve from a to b (a parabola) that passes through the middle."""
+        path = self.path(a, closed=False)
         path.quadTo(*toward(toward(a, b, 0.5), middle, 2), *b)
         return path
 
     def lens(self, a: Point, upper: Point, b: Point, lower: Point) -> Any:
-        """Returns the almond with corners a and b whose edges pass through upper and lower."""
+        """Return the almond with corners a and b whose edges pass through upper and lower."""
         path = self.arc(a, upper, b)
         path.quadTo(*toward(toward(a, b, 0.5), lower, 2), *a)
         path.close()
         return path
 
     def polygon(self, points: Sequence[Point]) -> Any:
-        """Returns the closed path with straight edges through the points."""
-        path = self.skia.Path()
-        path.moveTo(*points[0])
-        for point in points[1:]:
-            path.lineTo(*point)
-        path.close()
+        """Return the closed path with straight edges through the points."""
+        return self.path(*points)
+
+    def rounded(self, centre: Point, rx: float, ry: float, corner: float) -> Any:
+        """Return an upright rectangle with round corners."""
+        (x, y), path = centre, self.skia.Path()
+        path.addRoundRect(self.skia.Rect(x - rx, y - ry, x + rx, y + ry), corner, corner)
         return path
 
     def ellipse(self, centre: Point, rx: float, ry: float) -> Any:
-        """Returns an upright ellipse."""
-        x, y = centre
-        path = self.skia.Path()
+        """Return an upright ellipse."""
+        (x, y), path = centre, self.skia.Path()
         path.addOval(self.skia.Rect(x - rx, y - ry, x + rx, y + ry))
         return path
 
     def _paint(self, colour: Colour, alpha: float) -> Any:
-        r, g, b = colour
-        return self.skia.Paint(AntiAlias=True, Color4f=self.skia.Color4f(r, g, b, alpha))
+        return self.skia.Paint(AntiAlias=True, Color4f=self.skia.Color4f(*colour, alpha))
 
     def fill(self, path: Any, colour: Colour, alpha: float = 1.0, blur: float = 0.0) -> None:
-        """Fills a path; `blur` softens its edge by that standard deviation."""
+        """Fill a path; `blur` softens its edge by that standard deviation."""
         paint = self._paint(colour, alpha)
         if blur:
             paint.setMaskFilter(self.skia.MaskFilter.MakeBlur(self.skia.kNormal_BlurStyle, blur))
         self.canvas.drawPath(path, paint)
 
     def stroke(self, path: Any, colour: Colour, width: float, alpha: float = 1.0) -> None:
-        """Draws a path's line with round ends."""
+        """Draw a path's line with round ends."""
         paint = self._paint(colour, alpha)
         paint.setStyle(self.skia.Paint.kStroke_Style)
         paint.setStrokeWidth(width)
@@ -162,27 +165,27 @@ class Brush:
         self.canvas.drawPath(path, paint)
 
     def blend(self, path: Any, start: Point, end: Point, colours: Sequence[Colour]) -> None:
-        """Fills a path with colours that change evenly from one point to another."""
+        """Fill a path with colours that change evenly from one point to another."""
         self.shade(path, start, end, [(c, 1.0) for c in colours])
 
     def shade(
         self, path: Any, start: Point, end: Point, stops: Sequence[tuple[Colour, float]]
     ) -> None:
-        """Fills a path with colours and alphas that change evenly from one point to another."""
+        """Fill a path with colours and alphas that change evenly from one point to another."""
         skia = self.skia
         colours = [skia.Color4f(*c, alpha).toColor() for c, alpha in stops]
         shader = skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours)
         self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
 
     def glow(self, path: Any, centre: Point, radius: float, colours: Sequence[Colour]) -> None:
-        """Fills a path with colours that change evenly from a centre outwards."""
+        """Fill a path with colours that change evenly from a centre outwards."""
         skia = self.skia
         ints = [skia.Color4f(*c, 1.0).toColor() for c in colours]
         shader = skia.GradientShader.MakeRadial(skia.Point(*centre), radius, ints)
         self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
 
     def spot(self, centre: Point, rx: float, ry: float, colour: Colour, alpha: float) -> None:
-        """Draws a soft ellipse that fades out to its edge."""
+        """Draw a soft ellipse that fades out to its edge."""
         paint = self._paint(WHITE, alpha)
         paint.setShader(self._spot_shader(colour))
         self.canvas.save()
@@ -192,7 +195,7 @@ class Brush:
         self.canvas.restore()
 
     def _spot_shader(self, colour: Colour) -> Any:
-        """Returns the fading unit disc of a colour; a few colours serve for all spots."""
+        """Return the fading unit disc of a colour; a few colours serve for all spots."""
         if colour not in self._spots:
             skia = self.skia
             self._spots[colour] = skia.GradientShader.MakeRadial(

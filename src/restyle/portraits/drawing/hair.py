@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import cos, pi, sin
 
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.drawing.geometry import Layout, Point, smooth_step
+from restyle.portraits.geometry import Layout, Point, mirrored, smooth_step, toward
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,32 @@ class Hair:
     outer: tuple[Point, ...]
     inner: tuple[Point, ...]
 
+    @property
+    def cap(self) -> list[Point]:
+        """The closed outline of the front hair."""
+        return [*self.outer, *reversed(self.inner)]
+
+    def strand(self, t: float) -> list[Point]:
+        """Return the line a part `t` of the way from the outer to the inner edge."""
+        return [toward(p, q, t) for p, q in zip(self.outer, self.inner, strict=True)]
+
 
 def hair_of(a: Attributes, face: Layout) -> Hair | None:
-    """Returns the hair's outlines, or None where there is no hair."""
+    """Return the hair's outlines, or None where there is no hair."""
     if a.hair_style == "bald":
         return None
     volume = _volume(a)
     end = {"long": 0.32 + 0.42 * a.hair_length, "curly": 0.12}.get(a.hair_style, -0.02)
-    outer = _outer(face, volume, end)
-    inner = _hairline(a, face, end)
     back = None
     if a.hair_style == "long":
         back = _curtain(face, volume, 0.5 + 1.0 * a.hair_length)
     elif a.hair_style == "curly":
         back = _cloud(face, 0.1 + 0.3 * a.hair_length if a.hat == "none" else 0.1)
-    return Hair(back, outer, inner)
+    return Hair(back, _outer(face, volume, end), _hairline(a, face, end))
 
 
 def _volume(a: Attributes) -> float:
-    """Returns how far the front hair stands off the head."""
+    """Return how far the front hair stands off the head."""
     full = {"short": 0.03 + 0.1 * a.hair_length, "cropped": 0.012, "long": 0.075, "curly": 0.07}
     return full[a.hair_style] if a.hat == "none" else min(full[a.hair_style], 0.05)
 
@@ -55,8 +62,7 @@ def _outer(face: Layout, volume: float, end: float) -> tuple[Point, ...]:
         (1.03 * w + 0.9 * volume, 0.5 * (end - 0.32), -0.03),
         (0.99 * w + 0.6 * volume, end, -0.02),
     ]
-    left = [(-x, y, z) for x, y, z in reversed(right)]
-    points = [*left, (0.0, -1.06 - volume, -0.06), *right]
+    points = [*mirrored(right), (0.0, -1.06 - volume, -0.06), *right]
     return tuple(face.pose.outline(*p) for p in points)
 
 
@@ -70,9 +76,10 @@ def _hairline(a: Attributes, face: Layout, end: float) -> tuple[Point, ...]:
     def forehead(x: float) -> Point:
         return pose.on_face(x * w, max(top, -0.84) + sweep * (x * 0.735 - part) ** 2)
 
+    edge = 0.9 if end > 0 else 0.95
+    tip = 0.97 if end > 0.2 else edge
+
     def side(sign: int) -> list[Point]:
-        edge = 0.9 if end > 0 else 0.95
-        tip = 0.97 if end > 0.2 else edge
         return [
             pose.outline(sign * tip * w, end, 0.02),
             pose.outline(sign * edge * w, 0.5 * (end - 0.3), 0.1),
@@ -84,7 +91,7 @@ def _hairline(a: Attributes, face: Layout, end: float) -> tuple[Point, ...]:
 
 
 def _curtain(face: Layout, volume: float, end: float) -> tuple[Point, ...]:
-    """Long hair behind the head and neck, down to `end`."""
+    """Return the outline of long hair behind the head and neck, down to `end`."""
     w = face.half_width + volume
     right = [
         (0.62 * w, -0.95, -0.06),
@@ -94,12 +101,11 @@ def _curtain(face: Layout, volume: float, end: float) -> tuple[Point, ...]:
         (1.02 * w, end, -0.08),
         (0.5 * w, end + 0.05, -0.05),
     ]
-    left = [(-x, y, z) for x, y, z in reversed(right)]
-    return tuple(face.pose.outline(*p) for p in [*right, *left])
+    return tuple(face.pose.outline(*p) for p in [*right, *mirrored(right)])
 
 
 def _cloud(face: Layout, volume: float) -> tuple[Point, ...]:
-    """Curls all around the upper head: a wavy ellipse."""
+    """Return the outline of curls all around the upper head: a wavy ellipse."""
     bumps = 17
     points = []
     for i in range(2 * bumps):
@@ -112,26 +118,20 @@ def _cloud(face: Layout, volume: float) -> tuple[Point, ...]:
 
 
 def crown_of(face: Layout, height: float, low: float) -> tuple[Point, ...]:
-    """Returns the closed outline of a hat's crown, from its lower edge `low` up to `height`."""
+    """Return the closed outline of a hat's crown, from its lower edge `low` up to `height`."""
     w = face.half_width
-    flat = [
-        (-1.1 * w, low, 0.0),
-        (-1.13 * w, 0.6 * low + 0.4 * height, -0.05),
-        (-0.86 * w, 0.1 * low + 0.9 * height, -0.1),
-        (0.0, height, -0.1),
+    right = [
         (0.86 * w, 0.1 * low + 0.9 * height, -0.1),
         (1.13 * w, 0.6 * low + 0.4 * height, -0.05),
         (1.1 * w, low, 0.0),
-        (0.0, low + 0.1, 0.3),
     ]
-    return tuple(face.pose.outline(*p) for p in flat)
+    points = [*mirrored(right), (0.0, height, -0.1), *right, (0.0, low + 0.1, 0.3)]
+    return tuple(face.pose.outline(*p) for p in points)
 
 
 def band_of(face: Layout, low: float, width: float, reach: float) -> tuple[Point, ...]:
-    """Returns the closed outline of a hat's band or brim: `reach` half head widths to each side."""
-    w = face.half_width * reach
-    upper = [(-w, low - 0.5 * width, 0.0), (0.0, low + 0.1 - 0.5 * width, 0.3)]
-    upper += [(w, low - 0.5 * width, 0.0)]
-    lower = [(w, low + 0.5 * width, 0.0), (0.0, low + 0.1 + 0.5 * width, 0.3)]
-    lower += [(-w, low + 0.5 * width, 0.0)]
+    """Return the closed outline of a hat's band or brim: `reach` half head widths to each side."""
+    w, half = face.half_width * reach, 0.5 * width
+    upper = [(-w, low - half, 0.0), (0.0, low + 0.1 - half, 0.3), (w, low - half, 0.0)]
+    lower = [(w, low + half, 0.0), (0.0, low + 0.1 + half, 0.3), (-w, low + half, 0.0)]
     return tuple(face.pose.outline(*p) for p in [*upper, *lower])

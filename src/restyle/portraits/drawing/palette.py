@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.drawing.brush import Colour, mix, scale
-from restyle.portraits.drawing.geometry import smooth_step
+from restyle.portraits.geometry import smooth_step
 
 _SKIN = ((0.98, 0.84, 0.75), (0.90, 0.70, 0.56), (0.72, 0.50, 0.36), (0.40, 0.25, 0.18))
 _HAIR = {
@@ -21,7 +21,7 @@ _EYES = {"brown": (0.33, 0.19, 0.09), "blue": (0.24, 0.48, 0.78), "green": (0.28
 
 
 def _muted(colour: Colour, amount: float) -> Colour:
-    """Returns the colour moved towards the grey of its brightness."""
+    """Return the colour moved towards the grey of its brightness."""
     grey = sum(colour) / 3
     return mix(colour, (grey, grey, grey), amount)
 
@@ -42,7 +42,7 @@ class Palette:
 
 
 def palette(a: Attributes) -> Palette:
-    """Returns the colours of a portrait."""
+    """Return the colours of a portrait."""
     place = a.skin_tone * (len(_SKIN) - 1)
     index = min(int(place), len(_SKIN) - 2)
     r, g, b = mix(_SKIN[index], _SKIN[index + 1], place - index)

@@ -6,7 +6,6 @@ from typing import Any
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.drawing.brush import WHITE, Brush, mix, scale
-from restyle.portraits.drawing.geometry import CENTRE, UNIT, Layout, smooth_step
 from restyle.portraits.drawing.photo_accessories import (
     draw_back_hair,
     draw_front_hair,
@@ -22,10 +21,11 @@ from restyle.portraits.drawing.photo_face import (
     draw_nose,
 )
 from restyle.portraits.drawing.scene import Scene, scene_of
+from restyle.portraits.geometry import CENTRE, UNIT, Layout, smooth_step
 
 
 def draw_photo(brush: Brush, a: Attributes, face: Layout) -> None:
-    """Draws a whole portrait."""
+    """Draw a whole portrait."""
     s = scene_of(brush, a, face)
     _background(s)
     with brush.placed(CENTRE, a.roll, UNIT):
@@ -54,15 +54,13 @@ def draw_photo(brush: Brush, a: Attributes, face: Layout) -> None:
 
 def _background(s: Scene) -> None:
     colour = s.colours.background
-    whole = s.brush.polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
     bright, dark = mix(colour, WHITE, 0.16), scale(colour, 0.68)
-    s.brush.glow(whole, (0.5 + 0.3 * s.light, 0.3), 0.95, [bright, colour, dark])
+    s.brush.glow(s.brush.whole, (0.5 + 0.3 * s.light, 0.3), 0.95, [bright, colour, dark])
 
 
 def _body(s: Scene) -> None:
     b, skin = s.brush, s.colours.skin
-    lean = 0.012 * s.a.roll
-    x = lean * -0.9
+    x = 0.012 * s.a.roll * -0.9
     neck_w = 0.36 + 0.03 * s.a.jaw_width
     neck = [
         (x - neck_w, 0.3),
@@ -75,41 +73,33 @@ def _body(s: Scene) -> None:
     ]
     path = b.curve(neck)
     side = 0.5 if s.light >= 0 else -0.5
-    shift = abs(s.light)
-    lit, unlit = scale(skin, 0.9), scale(skin, 0.9 - 0.34 * shift)
+    lit, unlit = scale(skin, 0.9), scale(skin, 0.9 - 0.34 * abs(s.light))
     b.blend(path, (side, 0), (-side, 0), [lit, mix(lit, unlit, 0.4), unlit])
     with b.inside(path):
         chin = s.face.to_picture(s.face.chin)
         under = ((chin[0] - CENTRE[0]) / UNIT, (chin[1] - CENTRE[1]) / UNIT)
         b.spot((under[0] - 0.15 * s.light, under[1] + 0.02), 0.75, 0.34, s.deep, 0.85)
-        b.spot((-0.14, 1.32), 0.16, 0.05, s.deep, 0.25)
-        b.spot((0.14, 1.32), 0.16, 0.05, s.deep, 0.25)
+        for bone in (-0.14, 0.14):
+            b.spot((bone, 1.32), 0.16, 0.05, s.deep, 0.25)
     _clothes(s)
 
 
 def _clothes(s: Scene) -> None:
     b, colour = s.brush, s.colours.clothes
     dip = {"round": 1.30, "collar": 1.34, "open": 1.56}[s.a.neckline]
-    shape = b.skia.Path()
-    shape.moveTo(-1.7, 2.0)
-    shape.cubicTo(-1.55, 1.42, -1.25, 1.32, -0.92, 1.24)
-    shape.cubicTo(-0.7, 1.18, -0.5, 1.14, -0.4, 1.03)
-    shape.cubicTo(-0.3, dip, 0.3, dip, 0.4, 1.03)
-    shape.cubicTo(0.5, 1.14, 0.7, 1.18, 0.92, 1.24)
-    shape.cubicTo(1.25, 1.32, 1.55, 1.42, 1.7, 2.0)
-    shape.close()
-    side = 1.3 * s.light
-    b.blend(
-        shape,
-        (side, 1.0),
-        (-side, 2.0),
-        [mix(colour, WHITE, 0.12), colour, scale(colour, 0.55)],
+    neck = (-0.3, dip, 0.3, dip, 0.4, 1.03)
+    shape = b.path(
+        (-1.7, 2.0),
+        (-1.55, 1.42, -1.25, 1.32, -0.92, 1.24),
+        (-0.7, 1.18, -0.5, 1.14, -0.4, 1.03),
+        neck,
+        (0.5, 1.14, 0.7, 1.18, 0.92, 1.24),
+        (1.25, 1.32, 1.55, 1.42, 1.7, 2.0),
     )
+    side, tones = 1.3 * s.light, [mix(colour, WHITE, 0.12), colour, scale(colour, 0.55)]
+    b.blend(shape, (side, 1.0), (-side, 2.0), tones)
     with b.inside(shape):
-        edge = b.skia.Path()
-        edge.moveTo(-0.4, 1.03)
-        edge.cubicTo(-0.3, dip, 0.3, dip, 0.4, 1.03)
-        b.stroke(edge, scale(colour, 0.6), 0.06, 0.8)
+        b.stroke(b.path((-0.4, 1.03), neck, closed=False), scale(colour, 0.6), 0.06, 0.8)
     if s.a.neckline == "collar":
         for sign in (-1, 1):
             flap = [(sign * 0.42, 0.96), (sign * 0.56, 1.2), (sign * 0.3, 1.48), (0.0, 1.26)]
@@ -129,20 +119,15 @@ def _ears(s: Scene) -> None:
 def _head(s: Scene, path: Any) -> None:
     skin = s.colours.skin
     cx, cy = s.face.pose.outline(0, 0.05, 0.2)
-    s.brush.glow(
-        path,
-        (cx + 0.34 * s.light, cy - 0.18),
-        1.35,
-        [mix(skin, (1.0, 0.95, 0.88), 0.2), skin, scale(skin, 0.9), scale(skin, 0.62)],
-    )
+    tones = [mix(skin, (1.0, 0.95, 0.88), 0.2), skin, scale(skin, 0.9), scale(skin, 0.62)]
+    s.brush.glow(path, (cx + 0.34 * s.light, cy - 0.18), 1.35, tones)
 
 
 def _shading(s: Scene) -> None:
     b, a, deep = s.brush, s.a, s.deep
     on = s.face.pose.on_face
-    reach = 0.95
     shade = 0.46 * abs(s.light)
-    dark, lit = (-reach, reach) if s.light > 0 else (reach, -reach)
+    dark, lit = (-0.95, 0.95) if s.light > 0 else (0.95, -0.95)
     outline = b.curve(s.face.outline)
     b.shade(outline, (dark, 0.15), (lit, -0.05), [(deep, shade), (deep, 0.2 * shade), (deep, 0.0)])
     blush = mix(s.colours.skin, (0.9, 0.25, 0.22), 0.5)
@@ -158,8 +143,8 @@ def _shading(s: Scene) -> None:
     b.spot(s.face.chin, 0.6, 0.12, deep, 0.35)
     if s.hair is not None and a.hair_style != "cropped":
         shadow = b.curve([(x, y + 0.07) for x, y in s.hair.inner], closed=False)
-        b.stroke(shadow, deep, 0.1, 0.16)
-        b.stroke(shadow, deep, 0.05, 0.16)
+        for width in (0.1, 0.05):
+            b.stroke(shadow, deep, width, 0.16)
 
 
 def _wrinkles(s: Scene) -> None:
@@ -171,21 +156,12 @@ def _wrinkles(s: Scene) -> None:
         line = b.arc(on(-0.34 + 0.03 * i, y), on(0, y - 0.03), on(0.34 - 0.03 * i, y))
         b.stroke(line, s.deep, 0.02, 0.42 * old + raised * 0.6)
     fold = 0.06 + 0.3 * max(a.smile, 0.0) + 0.4 * old
+    corner = 0.35 + 0.04 * a.smile
     for sign in (-1, 1):
-        wing, corner = (0.19, 0.28), (0.35 + 0.04 * a.smile, 0.56)
-        middle = (0.28, 0.41)
-        line = b.arc(
-            on(sign * wing[0], wing[1]),
-            on(sign * middle[0], middle[1]),
-            on(sign * corner[0], corner[1]),
-        )
+        line = b.arc(on(sign * 0.19, 0.28), on(sign * 0.28, 0.41), on(sign * corner, 0.56))
         b.stroke(line, s.deep, 0.026, 0.7 * fold)
         bag = b.arc(on(sign * 0.19, 0.06), on(sign * 0.32, 0.1), on(sign * 0.45, 0.05))
         b.stroke(bag, s.deep, 0.022, 0.05 + 0.35 * old)
         for dy in (-0.05, 0.0, 0.05):
-            crow = b.arc(
-                on(sign * 0.55, -0.05 + dy),
-                on(sign * 0.59, -0.05 + 1.4 * dy),
-                on(sign * 0.64, -0.05 + 2 * dy),
-            )
-            b.stroke(crow, s.deep, 0.016, 0.4 * old)
+            foot = ((0.55, -0.05 + dy), (0.59, -0.05 + 1.4 * dy), (0.64, -0.05 + 2 * dy))
+            b.stroke(b.arc(*(on(sign * x, y) for x, y in foot)), s.deep, 0.016, 0.4 * old)

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from restyle.portraits.drawing.brush import BLACK, WHITE, mix, scale
-from restyle.portraits.drawing.geometry import toward
 from restyle.portraits.drawing.hair import Hair, band_of, crown_of
 from restyle.portraits.drawing.scene import Scene
+from restyle.portraits.geometry import toward
 
 
 def draw_back_hair(s: Scene) -> None:
-    """Draws what falls behind the head."""
+    """Draw what falls behind the head."""
     if s.hair is None or s.hair.back is None:
         return
     colour = scale(s.colours.hair, 0.72)
     side = 0.9 * s.light
-    s.brush.blend(
-        s.brush.curve(s.hair.back),
-        (side, -0.5),
-        (-side, 1.0),
-        [scale(colour, 1.1), colour, scale(colour, 0.6)],
-    )
+    tones = [scale(colour, 1.1), colour, scale(colour, 0.6)]
+    s.brush.blend(s.brush.curve(s.hair.back), (side, -0.5), (-side, 1.0), tones)
 
 
 def draw_front_hair(s: Scene) -> None:
-    """Draws the hair over the head, with strands along it."""
+    """Draw the hair over the head, with strands along it."""
     hair, b, colour = s.hair, s.brush, s.colours.hair
     if hair is None:
         return
+    cap = b.curve(hair.cap)
     if s.a.hair_style == "cropped":
-        cap = b.curve([*hair.outer, *reversed(hair.inner)])
         b.fill(cap, mix(colour, s.colours.skin, 0.12), 0.85, blur=0.02)
         return
-    cap = b.curve([*hair.outer, *reversed(hair.inner)])
     side = 0.8 * s.light
     b.blend(cap, (side, -1.1), (-side, 0.5), [mix(colour, WHITE, 0.1), colour, scale(colour, 0.62)])
     if s.a.hair_style == "curly":
@@ -39,26 +34,20 @@ def draw_front_hair(s: Scene) -> None:
         return
     with b.inside(cap):
         for i in range(7):
-            t = 0.07 + 0.14 * i
-            strand = b.curve(
-                [toward(p, q, t) for p, q in zip(hair.outer, hair.inner, strict=True)], False
-            )
+            strand = b.curve(hair.strand(0.07 + 0.14 * i), closed=False)
             tone = mix(colour, WHITE, 0.22) if i % 2 else scale(colour, 0.6)
             b.stroke(strand, tone, 0.022, 0.4)
-        gloss = [toward(p, q, 0.42) for p, q in zip(hair.outer, hair.inner, strict=True)][3:-3]
-        arc = b.curve(gloss, closed=False)
-        b.stroke(arc, mix(colour, WHITE, 0.5), 0.13, 0.12)
-        b.stroke(arc, mix(colour, WHITE, 0.6), 0.06, 0.14)
+        gloss = b.curve(hair.strand(0.42)[3:-3], closed=False)
+        b.stroke(gloss, mix(colour, WHITE, 0.5), 0.13, 0.12)
+        b.stroke(gloss, mix(colour, WHITE, 0.6), 0.06, 0.14)
 
 
 def _curls(s: Scene, hair: Hair) -> None:
-    """Rows of small rings, every other one lit."""
+    """Draw rows of small rings, every other one lit."""
     b, colour = s.brush, s.colours.hair
     lit, unlit = b.skia.Path(), b.skia.Path()
     for row in range(4):
-        edge = [
-            toward(p, q, 0.05 + 0.31 * row) for p, q in zip(hair.outer, hair.inner, strict=True)
-        ]
+        edge = hair.strand(0.05 + 0.31 * row)
         for i, (x, y) in enumerate(edge[1:-1]):
             ring = lit if (i + row) % 2 else unlit
             ring.addCircle(x, y, 0.075)
@@ -71,7 +60,7 @@ def _curls(s: Scene, hair: Hair) -> None:
 
 
 def draw_glasses(s: Scene) -> None:
-    """Draws glasses."""
+    """Draw glasses."""
     if s.a.glasses == "none":
         return
     b, face = s.brush, s.face
@@ -84,21 +73,18 @@ def draw_glasses(s: Scene) -> None:
         cy = eye.centre[1] + 0.03
         rx = 0.5 * abs(eye.outer[0] - eye.inner[0]) + (0.1 if thick else 0.085)
         ry = 0.2 if thick else 0.215
-        rect = b.skia.Rect(cx - rx, cy - ry, cx + rx, cy + ry)
-        lens = b.skia.Path()
-        corner = 0.08 if thick else 0.19
-        lens.addRoundRect(rect, corner, corner)
+        lens = b.rounded((cx, cy), rx, ry, corner=0.08 if thick else 0.19)
         b.shade(lens, (cx - rx, cy - ry), (cx + rx, cy + ry), [(WHITE, 0.26), (WHITE, 0.02)])
         b.stroke(lens, colour, width)
         ear = face.pose.outline(eye.side * face.half_width * 1.02, -0.08, -0.02)
         b.stroke(b.polygon([(cx + eye.side * rx, cy - 0.06), ear]), colour, 0.8 * width)
         inner_ends.append((cx - eye.side * rx, cy - 0.04))
-    middle = toward(inner_ends[0], inner_ends[1], 0.5)
-    b.stroke(b.arc(inner_ends[0], (middle[0], middle[1] - 0.04), inner_ends[1]), colour, width)
+    x, y = toward(inner_ends[0], inner_ends[1], 0.5)
+    b.stroke(b.arc(inner_ends[0], (x, y - 0.04), inner_ends[1]), colour, width)
 
 
 def draw_hat(s: Scene) -> None:
-    """Draws a hat."""
+    """Draw a hat."""
     if s.a.hat == "none":
         return
     b, colour = s.brush, s.colours.hat

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from restyle.portraits.drawing.brush import BLACK, WHITE, mix, scale
-from restyle.portraits.drawing.geometry import Eye, toward
 from restyle.portraits.drawing.scene import Scene
+from restyle.portraits.geometry import Eye, toward
 
 
 def draw_eye(s: Scene, eye: Eye) -> None:
-    """Draws one eye: ball, iris, lids and lashes."""
+    """Draw one eye: ball, iris, lids and lashes."""
     b = s.brush
     x, y = eye.centre
     wide = abs(eye.outer[0] - eye.inner[0]) / 2
@@ -20,12 +20,8 @@ def draw_eye(s: Scene, eye: Eye) -> None:
     with b.inside(ball):
         r = eye.iris_radius
         iris = b.ellipse(eye.iris, r, r)
-        b.glow(
-            iris,
-            eye.iris,
-            r,
-            [scale(s.colours.iris, 1.35), s.colours.iris, scale(s.colours.iris, 0.45)],
-        )
+        tones = [scale(s.colours.iris, 1.35), s.colours.iris, scale(s.colours.iris, 0.45)]
+        b.glow(iris, eye.iris, r, tones)
         b.fill(b.ellipse(eye.iris, 0.45 * r, 0.45 * r), (0.03, 0.02, 0.02))
         b.stroke(b.arc(eye.inner, eye.upper, eye.outer), BLACK, 0.06, 0.28)
     glint = (
@@ -36,13 +32,12 @@ def draw_eye(s: Scene, eye: Eye) -> None:
     lash = mix(scale(s.colours.brows, 0.4), BLACK, 0.4)
     b.stroke(b.arc(eye.inner, eye.upper, eye.outer), lash, 0.03, 0.9)
     b.stroke(b.arc(eye.inner, eye.lower, eye.outer), s.deep, 0.016, 0.5)
-    lift = 0.05
-    crease = [(p[0], p[1] - lift) for p in (eye.inner, eye.upper, eye.outer)]
+    crease = ((x, y - 0.05) for x, y in (eye.inner, eye.upper, eye.outer))
     b.stroke(b.arc(*crease), s.deep, 0.018, 0.5)
 
 
 def draw_brow(s: Scene, eye: Eye) -> None:
-    """Draws one brow."""
+    """Draw one brow."""
     b = s.brush
     inner, middle, outer = eye.brow
     t = eye.brow_thickness
@@ -60,7 +55,7 @@ def draw_brow(s: Scene, eye: Eye) -> None:
 
 
 def draw_nose(s: Scene) -> None:
-    """Draws the nose by its shadow and its light."""
+    """Draw the nose by its shadow and its light."""
     b, nose, deep = s.brush, s.face.nose, s.deep
     w = nose.width
     tip, bridge, base = nose.tip, nose.bridge, nose.base
@@ -75,36 +70,27 @@ def draw_nose(s: Scene) -> None:
         strong = 0.36 - 0.16 * sign * s.light
         upper = (wing[0] - 0.02 * sign, wing[1] - 0.09)
         out = (wing[0] + 0.025 * sign, wing[1] - 0.03)
-        b.stroke(
-            b.curve([upper, out, (wing[0] - 0.02 * sign, wing[1] + 0.03)], False),
-            deep,
-            0.02,
-            strong,
-        )
+        edge = b.curve([upper, out, (wing[0] - 0.02 * sign, wing[1] + 0.03)], closed=False)
+        b.stroke(edge, deep, 0.02, strong)
         hole = (base[0] + 0.42 * (wing[0] - base[0]), base[1] - 0.02)
         b.fill(b.ellipse(hole, 0.3 * w, 0.022), scale(deep, 0.5), 0.75, blur=0.006)
     b.stroke(b.arc(nose.left, (base[0], base[1] + 0.012), nose.right), deep, 0.018, 0.16)
 
 
 def draw_mouth(s: Scene) -> None:
-    """Draws lips, and between them teeth and tongue."""
+    """Draw lips, and between them teeth and tongue."""
     b, m, lips = s.brush, s.face.mouth, s.colours.lips
     left, right = m.left, m.right
     b.spot((m.bottom[1][0], m.bottom[1][1] + 0.05), 0.24, 0.07, s.deep, 0.36)
     inside = b.curve([left, *m.upper, right, *reversed(m.lower)])
     b.fill(inside, (0.22, 0.05, 0.06))
     with b.inside(inside):
-        x, y = m.upper[1]
-        teeth = b.ellipse((x, y - 0.04), 0.24, 0.05 + 0.45 * m.gap)
+        teeth = b.ellipse((m.upper[1][0], m.upper[1][1] - 0.04), 0.24, 0.05 + 0.45 * m.gap)
         b.fill(teeth, (0.95, 0.93, 0.89))
         tongue = b.ellipse((m.lower[1][0], m.lower[1][1] + 0.02), 0.13, 0.3 * m.gap)
         b.fill(tongue, (0.72, 0.3, 0.3), 0.8)
-    upper = b.curve([left, m.top[0], m.top[1], m.top[2], right, m.upper[2], m.upper[1], m.upper[0]])
-    lower = b.curve(
-        [left, m.lower[0], m.lower[1], m.lower[2], right, m.bottom[2], m.bottom[1], m.bottom[0]]
-    )
-    b.fill(upper, scale(lips, 0.84))
-    b.fill(lower, lips)
+    b.fill(b.curve([left, *m.top, right, *reversed(m.upper)]), scale(lips, 0.84))
+    b.fill(b.curve([left, *m.lower, right, *reversed(m.bottom)]), lips)
     shine = toward(m.lower[1], m.bottom[1], 0.45)
     b.spot((shine[0] + 0.04 * s.light, shine[1]), 0.13, 0.03, WHITE, 0.3)
     closed = min(max(1 - 12 * m.gap, 0.0), 1.0)
@@ -115,23 +101,16 @@ def draw_mouth(s: Scene) -> None:
 
 
 def draw_beard(s: Scene, skin: Any) -> None:
-    """Draws stubble or a full beard, below `skin` the outline of the head."""
+    """Draw stubble or a full beard, below `skin` the outline of the head."""
     if s.a.beard not in ("stubble", "full"):
         return
     b, m = s.brush, s.face.mouth
     on = s.face.pose.on_face
-    jaw = list(s.face.jaw)
+    jaw = s.face.jaw
     if s.a.beard == "full":
         jaw = [(x * 1.03, y + (0.07 if y > 0.55 else 0.0)) for x, y in jaw]
-    top = [
-        on(-0.6, 0.22),
-        on(-0.43, 0.44),
-        on(-0.2, 0.43),
-        on(0.2, 0.43),
-        on(0.43, 0.44),
-        on(0.6, 0.22),
-    ]
-    region = b.curve([*jaw[1:-1], *top])
+    top = [(-0.6, 0.22), (-0.43, 0.44), (-0.2, 0.43), (0.2, 0.43), (0.43, 0.44), (0.6, 0.22)]
+    region = b.curve([*jaw[1:-1], *(on(x, y) for x, y in top)])
     colour = s.colours.beard
     if s.a.beard == "stubble":
         with b.inside(skin):
@@ -139,25 +118,17 @@ def draw_beard(s: Scene, skin: Any) -> None:
         return
     b.fill(region, colour, 0.9, blur=0.025)
     with b.inside(region):
-        b.shade(
-            region,
-            (0.8 * s.light, 0.3),
-            (-0.8 * s.light, 1.0),
-            [(WHITE, 0.08), (BLACK, 0.0), (BLACK, 0.35)],
-        )
+        tones = [(WHITE, 0.08), (BLACK, 0.0), (BLACK, 0.35)]
+        b.shade(region, (0.8 * s.light, 0.3), (-0.8 * s.light, 1.0), tones)
         chin = s.face.chin
         for i in range(-5, 6):
             start = (m.bottom[1][0] + 0.1 * i, m.bottom[1][1] + 0.02 - 0.012 * i * i)
-            b.stroke(
-                b.arc(start, toward(start, chin, 0.4), (chin[0] + 0.07 * i, chin[1])),
-                scale(colour, 1.25 if i % 2 else 0.7),
-                0.018,
-                0.35,
-            )
+            strand = b.arc(start, toward(start, chin, 0.4), (chin[0] + 0.07 * i, chin[1]))
+            b.stroke(strand, scale(colour, 1.25 if i % 2 else 0.7), 0.018, 0.35)
 
 
 def draw_moustache(s: Scene) -> None:
-    """Draws a moustache."""
+    """Draw a moustache."""
     if s.a.beard not in ("moustache", "full"):
         return
     b, m, nose = s.brush, s.face.mouth, s.face.nose
@@ -177,9 +148,5 @@ def draw_moustache(s: Scene) -> None:
     )
     b.fill(shape, s.colours.beard, 0.5, blur=0.02)
     b.fill(shape, s.colours.beard, 0.9)
-    b.stroke(
-        b.arc(m.top[0], (middle[0], middle[1] + 0.02), m.top[2]),
-        scale(s.colours.beard, 1.3),
-        0.02,
-        0.3,
-    )
+    light = b.arc(m.top[0], (middle[0], middle[1] + 0.02), m.top[2])
+    b.stroke(light, scale(s.colours.beard, 1.3), 0.02, 0.3)

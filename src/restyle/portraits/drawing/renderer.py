@@ -6,16 +6,16 @@ import numpy as np
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.drawing.brush import Brush
-from restyle.portraits.drawing.geometry import LIFELIKE, layout
 from restyle.portraits.drawing.photo import draw_photo
 from restyle.portraits.drawing.toon import CARTOON, draw_toon
+from restyle.portraits.geometry import LIFELIKE, layout
 
 STYLES = {"photo": (draw_photo, LIFELIKE), "toon": (draw_toon, CARTOON)}
 """The drawing styles: how each is drawn, and with which proportions."""
 
 
 def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.ndarray:
-    """Draws a portrait.
+    """Draw a portrait.
 
     The drawing is anti-aliased at every size and smooth in every continuous attribute.
 
@@ -39,12 +39,7 @@ def render(attributes: Attributes, size: int = 64, style: str = "photo") -> np.n
 
 
 def landmarks(attributes: Attributes, size: int = 64, style: str = "photo") -> np.ndarray:
-    """Returns where the eyes, the nose tip and the mouth corners are.
-
-    Args:
-        attributes: The portrait.
-        size: Height and width of the picture in pixels.
-        style: One of `STYLES`.
+    """Return where the eyes, the nose tip and the mouth corners are in a picture of `size` pixels.
 
     Returns:
         (5, 2) float32, x and y in pixels from the top left corner of the picture: the eye and then
@@ -59,12 +54,12 @@ def landmarks(attributes: Attributes, size: int = 64, style: str = "photo") -> n
 
 
 def check_style(size: int, style: str) -> None:
-    """Checks what a picture is to be.
+    """Check what a picture is to be.
 
     Raises:
         ValueError: The size is not positive, or the style is none of `STYLES`.
     """
     if size < 1:
-        raise ValueError(f"expected a size of at least 1 pixel; received {size}")
+        raise ValueError(f"expected a size of at least 1 pixel, got {size}")
     if style not in STYLES:
-        raise ValueError(f"expected a style of {', '.join(STYLES)}; received {style!r}")
+        raise ValueError(f"expected a style of {', '.join(STYLES)}, got {style!r}")

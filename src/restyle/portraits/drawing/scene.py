@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.drawing.brush import Brush, Colour, mix
-from restyle.portraits.drawing.geometry import Layout
 from restyle.portraits.drawing.hair import Hair, hair_of
 from restyle.portraits.drawing.palette import Palette, palette
+from restyle.portraits.geometry import Layout
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Scene:
 
 
 def scene_of(brush: Brush, a: Attributes, face: Layout) -> Scene:
-    """Gathers a scene."""
+    """Gather a scene."""
     colours = palette(a)
     r, g, b = colours.skin
     deep = (0.42 * r, 0.30 * g, 0.26 * b)

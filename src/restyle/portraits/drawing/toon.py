@@ -6,7 +6,9 @@ from typing import Any
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.drawing.brush import BLACK, WHITE, Brush, Colour, mix, scale
-from restyle.portraits.drawing.geometry import (
+from restyle.portraits.drawing.hair import band_of, crown_of
+from restyle.portraits.drawing.scene import Scene, scene_of
+from restyle.portraits.geometry import (
     CENTRE,
     UNIT,
     Eye,
@@ -15,8 +17,6 @@ from restyle.portraits.drawing.geometry import (
     smooth_step,
     toward,
 )
-from restyle.portraits.drawing.hair import band_of, crown_of
-from restyle.portraits.drawing.scene import Scene, scene_of
 
 CARTOON = Proportions(eyes=1.5, nose=0.75, mouth=1.12, brows=1.35, jaw=0.84)
 """Large eyes, thick brows, a small nose, a narrow jaw."""
@@ -26,7 +26,7 @@ _LINE = 0.055  # head units
 
 
 def draw_toon(brush: Brush, a: Attributes, face: Layout) -> None:
-    """Draws a whole portrait."""
+    """Draw a whole portrait."""
     s = scene_of(brush, a, face)
     _background(s)
     with brush.placed(CENTRE, a.roll, UNIT):
@@ -49,7 +49,7 @@ def draw_toon(brush: Brush, a: Attributes, face: Layout) -> None:
 
 
 def _vivid(colour: Colour, amount: float = 0.35) -> Colour:
-    """Returns the colour moved away from the grey of its brightness."""
+    """Return the colour moved away from the grey of its brightness."""
     grey = sum(colour) / 3
     r, g, b = (min(max(c + amount * (c - grey), 0.0), 1.0) for c in colour)
     return (r, g, b)
@@ -66,8 +66,7 @@ def _skin(s: Scene) -> Colour:
 
 def _background(s: Scene) -> None:
     colour = _vivid(s.colours.background, 0.5)
-    whole = s.brush.polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
-    s.brush.fill(whole, colour)
+    s.brush.fill(s.brush.whole, colour)
     disc = s.brush.ellipse((0.5 + 0.08 * s.light, 0.46), 0.4, 0.4)
     s.brush.fill(disc, mix(colour, WHITE, 0.22))
 
@@ -83,17 +82,14 @@ def _body(s: Scene) -> None:
         [(-0.27, 0.5), (-0.27, 1.1), (-0.45, 1.5), (0.45, 1.5), (0.27, 1.1), (0.27, 0.5)]
     )
     _outlined(s, neck, scale(skin, 0.78))
-    dip = {"round": 1.32, "collar": 1.36, "open": 1.75}[s.a.neckline]
-    clothes = b.skia.Path()
-    clothes.moveTo(-1.65, 2.1)
-    clothes.cubicTo(-1.5, 1.3, -0.9, 1.32, -0.34, 1.08)
-    if s.a.neckline == "open":
-        clothes.lineTo(0.0, 1.52)
-        clothes.lineTo(0.34, 1.08)
-    else:
-        clothes.cubicTo(-0.25, dip, 0.25, dip, 0.34, 1.08)
-    clothes.cubicTo(0.9, 1.32, 1.5, 1.3, 1.65, 2.1)
-    clothes.close()
+    dip = 1.32 if s.a.neckline == "round" else 1.36
+    opened = [(0.0, 1.52), (0.34, 1.08)]
+    clothes = b.path(
+        (-1.65, 2.1),
+        (-1.5, 1.3, -0.9, 1.32, -0.34, 1.08),
+        *(opened if s.a.neckline == "open" else [(-0.25, dip, 0.25, dip, 0.34, 1.08)]),
+        (0.9, 1.32, 1.5, 1.3, 1.65, 2.1),
+    )
     colour = _vivid(s.colours.clothes, 0.5)
     _outlined(s, clothes, colour)
     if s.a.neckline == "collar":
@@ -160,9 +156,8 @@ def _brow(s: Scene, eye: Eye) -> None:
 
 def _nose(s: Scene) -> None:
     b, nose = s.brush, s.face.nose
-    side = 1.0 - 2.0 * smooth_step(
-        s.a.yaw, -10, 10
-    )  # the wing that is seen lies away from the turn
+    # The wing that is seen lies away from the turn.
+    side = 1.0 - 2.0 * smooth_step(s.a.yaw, -10, 10)
     wing = (nose.tip[0] + side * nose.width, nose.base[1])
     tip = (nose.tip[0], nose.tip[1] + 0.02)
     b.fill(b.ellipse(tip, 0.8 * nose.width, 0.055), scale(_skin(s), 0.8))
@@ -188,11 +183,9 @@ def _beard(s: Scene) -> None:
         return
     b, on = s.brush, s.face.pose.on_face
     full = s.a.beard == "full"
-    jaw = (
-        [(1.04 * x, y + 0.09 * smooth_step(y, 0.2, 1.0)) for x, y in s.face.jaw]
-        if full
-        else s.face.jaw
-    )
+    jaw = s.face.jaw
+    if full:
+        jaw = [(1.04 * x, y + 0.09 * smooth_step(y, 0.2, 1.0)) for x, y in jaw]
     top = [(-0.6, 0.2), (-0.42, 0.42), (-0.18, 0.4), (0.18, 0.4), (0.42, 0.42), (0.6, 0.2)]
     region = b.curve([*jaw[1:-1], *(on(x, y) for x, y in top)])
     if full:
@@ -225,18 +218,16 @@ def _front_hair(s: Scene) -> None:
     if s.hair is None:
         return
     b, colour = s.brush, _vivid(s.colours.hair)
-    cap = b.curve([*s.hair.outer, *reversed(s.hair.inner)])
     if s.a.hair_style == "curly":
         for width, tone in ((0.30, _INK), (0.22, colour)):
             for t in (0.25, 0.7):
-                row = [toward(p, q, t) for p, q in zip(s.hair.outer, s.hair.inner, strict=True)]
-                for point in row[1:-1]:
+                for point in s.hair.strand(t)[1:-1]:
                     b.fill(b.ellipse(point, 0.6 * width, 0.6 * width), tone)
         return
-    _outlined(s, cap, mix(colour, _skin(s), 0.25) if s.a.hair_style == "cropped" else colour)
-    if s.a.hair_style != "cropped":
-        row = [toward(p, q, 0.4) for p, q in zip(s.hair.outer, s.hair.inner, strict=True)]
-        shine = b.curve(row[3:-3], closed=False)
+    cropped = s.a.hair_style == "cropped"
+    _outlined(s, b.curve(s.hair.cap), mix(colour, _skin(s), 0.25) if cropped else colour)
+    if not cropped:
+        shine = b.curve(s.hair.strand(0.4)[3:-3], closed=False)
         b.stroke(shine, mix(colour, WHITE, 0.45), 0.07)
 
 
@@ -251,9 +242,7 @@ def _glasses(s: Scene) -> None:
         x = 0.5 * (eye.inner[0] + eye.outer[0])
         y = 0.5 * (eye.upper[1] + eye.lower[1]) + 0.01
         rx, ry = 0.5 * abs(eye.outer[0] - eye.inner[0]) + 0.05, 0.27
-        corner = 0.1 if thick else 0.25
-        lens = b.skia.Path()
-        lens.addRoundRect(b.skia.Rect(x - rx, y - ry, x + rx, y + ry), corner, corner)
+        lens = b.rounded((x, y), rx, ry, corner=0.1 if thick else 0.25)
         b.fill(lens, WHITE, 0.15)
         b.stroke(lens, colour, width)
         ear = face.pose.outline(eye.side * face.half_width, -0.05, -0.02)

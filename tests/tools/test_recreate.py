@@ -11,7 +11,7 @@ import pytest
 from restyle.cli import main
 from restyle.hub.registry import bundled
 
-TOOLS = Path(__file__).parent.parent / "tools"
+TOOLS = Path(__file__).parents[2] / "tools"
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ top left corner.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin, sqrt
 
@@ -22,12 +23,17 @@ UNIT = 0.315
 
 
 def toward(point: Point, other: Point, t: float) -> Point:
-    """Returns the point a part `t` of the way from one point to another."""
+    """Return the point a part `t` of the way from one point to another."""
     return (point[0] + t * (other[0] - point[0]), point[1] + t * (other[1] - point[1]))
 
 
+def mirrored(points: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Return points of the right side on the left one, in the opposite order."""
+    return [(-x, y, z) for x, y, z in reversed(points)]
+
+
 def smooth_step(x: float, begin: float, end: float) -> float:
-    """Rises smoothly from 0 where x is `begin` or less to 1 where it is `end` or more."""
+    """Rise smoothly from 0 where x is `begin` or less to 1 where it is `end` or more."""
     t = min(max((x - begin) / (end - begin), 0.0), 1.0)
     return t * t * (3 - 2 * t)
 
@@ -50,25 +56,22 @@ class Pose:
     """Projects head coordinates to the face plane (parallel projection)."""
 
     def __init__(self, yaw: float, pitch: float):
-        """Takes the angles in degrees."""
+        """Take the angles in degrees."""
         self.sin_yaw, self.cos_yaw = sin(radians(yaw)), cos(radians(yaw))
         self.sin_pitch, self.cos_pitch = sin(radians(pitch)), cos(radians(pitch))
 
     def __call__(self, x: float, y: float, z: float) -> Point:
-        """Projects a point given in head coordinates."""
+        """Project a point given in head coordinates."""
         depth = z * self.cos_yaw - x * self.sin_yaw
-        return (
-            x * self.cos_yaw + z * self.sin_yaw,
-            y * self.cos_pitch - depth * self.sin_pitch,
-        )
+        return (x * self.cos_yaw + z * self.sin_yaw, y * self.cos_pitch - depth * self.sin_pitch)
 
     def on_face(self, x: float, y: float, lift: float = 0.0) -> Point:
-        """Projects the point of the face (an ellipsoid) at (x, y), lifted towards the viewer."""
+        """Project the point of the face (an ellipsoid) at (x, y), lifted towards the viewer."""
         inside = 1 - (x / 0.92) ** 2 - (y / 1.3) ** 2
         return self(x, y, 0.6 * sqrt(max(inside, 0.04)) + lift)
 
     def outline(self, x: float, y: float, z: float) -> Point:
-        """Projects a point of the outline, whose width does not shrink as the head turns."""
+        """Project a point of the outline, whose width does not shrink as the head turns."""
         return (x + z * self.sin_yaw, y - z * self.sin_pitch)
 
 
@@ -128,20 +131,20 @@ class Layout:
     mouth: Mouth
 
     def to_picture(self, point: Point) -> Point:
-        """Maps a point of the face plane to picture coordinates."""
+        """Map a point of the face plane to picture coordinates."""
         c, s = cos(radians(self.roll)), sin(radians(self.roll))
         x, y = point
         return (CENTRE[0] + UNIT * (c * x - s * y), CENTRE[1] + UNIT * (s * x + c * y))
 
     def landmarks(self) -> tuple[Point, ...]:
-        """Returns left eye, right eye, nose tip, left and right mouth corner in the picture."""
+        """Return left eye, right eye, nose tip, left and right mouth corner in the picture."""
         left, right = self.eyes
         points = (left.centre, right.centre, self.nose.tip, self.mouth.left, self.mouth.right)
         return tuple(self.to_picture(p) for p in points)
 
 
 def layout(a: Attributes, proportions: Proportions = LIFELIKE) -> Layout:
-    """Lays out a head from its attributes."""
+    """Lay out a head from its attributes."""
     pose = Pose(a.yaw, a.pitch)
     half_width = 0.715 * (1 + 0.1 * a.face_width)
     height = 1 + 0.09 * a.face_length
@@ -156,9 +159,7 @@ def layout(a: Attributes, proportions: Proportions = LIFELIKE) -> Layout:
         (jaw, 0.64 * height, 0.2),
         (chin, 0.95 * height, 0.36),
     ]
-    bottom = [(0.0, height, 0.4)]
-    left = [(-x, y, z) for x, y, z in reversed(right)]
-    points = [(0.0, -1.02, 0.0), *right, *bottom, *left]
+    points = [(0.0, -1.02, 0.0), *right, (0.0, height, 0.4), *mirrored(right)]
     outline = tuple(pose.outline(*p) for p in points)
     return Layout(
         pose=pose,
@@ -181,7 +182,6 @@ def _eye(a: Attributes, pose: Pose, side: int, proportions: Proportions) -> Eye:
     opening = width * (0.32 + 0.36 * a.eye_opening) * (1.25 if proportions.eyes > 1 else 1)
     brow_y = y - 0.235 - 0.045 * a.brow_raise - 0.3 * (opening - 0.08)
     slope = 0.07 * a.brow_angle - 0.02 * a.brow_raise
-    iris = pose.on_face(side * x + 0.35 * width * a.gaze, y - 0.08 * width)
     return Eye(
         side=side,
         centre=pose.on_face(side * x, y),
@@ -189,7 +189,7 @@ def _eye(a: Attributes, pose: Pose, side: int, proportions: Proportions) -> Eye:
         outer=pose.on_face(side * (x + width), y - lift),
         upper=pose.on_face(side * x, y - opening),
         lower=pose.on_face(side * x, y + 0.62 * opening),
-        iris=iris,
+        iris=pose.on_face(side * x + 0.35 * width * a.gaze, y - 0.08 * width),
         iris_radius=0.55 * width,
         brow=(
             pose.on_face(side * (x - 1.15 * width / proportions.eyes), brow_y + 0.4 * slope),

@@ -17,7 +17,7 @@ from restyle.training.options import as_record, with_options
 from restyle.training.presets import ENCODERS, GENERATORS
 from tests.tiny import tiny_model
 
-SCRIPT = Path(__file__).parent.parent / "tools" / "bundle.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "bundle.py"
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
-"""The `restyle` command, called in this process where a new one is not what is tested."""
+"""`restyle invert`: what it writes, what it keeps, and what it refuses."""
 
 import os
-import re
 import subprocess
 import sys
-import time
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,35 +12,9 @@ from PIL import Image
 from safetensors import safe_open
 
 import restyle
-from restyle.cli import main
-from restyle.cli.training import add_training
-from restyle.cli.training import app as train_app
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
-from restyle.training.presets import FEATURES, GENERATORS
-from tests.tiny import CODES, SIZE, tiny_model
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny_model(images=99).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command line: its exit code, and what it wrote."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=out, err=err)
-
-    return call
+from tests.tiny import CODES, SIZE, picture, tiny_model
 
 
 @pytest.fixture
@@ -59,23 +29,12 @@ def invert(run, model_folder, tmp_path):
     return call
 
 
-def picture(path, seed=0, size=(20, 24), mode="RGB"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    bands = len(Image.new(mode, (1, 1)).getbands())
-    pixels = np.random.default_rng(seed).integers(0, 255, (*size, bands), np.uint8)
-    Image.fromarray(pixels.squeeze(), mode).save(path)
-    return path
-
-
 def files_in(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 def complaints(result):
     return [line for line in result.err.splitlines() if line.startswith("restyle: ")]
-
-
-# Inversion
 
 
 def test_each_input_gives_reconstruction_strip_latents_and_a_record(invert, model_folder, tmp_path):
@@ -379,170 +338,6 @@ def test_an_output_folder_that_is_a_file_is_one_line(invert, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_tracebacks_are_shown_when_asked_for(monkeypatch, tmp_path):
-    monkeypatch.setenv("RESTYLE_TRACEBACK", "1")
-    with pytest.raises(ValueError, match="unknown model"):
-        main(["models", "info", "nope"])
-
-
-# Models
-
-
-def test_models_are_listed_and_described(run, model_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("restyle.io.bundled.WEIGHTS", tmp_path)
-    tiny_model().save_pretrained(tmp_path / "tiny")
-    listed = run("models", "list")
-    assert listed.code == 0
-    assert re.search(r"^tiny +tiny +16 x 16 +16 x 16 +0\.\d MB$", listed.out, re.MULTILINE)
-    told = run("models", "info", model_folder)
-    assert told.code == 0
-    assert restyle.load(model_folder, "cpu").weights_hash() in told.out
-    assert "images: 99" in told.out and "input_channels: 6" in told.out
-    assert run("models", "info", tmp_path / "nope").code == 2
-
-
-# Portraits
-
-
-def test_portraits_are_drawn_with_a_table_of_what_they_show(run, tmp_path):
-    pytest.importorskip("skia")
-    from restyle.portraits import Portraits
-
-    out = tmp_path / "portraits"
-    draw = ("portraits", "render", "--out", out, "--size", 32, "--split", "val", "--start", 5)
-    assert run(*draw, "--count", 2).code == 0
-    before = (out / "images/00000005.png").stat().st_mtime_ns
-    assert run(*draw, "--count", 3, "--parquet").code == 0
-    assert (out / "images/00000005.png").stat().st_mtime_ns == before
-    rows = read_jsonl(out / "metadata.jsonl")
-    assert [row["number"] for row in rows] == [5, 6, 7]
-    portrait = Portraits("val", 32)[6]
-    assert rows[1]["caption"] == portrait.caption and rows[1]["identity"] == portrait.identity
-    assert np.allclose(rows[1]["landmarks"], portrait.landmarks, atol=1e-3)
-    with Image.open(out / rows[1]["file"]) as image:
-        assert np.array_equal(np.asarray(image), portrait.image)
-    parquet = pytest.importorskip("pyarrow.parquet")
-    assert parquet.read_table(out / "metadata.parquet").to_pylist() == rows
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--style", "toon"], "expected portraits with style 'toon'"),
-        (["--start", "49999"], "got start + count = 50,009"),
-        (["--count", "0"], "--count"),
-        (["--split", "none"], "--split"),
-    ],
-)
-def test_impossible_portraits_are_refused(run, tmp_path, arguments, words):
-    pytest.importorskip("skia")
-    draw = ["portraits", "render", "--out", tmp_path, "--size", "32", "--split", "test"]
-    run(*draw, "--count", 1)
-    result = run(*draw, "--count", 10, *arguments)
-    assert result.code == 2 and words in result.err
-
-
-def test_a_missing_renderer_is_one_line(tmp_path):
-    code = "import sys; sys.modules['skia'] = None; from restyle.cli import main; main()"
-    arguments = ["portraits", "render", "--out", str(tmp_path / "out"), "--count", "1"]
-    process = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
-    )
-    assert process.returncode == 1 and not (tmp_path / "out").exists()
-    [line] = process.stderr.splitlines()
-    assert line.startswith("restyle: ") and "skia" in line and "restyle[portraits]" in line
-
-
-# Training
-
-
-def test_training_options_are_the_fields_of_the_configuration(run, monkeypatch):
-    taken = []
-    monkeypatch.setattr("restyle.training.generator.train_generator", taken.append)
-    line = "train generator --out x --size 32 --channels 8 8 4 4 --lr 1e-4 --no-flip"
-    assert run(*line.split()).code == 0
-    preset = GENERATORS["stylegan2"]
-    assert taken == [replace(preset, out=Path("x"), size=32, channels=(8, 8, 4, 4), lr=1e-4)]
-    assert run("train", "generator", "--flip").code == 0
-    assert taken[1] == replace(preset, flip=True)
-    assert preset.channels == ()  # the official ones, which fit every size
-
-
-def test_options_change_a_preset(run, monkeypatch):
-    taken = []
-    monkeypatch.setattr("restyle.training.features.train_features", taken.append)
-    run("train", "features")
-    run("train", "features", "--preset", "judge", "--images", "10")
-    assert taken[0] == FEATURES["train"]
-    assert taken[1].images == 10 and taken[1].widths == FEATURES["judge"].widths
-    result = run("train", "features", "--preset", "none")
-    assert result.code == 2 and "judge" in result.err and len(taken) == 2
-
-
-def test_a_trainer_says_what_it_cannot_do_in_one_line(run, tmp_path):
-    result = run("train", "generator", "--size", "65", "--out", tmp_path)
-    assert result.code == 2
-    assert result.err.strip().splitlines() == [
-        "restyle: size: expected a power of two from 16 to 1024, got 65"
-    ]
-
-
-def test_several_processes_are_started_with_the_same_command(run, monkeypatch):
-    started = []
-    monkeypatch.setattr(
-        "restyle.training.parallel.launch", lambda count, line: started.append((count, line)) or 1
-    )
-    monkeypatch.setattr(sys, "argv", ["restyle", "train", "generator", "--processes", "2"])
-    assert run("train", "generator", "--processes", "2").code == 1
-    assert started == [(2, ["train", "generator", "--processes", "2"])]
-
-
-def test_a_configuration_may_have_a_field_called_preset(run, monkeypatch):
-    from dataclasses import dataclass
-
-    @dataclass(frozen=True)
-    class Config:
-        """A configuration.
-
-        Attributes:
-            preset: A field.
-            processes: Processes.
-        """
-
-        preset: str = "small"
-        processes: int = 1
-
-    taken = []
-    monkeypatch.setattr("restyle.training.generator.train_generator", taken.append)
-    add_training(
-        "test", "A test.", {"only": Config()}, "restyle.training.generator:train_generator"
-    )
-    try:
-        run("train", "test", "--preset", "large")
-    finally:
-        del train_app["test"]
-    assert taken == [Config(preset="large")]
-
-
-# The process itself
-
-
-def test_help_is_quick_and_imports_nothing_heavy():
-    code = (
-        "import sys, time; start = time.perf_counter()\n"
-        "from restyle.cli import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit as end: assert end.code == 0\n"
-        "heavy = {'torch', 'numpy', 'PIL', 'skia', 'scipy', 'accelerate'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    started = time.perf_counter()
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    assert "invert" in process.stdout
-    assert time.perf_counter() - started < 5  # 0.3 s on an idle machine
-
-
 def test_a_whole_process_inverts_without_the_optional_parts(model_folder, tmp_path):
     source = picture(tmp_path / "me.png")
     code = (
@@ -562,12 +357,3 @@ def test_a_whole_process_inverts_without_the_optional_parts(model_folder, tmp_pa
     assert process.returncode == 0, process.stderr
     assert process.stderr == "" and process.stdout.startswith("1 inverted")
     assert (tmp_path / "out/latents/me.safetensors").exists()
-
-
-def test_the_committed_help_is_current():
-    process = subprocess.run(
-        [sys.executable, ROOT / "docs/make_cli.py"], capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr
-    current = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    assert process.stdout == current, "run: python docs/make_cli.py > docs/cli.md"

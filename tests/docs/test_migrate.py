@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "guides/migrate.md").read_text(encoding="utf-8")
 REFERENCE = (DOCS / "cli.md").read_text(encoding="utf-8")
 SECTIONS = {
