@@ -172,6 +172,14 @@ def test_the_preset_of_128_pixels_grows_from_that_of_64():
     GeneratorTrainer(large, torch.device("cpu")).grow_from(state)  # or it raises
 
 
+def test_the_mapping_network_of_128_pixels_is_trained_of_that_generator():
+    large, mapping = GENERATORS["portraits-128"], GENERATORS["portraits-128-mapping"]
+    assert mapping.initial == large.out / "generator" and mapping.grow_from is None
+    assert mapping.freeze_synthesis and mapping.images == mapping.supervised_images
+    for name in ("size", "channels", "z_dim", "w_dim", "mapping_layers", "feature_network"):
+        assert getattr(mapping, name) == getattr(large, name)
+
+
 def test_growing_from_other_widths_is_refused(tmp_path, pictures):
     small = training(tmp_path / "small", pictures, images=8)
     train_generator(small)

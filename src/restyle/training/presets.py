@@ -67,6 +67,13 @@ _PORTRAITS_128 = replace(
     supervised_lr=2e-3,
     feature_network="runs/features-128/network",
 )
+_MAPPING: dict[str, Any] = {
+    "freeze_synthesis": True,
+    "images": 40_000,
+    "supervised_images": 40_000,
+    "supervised_lr": 0.3,
+    "supervised_features": 1.0,
+}
 GENERATORS = {
     # The official widths, at any size.
     "stylegan2": GeneratorTraining(channels=(), z_dim=512, w_dim=512, mapping_layers=8, noise=True),
@@ -75,14 +82,18 @@ GENERATORS = {
         _PORTRAITS_GENERATOR,
         out=Path("runs/generator-portraits-mapping"),
         initial=Path("runs/generator-portraits/generator"),
-        freeze_synthesis=True,
-        images=40_000,
-        supervised_images=40_000,
-        supervised_lr=0.3,
-        supervised_features=1.0,
+        **_MAPPING,
     ),
     "portraits-64": _PORTRAITS_64,
     "portraits-128": _PORTRAITS_128,
+    "portraits-128-mapping": replace(
+        _PORTRAITS_128,
+        out=Path("runs/generator-128-mapping"),
+        grow_from=None,
+        initial=Path("runs/generator-128/generator"),
+        supervised_pyramid=0.0,
+        **_MAPPING,
+    ),
     "portraits-toon": replace(
         _PORTRAITS_GENERATOR,
         out=Path("runs/generator-portraits-toon"),
