@@ -9,7 +9,13 @@ from typing import Any, ClassVar, Literal
 
 from restyle.runtime.options import Device, Dtype
 
-_MOST = {"seed": 2**63 - 10**6, "steps": 1000, "source_steps": 1000, "frames": 10_000, "n": 100_000}
+_MOST: dict[str, int] = {
+    "seed": 2**63 - 10**6,
+    "steps": 1000,
+    "source_steps": 1000,
+    "frames": 10_000,
+    "n": 100_000,
+}
 
 
 def _normalise(job: Any) -> None:
@@ -25,7 +31,7 @@ def _normalise(job: Any) -> None:
 def _check_least(job: Any, least: int, *names: str) -> None:
     for name in names:
         value: Any = getattr(job, name)
-        most = _MOST.get(name, 2**31)
+        most = _MOST[name] if name in _MOST else 2_147_483_648
         for found in value if isinstance(value, list | tuple) else (value,):
             if isinstance(found, float):
                 raise ValueError(f"{name}: expected a whole number, got {found}")
