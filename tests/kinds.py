@@ -31,6 +31,7 @@ from restyle.io.files import sha256
 from restyle.io.images import ImageError, ImageFile, read_image
 from restyle.jobs.manifest import FILE, Item, Manifest
 from restyle.model import ReStyle
+from restyle.training.config import RunOptions
 from restyle.training.loaders import had_frozen_norms, load_run_state, start_encoder
 from restyle.training.randomness import random_state
 from restyle.training.run import Run
@@ -125,7 +126,6 @@ def _run() -> list[Kind]:
     state = {"generator": {"weight": torch.ones(3, 4)}, "lr": 0.1, "steps": [1, 2]}
     rng = np.random.default_rng(0)
     content = {"images": 9, "seconds": 1.5, "random": [random_state(rng)], "state": state}
-    config = argparse.Namespace()
     arrays = io.BytesIO()
     np.savez(arrays, a=np.arange(6.0), b=np.ones((2, 3)))
     record = {
@@ -138,7 +138,7 @@ def _run() -> list[Kind]:
     settings = {"steps": 5, "sha256": "0", "directions": ["smile"]}
 
     def load(path: Path) -> object:
-        return Run(path.parent, config, images=10, device="cpu").load()
+        return Run(RunOptions(out=path.parent, device="cpu"), images=10).load()
 
     return [
         Kind("checkpoint.pt", _saved(content), _each(load, lambda p: load_run_state(p.parent))),

@@ -177,8 +177,8 @@ def curvature_of(
         CheckpointError: The file in the cache is damaged.
     """
     digest = weights_hash(generator.state_dict())
-    about = objective.digest() + f"-{size[0]}x{size[1]}"
-    path = cache_folder() / "curvature" / f"{digest[:16]}-{about[:16]}.safetensors"
+    about = f"{size[0]}x{size[1]}-{objective.digest()}"
+    path = cache_folder() / "curvature" / f"{digest[:16]}-{about[:24]}.safetensors"
     if not path.exists():
         _estimate(generator, render, objective, size, show).save(path, digest, about)
     return Curvature.load(path, digest, about)

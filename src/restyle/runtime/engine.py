@@ -48,7 +48,7 @@ class Inference:
         encoder = self.encoder
         if encoder is None:
             raise ValueError("expected a model with an encoder, got a generator alone")
-        if self._folds(encoder, x) and isinstance(encoder, Encoder):
+        if isinstance(encoder, Encoder) and self._folds(encoder, x):
             fast = self._kept(encoder, lambda: folded(encoder, self.dtype))
             with torch.no_grad():
                 return fast(x.to(self.dtype))
@@ -62,7 +62,7 @@ class Inference:
             (B, 3, H, W) images, RGB in [-1, 1], float32.
         """
         synthesis = self.generator.synthesis
-        if self._folds(synthesis, ws) and isinstance(synthesis, Synthesis):
+        if isinstance(synthesis, Synthesis) and self._folds(synthesis, ws):
             fast = self._kept(synthesis, lambda: FoldedSynthesis(synthesis, self.dtype))
             return fast(ws, resolution)
         with autocast(self.generator.w_avg.device, self.dtype):
