@@ -105,9 +105,10 @@ class Invert(_Batches):
     is done with the same model and steps is not done again.
 
     Other methods than the encoder are w and ws (optimisation of one code, or of one for each
-    layer), and pti (pivotal tuning of the generator, which is saved in OUT/generators), each with a
-    number of iterations, joined by + where one starts from what the other found: ws:300,
-    restyle:5+ws:100, w:1000+pti:350. After @ a learning rate may follow: ws:1500@0.05. Of their
+    layer), newton (second order; it estimates the generator's curvature once), and pti (pivotal
+    tuning of the generator, which is saved in OUT/generators), each with a number of iterations,
+    joined by + where one starts from what the other found: ws:300, restyle:5+ws:100,
+    restyle:2+newton:3, w:1000+pti:350. After @ a learning rate may follow: ws:1500@0.05. Of their
     steps a few are shown and kept.
 
     Attributes:
