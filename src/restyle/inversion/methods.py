@@ -14,7 +14,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -25,7 +25,7 @@ from torch import Tensor
 from restyle.domains import PORTRAITS, TOON
 from restyle.editing.editor import Editor
 from restyle.generators.stylegan2 import StyleGAN2
-from restyle.inversion.curvature import curvature_of
+from restyle.inversion.curvature import Curvature, curvature_of
 from restyle.inversion.newton import newton
 from restyle.inversion.optimisation import NoiseMaps, Objective, optimise_w, optimise_ws
 from restyle.inversion.pivotal import PivotalTuning, tuned_generator
@@ -214,10 +214,13 @@ def _newton(networks: Networks, steps: int) -> Method:
     if not isinstance(objective, WeightedLosses):
         raise ValueError("newton: expected an objective with residuals, got another one")
 
+    @cache  # hashing both networks for every batch would be for nothing
+    def curvature(size: tuple[int, int]) -> Curvature:
+        return curvature_of(networks.generator, networks.render, objective, size)
+
     def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
-        size = (target.shape[-2], target.shape[-1])
-        curvature = curvature_of(networks.generator, networks.render, objective, size)
-        yield from newton(networks.render, objective.residuals, target, start, steps, curvature)
+        known = curvature((target.shape[-2], target.shape[-1]))
+        yield from newton(networks.render, objective.residuals, target, start, steps, known)
 
     return refined
 

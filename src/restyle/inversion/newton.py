@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from restyle.inversion.curvature import Curvature, Residuals
+from restyle.inversion.optimisation import check_batch
 from restyle.refine import Estimate, Render, pool_to
 
 DAMPING = 0.01
@@ -62,10 +63,7 @@ def newton(
         ValueError: The batch of the target and of the start differ, or the objective at the start
             is not finite.
     """
-    if len(target) != len(start.ws):
-        raise ValueError(
-            f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
-        )
+    check_batch(target, start)
     problem = _Problem(render, residuals, target, pull)
     curvature = Curvature(
         curvature.vectors.to(start.ws), curvature.values.to(start.ws), curvature.rest

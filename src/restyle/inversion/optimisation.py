@@ -55,7 +55,7 @@ def optimise_ws(
     Raises:
         ValueError: The batch of the target and of the start differ.
     """
-    _check_batch(target, start)
+    check_batch(target, start)
     ws = start.ws.detach().clone().requires_grad_(True)
     optimiser = torch.optim.Adam([ws], lr=lr)
     with torch.enable_grad():
@@ -106,7 +106,7 @@ def optimise_w(
     Raises:
         ValueError: The batch of the target and of the start differ.
     """
-    _check_batch(target, start)
+    check_batch(target, start)
     random = torch.Generator().manual_seed(seed)
     w = start.ws.detach().mean(dim=1).clone().requires_grad_(True)
     maps = [
@@ -178,7 +178,8 @@ def _set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr
 
 
-def _check_batch(target: Tensor, start: Estimate) -> None:
+def check_batch(target: Tensor, start: Estimate) -> None:
+    """Refuse a start (B, ...) of another batch than the targets (B, 3, h, w)."""
     if len(target) != len(start.ws):
         raise ValueError(
             f"expected a start for each of the {len(target)} targets, got {len(start.ws)} starts"
