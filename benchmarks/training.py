@@ -18,6 +18,7 @@ import time
 
 import torch
 
+from restyle.io.images import from_uint8
 from restyle.training.data import draw, open_source
 from restyle.training.encoder import build_trainer
 from restyle.training.options import with_options
@@ -56,11 +57,11 @@ def main() -> None:
     def step() -> None:
         nonlocal position
         positions = range(position, position + config.loop.batch)
-        images = draw(source, positions, config.seed, config.data.flip).to(device)
+        images = from_uint8(draw(source, positions, config.seed, config.data.flip)).to(device)
         trainer.train_batch(images[:, :3], images[:, -3:], trainer.steps_before(positions))
         position += config.loop.batch
 
-    images = draw(source, range(config.loop.batch)).to(device)[:, :3]
+    images = from_uint8(draw(source, range(config.loop.batch))).to(device)[:, :3]
     before = torch.zeros(config.loop.batch, dtype=torch.long)
 
     def passes() -> None:

@@ -3,7 +3,9 @@
 import io
 import tarfile
 import threading
+import warnings
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from restyle.io.datasets import list_entries
-from restyle.io.images import ImageError
-from restyle.training.data import ahead, draw, load, open_source
+from restyle.io.images import ImageError, from_uint8
+from restyle.training import data
+from restyle.training.config import RunOptions
+from restyle.training.data import Batches, ahead, load, open_source
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,10 @@ def shards(pictures, tmp_path) -> Path:
                 label.size = 2
                 archive.addfile(label, io.BytesIO(b"{}"))
     return folder
+
+
+def draw(*settings, **options) -> torch.Tensor:
+    return from_uint8(data.draw(*settings, **options))
 
 
 def sums(images: torch.Tensor) -> list[float]:
@@ -209,6 +217,23 @@ def test_the_next_batch_is_read_ahead():
     assert arrived.wait(20) and seen == [0, 8]  # while the first one is trained on
     assert [int(batch) for batch in batches] == [8, 16]
     assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_change_nothing_and_tell_what_is_broken(pictures, tmp_path, workers):
+    for path in files(pictures):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    with pytest.warns(UserWarning) if not workers else nullcontext():
+        source = open_source(str(tmp_path), 16)
+        batches = Batches(source, RunOptions(workers=workers), 4, 2, True, torch.tensor)
+        images, beside = zip(*batches.ahead(range(0, 20, 4), torch.device("cpu")), strict=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert torch.equal(torch.cat(images), draw(source, range(2, 22), flip=True))
+    assert torch.cat(beside).tolist() == list(range(2, 22))
+    assert list(source.broken) == [broken]
 
 
 # Laws

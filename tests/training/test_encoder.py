@@ -18,6 +18,7 @@ from restyle.io.checkpoints import CheckpointError, load_folder, save_folder
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate, pool_to
+from restyle.training import data
 from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
@@ -308,8 +309,8 @@ def test_images_may_be_skipped(settings, monkeypatch):
         seen.extend(positions)
         return encoder_draw(source, positions, *settings)
 
-    encoder_draw = training.draw
-    monkeypatch.setattr(training, "draw", draw)
+    encoder_draw = data.draw
+    monkeypatch.setattr(data, "draw", draw)
     train_encoder(encoder_training(**{**settings, "images": 16, "skip": 100}))
     assert seen == list(range(100, 116))
 

@@ -20,7 +20,7 @@ from restyle.io.checkpoints import CheckpointError
 from restyle.io.files import read_jsonl
 from restyle.training import attribute_pretraining as pretraining
 from restyle.training.config import GeneratorTraining
-from restyle.training.data import draw, open_source
+from restyle.training.data import load, open_source
 from restyle.training.generator import GeneratorTrainer, train_generator
 from restyle.training.presets import GENERATORS
 
@@ -208,7 +208,7 @@ SUPERVISED = {
 def test_a_generator_learns_to_draw_portraits_from_their_vectors(tmp_path):
     config = training(tmp_path, "portraits", **{**SUPERVISED, "supervised_images": 10_000})
     trainer = GeneratorTrainer(config, torch.device("cpu"))
-    real = draw(open_source("portraits", 16), range(8))
+    real = load(open_source("portraits", 16), range(8))
     z = trainer.pretraining.vectors(range(8))
     numbers = [trainer.step(real, 0, z) for _ in range(40)]
     for name in ("l1", "perceptual"):
@@ -221,7 +221,7 @@ def test_a_generator_learns_to_draw_portraits_from_their_vectors(tmp_path):
 def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
     config = training(tmp_path, "portraits", **SUPERVISED, discriminator_warmup=8)
     trainer = GeneratorTrainer(config, torch.device("cpu"))
-    real = draw(open_source("portraits", 16), range(8))
+    real = load(open_source("portraits", 16), range(8))
     z = trainer.pretraining.vectors(range(4))
     waiting = trainer.step(real, 16, z)
     assert "loss_d" in waiting and "loss_g" not in waiting
@@ -259,7 +259,7 @@ def test_a_mapping_network_is_trained_alone(tmp_path):
 def test_a_drawing_is_nearer_when_its_features_are(tmp_path):
     config = training(tmp_path, "portraits", **SUPERVISED, supervised_features=2.0)
     trainer = GeneratorTrainer(config, torch.device("cpu"))
-    real = draw(open_source("portraits", 16), range(4))
+    real = load(open_source("portraits", 16), range(4))
     loss, numbers = trainer.pretraining.loss(real.flip(0), real)
     assert loss.item() == pytest.approx(
         float(numbers["l1"] + 0.8 * numbers["perceptual"] + 2 * numbers["features"]), rel=1e-5

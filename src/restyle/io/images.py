@@ -190,9 +190,9 @@ def to_uint8(image: Tensor) -> np.ndarray:
     return levels.movedim(-3, -1).cpu().numpy()
 
 
-def from_uint8(pixels: np.ndarray) -> Tensor:
+def from_uint8(pixels: np.ndarray | Tensor) -> Tensor:
     """Turn 8-bit pixels (..., H, W, C) into (..., C, H, W), float32 in [-1, 1]."""
-    return torch.from_numpy(pixels).movedim(-1, -3).float() / 127.5 - 1
+    return torch.as_tensor(pixels).movedim(-1, -3).float() / 127.5 - 1
 
 
 def to_pil(image: Tensor) -> Image.Image:

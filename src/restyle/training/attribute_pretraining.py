@@ -15,6 +15,7 @@ feature network reads in a drawing then says where in the space of codes a hat h
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,6 +39,19 @@ CONTRAST = 2.0  # from a class to the next, where a continuous attribute deviate
 ENTRIES = len(continuous_names) + sum(len(names) - 1 for names in class_names.values())
 
 
+@dataclass(frozen=True)
+class Vectors:
+    """The normal vectors (B, width) of portraits, by their indices."""
+
+    portraits: Portraits
+    width: int
+
+    def __call__(self, indices: Iterable[int]) -> Tensor:
+        """Give the vectors of some portraits, on the CPU."""
+        portraits = [self.portraits[index] for index in indices]
+        return torch.from_numpy(normal_vectors(portraits, self.width))
+
+
 class AttributePretraining:
     """What portraits are drawn from, and how far a drawing is from them."""
 
@@ -57,8 +71,8 @@ class AttributePretraining:
             raise ValueError(f"z_dim: expected at least {WIDTH}, got {config.z_dim}")
         if config.w_dim < ENTRIES:
             raise ValueError(f"w_dim: expected at least {ENTRIES}, got {config.w_dim}")
-        self._source = Portraits("train", config.size, config.style)
-        self._width, self._device = config.z_dim, device
+        self.vectors = Vectors(Portraits("train", config.size, config.style), config.z_dim)
+        """The vectors of portraits, by their indices in the training split."""
         network = load_maps(config.feature_network)
         if config.supervised_features and not isinstance(network, FeatureNetwork):
             raise ValueError(
@@ -67,11 +81,6 @@ class AttributePretraining:
             )
         self._network = network.to(device, memory_format=torch.channels_last)  # pyright: ignore
         self._features, self._pyramid = config.supervised_features, config.supervised_pyramid
-
-    def vectors(self, indices: Iterable[int]) -> Tensor:
-        """The normal vectors (B, z_dim) of portraits, by their indices in the training split."""
-        portraits = [self._source[index] for index in indices]
-        return torch.from_numpy(normal_vectors(portraits, self._width)).to(self._device)
 
     def loss(self, image: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """How far images (B, 3, H, W) in [-1, 1] are from what they should be; and numbers."""

@@ -18,6 +18,8 @@ class RunOptions:
         precision: bf16 (autocast), float32, fp16 (encoders alone, with a gradient scaler), or auto:
             bf16 where the processor computes it, else float32.
         processes: Processes on this machine, data parallel.
+        workers: Further processes that read and draw ahead, for each of these; a GPU waits for the
+            data otherwise. 0: one thread does it.
         device: auto, cpu or cuda.
         seed: Seed of everything random.
         checkpoint_minutes: Minutes from one checkpoint to the next; the first comes after one.
@@ -26,6 +28,7 @@ class RunOptions:
     out: Path = Path("runs/encoder")
     precision: str = "auto"
     processes: int = 1
+    workers: int = 0
     device: str = "auto"
     seed: int = 0
     checkpoint_minutes: float = 5.0

@@ -6,22 +6,28 @@ resumed run goes on where it was, and several processes share one pass over the 
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path, PurePath
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from restyle.io.datasets import Entry, list_entries
 from restyle.io.images import ImageError, from_uint8, to_tensor, to_uint8
+from restyle.training.config import RunOptions
+
+T = TypeVar("T")
 
 HELD_OUT = 20  # one file in so many is for validation
 ENDLESS = 10_000_000  # a source of this length is never seen twice, and needs no shuffling
+PREFETCHED = 4  # batches that each worker is ahead
 
 
 class Source(Protocol):
@@ -121,7 +127,7 @@ def open_source(
     return Portraits(split="train" if split == "all" else split, size=height, style=style)
 
 
-def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = False) -> Tensor:
+def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = False) -> np.ndarray:
     """The images that come at some positions of an endless, shuffled pass over a source.
 
     Which image comes at a position, and whether it is mirrored, depends on nothing but the position
@@ -134,18 +140,18 @@ def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = F
         flip: Mirror half of them.
 
     Returns:
-        (N, 3 or 6, H, W) in [-1, 1].
+        (N, H, W, 3 or 6) uint8.
     """
     length = len(source)
     indices = [position % length for position in positions]
     if length < ENDLESS:
         orders = [_shuffled(length, seed, position // length) for position in positions]
         indices = [order[at] for order, at in zip(orders, indices, strict=True)]
-    images = load(source, indices)
+    images = source.images(indices)
     if flip and len(images):
         coins = [np.random.default_rng((seed, p, 1)).random() for p in positions]
-        mirrored = torch.tensor(coins) < 0.5
-        images[mirrored] = images[mirrored].flip(3)
+        mirrored = np.array(coins) < 0.5
+        images[mirrored] = images[mirrored, :, ::-1]
     return images
 
 
@@ -154,16 +160,106 @@ def load(source: Source, indices: Iterable[int]) -> Tensor:
     return from_uint8(source.images([int(index) for index in indices]))
 
 
-def ahead(read: Callable[[int], Tensor], positions: Iterable[int]) -> Iterator[Tensor]:
-    """Read the batch at each position, the next one in a thread while this one is trained on."""
+class _Reader(Dataset[T]):
+    """A function of positions as a data set."""
+
+    def __init__(self, read: Callable[[int], T]):
+        self.read = read
+
+    def __getitem__(self, position: int) -> T:
+        return self.read(position)
+
+
+def ahead(read: Callable[[int], T], positions: Sequence[int], workers: int = 0) -> Iterator[T]:
+    """Read what is at each position before it is asked for, in order.
+
+    Args:
+        read: Reads it; for workers, where processes are not forked, a function that can be pickled.
+        positions: Where.
+        workers: Processes that read; 0: a thread reads the next while this one is trained on.
+    """
+    if workers:
+        # The loader's workers need no copies of what is small, and none of the collating.
+        yield from DataLoader(
+            _Reader(read),
+            batch_size=None,
+            sampler=positions,
+            num_workers=workers,
+            prefetch_factor=PREFETCHED,
+            collate_fn=_as_it_is,
+            worker_init_fn=_apart,
+            generator=torch.Generator(),  # not the training's, whose numbers stay the same
+            pin_memory=torch.cuda.is_available(),
+        )
+        return
     with ThreadPoolExecutor(1) as thread:
-        coming: list[Future[Tensor]] = []
+        coming: list[Future[T]] = []
         for position in positions:
             coming.append(thread.submit(read, position))
             if len(coming) > 1:
                 yield coming.pop(0).result()
         for last in coming:
             yield last.result()
+
+
+def _apart(_worker: int) -> None:
+    """Keep signals to the training's process group, such as Ctrl-C, from a worker."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+
+
+def _as_it_is(read: Any) -> Any:
+    return read
+
+
+class Batches:
+    """The batches of one process of a training, read ahead."""
+
+    def __init__(
+        self,
+        source: Source,
+        config: RunOptions,
+        count: int,
+        first: int = 0,
+        flip: bool = False,
+        beside: Callable[[Sequence[int]], Tensor] | None = None,
+    ):
+        """Choose what is read.
+
+        Args:
+            source: Where from.
+            config: Its seed and workers are used.
+            count: Images in a batch.
+            first: Position of the first image of a run's first batch.
+            flip: Mirror half of them.
+            beside: What is wanted beside the images at some positions.
+        """
+        self.source, self.config, self.count = source, config, count
+        self.first, self.flip, self.beside = first, flip, beside
+
+    def positions(self, images: int) -> range:
+        """Return which images come after so many."""
+        return range(self.first + images, self.first + images + self.count)
+
+    def read(self, images: int) -> tuple[Tensor, Tensor, dict[Path, str]]:
+        """Read a batch: (B, H, W, C) uint8, what is beside it, and which files are broken."""
+        places = self.positions(images)
+        pixels = torch.from_numpy(draw(self.source, places, self.config.seed, self.flip))
+        beside = torch.empty(0) if self.beside is None else self.beside(places)
+        return pixels, beside, getattr(self.source, "broken", {})
+
+    def ahead(self, starts: Sequence[int], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give the batches after each number of images on a device.
+
+        Images are (B, C, H, W) float32 in [-1, 1]; with them comes what is beside them.
+        """
+        for pixels, beside, broken in ahead(self.read, starts, self.config.workers):
+            if isinstance(self.source, Pictures):
+                self.source.broken.update(broken)
+            yield (
+                from_uint8(pixels.to(device, non_blocking=True)),
+                beside.to(device, non_blocking=True),
+            )
 
 
 @lru_cache(maxsize=2)

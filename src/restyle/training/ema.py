@@ -41,7 +41,6 @@ class Ema(Generic[N]):
         if self.ramp is not None:
             halflife = min(halflife, images * self.ramp)
         keep = 0.5 ** (batch / max(halflife, 1e-8))
-        for mine, theirs in zip(self.model.parameters(), model.parameters(), strict=True):
-            mine.lerp_(theirs, 1.0 - keep)
-        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
-            mine.copy_(theirs)
+        mine, theirs = list(self.model.parameters()), list(model.parameters())
+        torch._foreach_lerp_(mine, theirs, 1.0 - keep)
+        torch._foreach_copy_(list(self.model.buffers()), list(model.buffers()))

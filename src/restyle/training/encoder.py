@@ -16,9 +16,9 @@ from restyle.domains import DOMAINS
 from restyle.encoders import PRESETS, Encoder
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
-from restyle.io.images import grid, save_image
+from restyle.io.images import from_uint8, grid, save_image
 from restyle.training.config import EncoderTraining
-from restyle.training.data import Source, ahead, draw, open_source
+from restyle.training.data import Batches, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
 from restyle.training.options import as_record
@@ -85,7 +85,7 @@ def train_encoder(config: EncoderTraining) -> None:
             trainer.load_state_dict(state, run.rank)
         elif config.loop.freeze_norms and not had_frozen_norms(config.initial):
             positions = range(config.data.skip, config.data.skip + FOR_NORMS)
-            images = draw(train, positions, config.seed, config.data.flip)
+            images = from_uint8(draw(train, positions, config.seed, config.data.flip))
             trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
         same_everywhere(trainer.encoder)
         _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
@@ -97,23 +97,18 @@ def train_encoder(config: EncoderTraining) -> None:
 
 def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], None]) -> None:
     config = trainer.config
-
-    def positions(images: int) -> range:
-        first = images + config.data.skip + run.rank * run.batch
-        return range(first, first + run.batch)
-
-    def read(images: int) -> Tensor:
-        return draw(source, positions(images), config.seed, config.data.flip)
-
-    batches: Iterator[Tensor] | None = None
+    first = config.data.skip + run.rank * run.batch
+    data = Batches(source, config, run.batch, first, config.data.flip)
+    batches: Iterator[tuple[Tensor, Tensor]] | None = None
     while run.unfinished:
         trainer.set_progress(run.images)
         if run.images < config.data.warmup_images:
             numbers = trainer.warm_up(run.batch)
         else:
-            batches = batches or ahead(read, range(run.images, run.total, config.loop.batch))
-            images = next(batches).to(run.device)
-            before = trainer.steps_before(positions(run.images))
+            starts = range(run.images, run.total, config.loop.batch)
+            batches = batches or data.ahead(starts, run.device)
+            images, _ = next(batches)
+            before = trainer.steps_before(data.positions(run.images))
             numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
         run.step(average_numbers(numbers))
         if run.checkpoint(trainer.state_dict):

@@ -65,10 +65,10 @@ def feature_loss(network: FeatureNetwork, batch: Batch) -> tuple[Tensor, dict[st
     real = len(continuous_names)
     seen_values, seen_classes = batch.shown[:, :real], batch.shown[:, real:]
     errors = (heads["values"] - network.standardise(batch.vectors)).square()
-    values = errors[seen_values].mean()
+    values = _mean(errors, seen_values)
     classes = torch.stack(
         [
-            F.cross_entropy(logits, labels, reduction="none")[seen].mean()
+            _mean(F.cross_entropy(logits, labels, reduction="none"), seen)
             for logits, labels, seen in zip(
                 heads["logits"].split(CLASSES, dim=1),
                 batch.labels.unbind(1),
@@ -83,9 +83,18 @@ def feature_loss(network: FeatureNetwork, batch: Batch) -> tuple[Tensor, dict[st
     return values + classes + 0.25 * identity + 0.5 * points, parts
 
 
+def _mean(values: Tensor, seen: Tensor) -> Tensor:
+    """The mean of those that are seen, NaN without any; a GPU need not be waited for."""
+    return torch.where(seen, values, 0).sum() / seen.sum()
+
+
 @torch.no_grad()
 def evaluate_features(
-    network: FeatureNetwork, portraits: Portraits, count: int = TEST_PERSONS, batch: int = 128
+    network: FeatureNetwork,
+    portraits: Portraits,
+    count: int = TEST_PERSONS,
+    batch: int = 128,
+    workers: int = 0,
 ) -> dict[str, Any]:
     """Measure a feature network on portraits that it was not trained on.
 
@@ -94,13 +103,14 @@ def evaluate_features(
         portraits: A split other than the training's.
         count: Persons, two views each.
         batch: Persons at a time.
+        workers: Processes that draw ahead; 0: one thread.
 
     Returns:
         `accuracy` by class attribute and `r2` by continuous one, where the picture shows it;
         `lowest_accuracy`, `mean_r2`, and `auc` (see `verification_auc`).
     """
     device = next(network.parameters()).device
-    pool = Pool(portraits, batch)
+    pool = Pool(portraits, batch, workers=workers)
     rng = np.random.default_rng(0)
     outputs: list[tuple[Tensor, ...]] = []
     for start in range(0, count, batch):
@@ -171,7 +181,7 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
         network.to(run.device, memory_format=torch.channels_last)  # pyright: ignore
         optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-4)
         portraits = Portraits("train", size=config.size)
-        pool = Pool(portraits, config.pool, first=run.rank, stride=run.processes)
+        pool = Pool(portraits, config.pool, run.rank, run.processes, config.workers)
         if (state := run.load()) is not None:
             network.load_state_dict(state["network"])
             optimiser.load_state_dict(state["optimiser"])
@@ -235,7 +245,8 @@ def schedule(done: float) -> float:
 
 
 def _finish(run: Run, config: FeatureTraining, network: FeatureNetwork) -> dict[str, Any]:
-    result = evaluate_features(network, Portraits("test", size=config.size), TEST_PERSONS)
+    portraits = Portraits("test", size=config.size)
+    result = evaluate_features(network, portraits, TEST_PERSONS, workers=config.workers)
     write_json(Path(config.out) / "evaluation.json", result)
     figures = describe(result)
     print(figures)

@@ -10,6 +10,8 @@ A generator of portraits can begin by learning to draw them
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,14 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError, load_strict, without_prefix
 from restyle.io.images import grid, save_image
 from restyle.runtime.devices import autocast, training_dtype
+from restyle.runtime.graphs import Replayed, set_rate
 from restyle.training.attribute_pretraining import AttributePretraining, teach_mapping
 from restyle.training.config import GeneratorTraining
-from restyle.training.data import Source, draw, open_source
+from restyle.training.data import Batches, Source, open_source
 from restyle.training.ema import Ema
 from restyle.training.image_adversary import ImageAdversary, r1_penalty
 from restyle.training.loaders import load_initial, load_run_state
-from restyle.training.parallel import average_gradients, same_everywhere
+from restyle.training.parallel import average_gradients, process_count, same_everywhere
 from restyle.training.run import Run
 
 MIXING_PROBABILITY = 0.9
@@ -71,7 +74,14 @@ class GeneratorTrainer:
             [{"params": list(self.generator.parameters()), "lr": config.lr}],
             self.adversary.groups(config.discriminator_lr or config.lr),
         )
-        self.optimisers = [torch.optim.Adam(group, betas=BETAS, fused=True) for group in groups]
+        self._replays = device.type == "cuda" and process_count() == 1
+        self._graphs: dict[Hashable, Replayed] = {}
+        for group in (*groups[0], *groups[1]) if self._replays else ():
+            group["lr"] = torch.tensor(group["lr"], device=device)
+        self.optimisers = [
+            torch.optim.Adam(group, betas=BETAS, fused=True, capturable=self._replays)
+            for group in groups
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs."""
@@ -90,10 +100,11 @@ class GeneratorTrainer:
         self.adversary.load_state_dict(state["critic"])
         self.ema.model.load_state_dict(state["ema"])
         for optimiser, values in zip(self.optimisers, state["optimisers"], strict=True):
-            rates = [group["lr"] for group in optimiser.param_groups]
+            own = [(group["lr"], group["capturable"]) for group in optimiser.param_groups]
             optimiser.load_state_dict(values)
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate  # a resumed run may have another one
+            # A resumed run may have another rate, and another device.
+            for group, (rate, capturable) in zip(optimiser.param_groups, own, strict=True):
+                group["lr"], group["capturable"] = rate, capturable
         self.path_length.copy_(state["path_length"])
         self.steps = state["steps"]
 
@@ -157,10 +168,11 @@ class GeneratorTrainer:
         (group,) = self.optimisers[0].param_groups
         if images < config.supervised_images:
             left = 1 - images / config.supervised_images
-            group["lr"] = config.lr + left * (config.supervised_lr - config.lr)
+            set_rate(group, config.lr + left * (config.supervised_lr - config.lr))
             group["betas"] = (0.9, 0.99)
         else:
-            group["lr"], group["betas"] = config.lr, BETAS
+            set_rate(group, config.lr)
+            group["betas"] = BETAS
 
     def sample_ws(self, batch: int) -> Tensor:
         """Draw codes (B, num_ws, w_dim), some of them of two people mixed at a random layer."""
@@ -198,20 +210,36 @@ class GeneratorTrainer:
         self.set_progress(images)
         since = images - self.config.supervised_images
         waits = 0 <= since < self.config.discriminator_warmup
-        if z is not None and since < 0:
-            loss, numbers = self._supervised(self.synthesise(self._codes(z)), real)
-            loss.backward()
-            self._update(self.generator, self.optimisers[0])
-        else:
-            known = 0 if z is None else len(z)
-            ws = self.sample_ws(len(real) - known)
-            fake = self.synthesise(ws if z is None else torch.cat([self._codes(z), ws]))
-            numbers = self._train_adversary(real, fake.detach())
-            if not waits:
-                numbers |= self._train_generator(fake, real[:known])
+        z = real.new_zeros(0, self.config.z_dim) if z is None else z
+        supervised = since < 0 and len(z) > 0
+        regularised = self.steps % self.config.r1_interval == 0
+        lengths = self.config.path_length_weight and self.steps % PATH_LENGTH_INTERVAL == 0
+        train = partial(self._train_adversarially, waits, regularised, bool(lengths))
+        if supervised:
+            train = self._train_supervised
+        if self._replays and self.generator.synthesis.fade == 1:
+            key = supervised or (waits, regularised, lengths, len(z))
+            train = self._graphs.setdefault(key, Replayed(train))
+        numbers = dict(train(real, z))
         if not waits:
             self.ema.update(self.generator, self.config.batch, images)
         self.steps += 1
+        return numbers
+
+    def _train_supervised(self, real: Tensor, z: Tensor) -> dict[str, Tensor]:
+        loss, numbers = self._supervised(self.synthesise(self._codes(z)), real)
+        loss.backward()
+        self._update(self.generator, self.optimisers[0])
+        return numbers
+
+    def _train_adversarially(
+        self, waits: bool, regularised: bool, lengths: bool, real: Tensor, z: Tensor
+    ) -> dict[str, Tensor]:
+        ws = self.sample_ws(len(real) - len(z))
+        fake = self.synthesise(torch.cat([self._codes(z), ws]) if len(z) else ws)
+        numbers = self._train_adversary(real, fake.detach(), regularised)
+        if not waits:
+            numbers |= self._train_generator(fake, real[: len(z)], lengths)
         return numbers
 
     def _codes(self, z: Tensor) -> Tensor:
@@ -227,19 +255,19 @@ class GeneratorTrainer:
         with self._autocast():
             return self.pretraining.loss(image.float(), target)
 
-    def _train_adversary(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def _train_adversary(self, real: Tensor, fake: Tensor, regularised: bool) -> dict[str, Tensor]:
         self.adversary.requires_grad_(True)
         with self._autocast():
             loss, numbers = self.adversary.discriminate(fake, real)
         loss.backward()
-        if self.steps % self.config.r1_interval == 0:
+        if regularised:
             penalty = r1_penalty(self.adversary.pixels, real, self._autocast)
             (penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)).backward()
             numbers["r1"] = penalty.detach()
         self._update(self.adversary, self.optimisers[1])
         return numbers
 
-    def _train_generator(self, fake: Tensor, known: Tensor) -> dict[str, Tensor]:
+    def _train_generator(self, fake: Tensor, known: Tensor, lengths: bool) -> dict[str, Tensor]:
         self.adversary.requires_grad_(False)
         with self._autocast():
             loss, numbers = self.adversary.fool(fake)
@@ -247,7 +275,7 @@ class GeneratorTrainer:
             drawn, more = self._supervised(fake[: len(known)], known)
             loss, numbers = loss + self.config.supervised_weight * drawn, numbers | more
         loss.backward()
-        if self.config.path_length_weight and self.steps % PATH_LENGTH_INTERVAL == 0:
+        if lengths:
             penalty, length = self._path_length_penalty(max(1, len(fake) // 2))
             (penalty * (self.config.path_length_weight * PATH_LENGTH_INTERVAL)).backward()
             numbers["path_length"] = length
@@ -311,14 +339,19 @@ def train_generator(config: GeneratorTraining) -> None:
             trainer.begin(run.is_main)
         same_everywhere(trainer.generator)
         same_everywhere(trainer.adversary)
-        while run.unfinished:
-            first = run.images + run.rank * run.batch
-            places = range(first, first + run.batch)
-            real = draw(source, places, config.seed, config.flip).to(run.device)
+        teacher = trainer.pretraining
+        batches = Batches(
+            source,
+            config,
+            run.batch,
+            run.rank * run.batch,
+            config.flip,
+            teacher.vectors if teacher else None,
+        )
+        starts = range(run.images, run.total, config.batch)
+        for real, z in batches.ahead(starts, run.device):
             known = trainer.known(run.images, run.batch)
-            teacher = trainer.pretraining if known else None
-            z = teacher.vectors(places[:known]) if teacher else None
-            numbers = trainer.step(real, run.images, z)
+            numbers = trainer.step(real, run.images, z[:known] if known else None)
             before = run.images
             run.step(numbers)
             kept = before // config.snapshot_images, run.images // config.snapshot_images

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +16,9 @@ from restyle.portraits.attributes import Attributes, class_names, continuous_nam
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.keypoints import COUNT, face_points
 from restyle.portraits.visibility import visible
+from restyle.training.data import ahead
+
+LAST = 2**62  # person; they come again before
 
 
 @dataclass
@@ -46,7 +51,14 @@ class Pool:
         drawn: Persons drawn so far; the next one has this number (times the stride).
     """
 
-    def __init__(self, portraits: Portraits, capacity: int, first: int = 0, stride: int = 1):
+    def __init__(
+        self,
+        portraits: Portraits,
+        capacity: int,
+        first: int = 0,
+        stride: int = 1,
+        workers: int = 0,
+    ):
         """Start with an empty pool.
 
         Args:
@@ -54,10 +66,12 @@ class Pool:
             capacity: Pairs that are kept.
             first: The first person of this process.
             stride: From one person of this process to the next.
+            workers: Processes that draw ahead; 0: one thread.
         """
         self.portraits, self.capacity = portraits, capacity
-        self.first, self.stride = first, stride
+        self.first, self.stride, self.workers = first, stride, workers
         self.drawn = 0
+        self._coming: Iterator[tuple[np.ndarray, ...]] | None = None
         size, shown = portraits.size, len(continuous_names) + len(class_names)
         self._images = np.empty((capacity, 2, size, size, 3), np.uint8)
         self._vectors = np.empty((capacity, 2, len(continuous_names)), np.float32)
@@ -86,17 +100,30 @@ class Pool:
 
     def _draw(self) -> int:
         """Draws the next person into the pool; returns the row."""
+        if self._coming is None:
+            people = range(self.first + self.drawn * self.stride, LAST, self.stride)
+            self._coming = ahead(partial(views, self.portraits), people, self.workers)
         row = self._filled % self.capacity
-        index = (self.first + self.drawn * self.stride) % len(self.portraits)
-        for view, portrait in enumerate((self.portraits[index], self.portraits.view(index, 1))):
-            self._images[row, view] = portrait.image
-            self._vectors[row, view] = portrait.attributes.to_vector()
-            self._labels[row, view] = portrait.attributes.to_labels()
-            self._points[row, view] = face_points(portrait.attributes)
-            self._shown[row, view] = shown(portrait.attributes)
+        kinds = (self._images, self._vectors, self._labels, self._points, self._shown)
+        for kind, value in zip(kinds, next(self._coming), strict=True):
+            kind[row] = value
         self.drawn += 1
         self._filled += 1
         return row
+
+
+def views(portraits: Portraits, person: int) -> tuple[np.ndarray, ...]:
+    """Draw two views of a person: images, and vectors, labels, points and what is shown of each."""
+    index = person % len(portraits)
+    both = (portraits[index], portraits.view(index, 1))
+    seen = [portrait.attributes for portrait in both]
+    return (
+        np.stack([portrait.image for portrait in both]),
+        np.stack([attributes.to_vector() for attributes in seen]),
+        np.stack([attributes.to_labels() for attributes in seen]),
+        np.stack([face_points(attributes) for attributes in seen]),
+        np.stack([shown(attributes) for attributes in seen]),
+    )
 
 
 def shown(attributes: Attributes) -> np.ndarray:

@@ -35,7 +35,7 @@ from restyle.training.options import as_record, check_shares, renamed
 from restyle.training.parallel import INTERRUPTED, any_process, gather, join, process_count, wait
 from restyle.training.randomness import random_state, set_random_state
 
-MAY_CHANGE = ("images", "out", "processes", "device", "checkpoint_minutes")
+MAY_CHANGE = ("images", "out", "processes", "workers", "device", "checkpoint_minutes")
 """Options that say nothing about what is trained."""
 
 LOCK_SECONDS = 5  # how long to wait for the processes of a run that was just killed
