@@ -73,8 +73,8 @@ def sums(images: torch.Tensor) -> list[float]:
 def test_containers_hold_the_same_pictures(pictures, zipped, shards):
     wanted = load(open_source(str(pictures), 16), range(10))
     assert wanted.shape == (10, 3, 16, 16)
-    for data in (zipped, shards, shards / "part-{000..001}.tar"):
-        source = open_source(str(data), 16)
+    for place in (zipped, shards, shards / "part-{000..001}.tar"):
+        source = open_source(str(place), 16)
         assert len(source) == 10
         assert sums(load(source, range(10))) == sums(wanted)
     assert len(open_source(str(shards / "part-000.tar"), 16)) == 5

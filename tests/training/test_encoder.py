@@ -19,7 +19,6 @@ from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
 from restyle.refine import Estimate, pool_to
 from restyle.training import data
-from restyle.training import encoder as training
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser

@@ -6,7 +6,8 @@ import copy
 from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -41,6 +42,8 @@ class Ema(Generic[N]):
         if self.ramp is not None:
             halflife = min(halflife, images * self.ramp)
         keep = 0.5 ** (batch / max(halflife, 1e-8))
-        mine, theirs = list(self.model.parameters()), list(model.parameters())
-        torch._foreach_lerp_(mine, theirs, 1.0 - keep)
-        torch._foreach_copy_(list(self.model.buffers()), list(model.buffers()))
+        mine: list[Tensor] = [*self.model.parameters()]
+        theirs: list[Tensor] = [*model.parameters()]
+        get_ema_multi_avg_fn(keep)(mine, theirs, 0)  # one launch on a GPU
+        for own, new in zip(self.model.buffers(), model.buffers(), strict=True):
+            own.copy_(new)
