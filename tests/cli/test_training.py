@@ -32,6 +32,15 @@ def test_options_change_a_preset(run, monkeypatch):
     assert result.code == 2 and "judge" in result.err and len(taken) == 2
 
 
+def test_an_encoder_may_begin_with_random_weights(run, monkeypatch):
+    taken = []
+    monkeypatch.setattr("restyle.training.encoder.train_encoder", taken.append)
+    assert run("train", "encoder", "--preset", "portraits", "--initial", "").code == 0
+    assert taken[0].initial == ""
+    result = run("train", "encoder", "--out", "")
+    assert result.code == 2 and "--out" in result.err
+
+
 def test_a_trainer_says_what_it_cannot_do_in_one_line(run, tmp_path):
     result = run("train", "generator", "--size", "65", "--out", tmp_path)
     assert result.code == 2

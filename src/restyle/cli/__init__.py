@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cyclopts import App, CycloptsError
 
@@ -24,6 +25,8 @@ from restyle.io.files import printable
 from restyle.runtime.threads import let_threads_sleep
 
 MISUSED, INTERRUPTED = 2, 130
+MAY_BE_EMPTY = ("--initial", "--targets", "--feature-network")
+"""Options of trainings whose empty value means none, whatever the preset says."""
 
 app = App(
     name="restyle",
@@ -53,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     let_threads_sleep()  # before any command loads torch
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if "" in arguments:
-            before = arguments[max(arguments.index("") - 1, 0)]
-            raise ValueError(f"expected a value after '{before}', got an empty one")
+        for before, value in pairwise(["restyle", *arguments]):
+            if not value and before not in MAY_BE_EMPTY:
+                raise ValueError(f"expected a value after '{before}', got an empty one")
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             code = app(arguments, exit_on_error=False, print_error=False) or 0
