@@ -8,8 +8,6 @@ every map goes its deviation over the images of its own kind: what kinds of port
 how often, is to be learned as well, and norms over each kind alone would hide it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

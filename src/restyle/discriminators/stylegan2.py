@@ -4,8 +4,6 @@ Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 202
 minibatch statistic is from "Progressive Growing of GANs" (ICLR 2018), section 3.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Edits of one generator's codes: directions by name, checked against it and measured with it."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Mapping

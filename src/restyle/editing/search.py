@@ -1,7 +1,5 @@
 """Finding directions: from labelled codes, from their spread, and from a generator's weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import cast
 

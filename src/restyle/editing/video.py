@@ -1,7 +1,5 @@
 """Moving pictures: MP4 and GIF files of iterations, edits and interpolations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """How the loop works inside a model: coarse to fine, convergence, starts, bad inputs, stopping."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

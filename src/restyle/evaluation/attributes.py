@@ -1,7 +1,5 @@
 """What a feature network reads in portraits, in each attribute's own deviations."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

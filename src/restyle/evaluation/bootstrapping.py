@@ -1,7 +1,5 @@
 """Encoder bootstrapping against the truth: the renderer's own toon of the same person."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 

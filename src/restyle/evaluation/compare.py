@@ -1,7 +1,5 @@
 """Models and methods side by side: tables, the trade-off, curves, best and worst images."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path

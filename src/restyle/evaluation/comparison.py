@@ -1,7 +1,5 @@
 """Models and methods side by side: how good each is, and what it costs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Whether two generators draw the same person of the same code, each in its own style."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """What models are measured on: test portraits, or the images of a folder."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence

@@ -6,8 +6,6 @@ direction changes besides is held still where that helps, and so are the layers 
 need, as the labeller sees it on other samples. The judge then measures it on new samples.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """How pictures respond to edits: what changes with strength, and what changes besides."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

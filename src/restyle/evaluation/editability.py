@@ -1,7 +1,5 @@
 """How well inversions can be edited: tables, the trade-off with distortion, and pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

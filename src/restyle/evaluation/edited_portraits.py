@@ -5,8 +5,6 @@ until the judge reads that change, and is then compared with that drawing and wi
 did anything else change, is it still the same person?
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

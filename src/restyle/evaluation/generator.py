@@ -1,7 +1,5 @@
 """How good a generator of portraits is, as the judge sees it."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

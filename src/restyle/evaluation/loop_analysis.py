@@ -1,7 +1,5 @@
 """What the loop does inside: measurements of every step of a model's refinement."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """What is measured on each reconstruction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """What a long measurement has found so far, in a folder that a repeated command goes on from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Running methods of inversion on the same images, and keeping what came of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

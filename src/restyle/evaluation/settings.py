@@ -1,7 +1,5 @@
 """What is measured, and how: frozen records, free of torch, that the command line derives from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """What a measurement of time depends on, and how it is taken."""
 
-from __future__ import annotations
-
 import os
 import platform
 import resource

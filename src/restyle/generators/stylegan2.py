@@ -5,8 +5,6 @@ demodulation (section 2.2) and RGB skip connections (section 4.1). One implement
 width and size, and holds the official weights exactly.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal

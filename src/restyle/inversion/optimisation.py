@@ -4,8 +4,6 @@ The objective is a plain callable, (images, targets) to a distance (B,) of each 
 target's size. The images of a batch do not influence one another.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

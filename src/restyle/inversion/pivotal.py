@@ -3,8 +3,6 @@
 Source: Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Images" (PTI).
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ Shards are ordinary tar files. They are listed once and then read at any place, 
 from front to back, so that a resumed training goes on with exactly the pictures that come next.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import tarfile

@@ -1,7 +1,5 @@
 """Tables with column formats: printed as text or Markdown, kept as JSON, shown as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape

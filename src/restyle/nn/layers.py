@@ -5,8 +5,6 @@ Equalised learning rates follow Karras et al., "Progressive Growing of GANs" (IC
 optimiser moves all of them at the same relative speed.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

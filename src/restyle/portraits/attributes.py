@@ -9,8 +9,6 @@ view is part of the counter, so any portrait can be drawn without drawing those 
 raw integer stream and plain arithmetic are used, which makes it the same on every machine.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections.abc import Callable
@@ -156,7 +154,7 @@ class Attributes:
     hat: str = _one_of(NUISANCE, none=0.88, brimmed=0.06, beanie=0.06)
     neckline: str = _one_of(NUISANCE, round=0.4, collar=0.3, open=0.3)
 
-    def with_(self, **changes: float | str) -> Attributes:
+    def with_(self, **changes: float | str) -> "Attributes":
         """Return a copy with some attributes changed.
 
         Raises:
@@ -176,7 +174,7 @@ class Attributes:
         return np.array([_NUMBER[name][getattr(self, name)] for name in class_names])
 
     @classmethod
-    def from_vectors(cls, vector: np.ndarray, labels: np.ndarray) -> Attributes:
+    def from_vectors(cls, vector: np.ndarray, labels: np.ndarray) -> "Attributes":
         """Build attributes from what `to_vector` and `to_labels` return; values are clipped."""
         values = np.clip(vector, -1, 1).astype(np.float64) * _HALF_RANGE + _MIDDLE
         classes = [

@@ -1,7 +1,5 @@
 """How much of a person survives in another style: the same code, two generators, one network."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import torch

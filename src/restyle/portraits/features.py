@@ -4,8 +4,6 @@ It stands in for LPIPS and for face recognition where those weights cannot be ha
 `maps` and `embed` can take its place, such as the real ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self

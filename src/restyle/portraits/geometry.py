@@ -6,8 +6,6 @@ upright; rolling it and placing it in the picture gives picture coordinates, fro
 top left corner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin, sqrt

@@ -1,7 +1,5 @@
 """Points of the face whose places are known exactly: more of them than the five landmarks."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from restyle.portraits.attributes import Attributes

@@ -1,7 +1,5 @@
 """What a training would do, without doing it: the answer to `--dry-run`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Training an encoder: the networks of a configuration, the loop, validation and exports."""
 
-from __future__ import annotations
-
 import dataclasses
 import resource
 from collections.abc import Callable, Iterator

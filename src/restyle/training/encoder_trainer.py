@@ -6,8 +6,6 @@ are done. A single-shot encoder (pSp, e4e) is the same training with one step an
 sees the target alone.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any

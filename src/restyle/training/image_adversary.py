@@ -1,7 +1,5 @@
 """What a generator is trained against: a discriminator of pixels, and one of features if asked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Self

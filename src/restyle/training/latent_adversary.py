@@ -4,8 +4,6 @@ Tov et al., "Designing an Encoder for StyleGAN Image Manipulation" (SIGGRAPH 202
 after Nitzan et al., "Face Identity Disentanglement via Latent Space Mapping" (2020).
 """
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from typing import Any
 

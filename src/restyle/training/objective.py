@@ -1,7 +1,5 @@
 """What an encoder is trained for: the weighted sum of the losses that take part."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

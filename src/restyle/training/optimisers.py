@@ -1,7 +1,5 @@
 """The optimisers that encoders are trained with, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pairs of drawn portraits as training data for feature networks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
@@ -39,7 +37,7 @@ class Batch:
     points: Tensor
     shown: Tensor
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """Move everything to a device."""
         return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 

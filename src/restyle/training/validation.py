@@ -1,7 +1,5 @@
 """Measuring an encoder in training on images that it is not trained on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

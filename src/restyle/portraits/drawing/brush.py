@@ -1,7 +1,5 @@
 """A small layer over skia: smooth shapes, strokes and soft shadows on an RGBA array."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType

@@ -1,7 +1,5 @@
 """The photo-like drawing of a portrait: soft light, shadows, skin, strands of hair."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from restyle.portraits.attributes import Attributes

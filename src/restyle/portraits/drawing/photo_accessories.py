@@ -1,7 +1,5 @@
 """Hair, glasses and hats of the photo-like drawing."""
 
-from __future__ import annotations
-
 from restyle.portraits.drawing.brush import BLACK, WHITE, mix, scale
 from restyle.portraits.drawing.hair import Hair, band_of, crown_of
 from restyle.portraits.drawing.scene import Scene

@@ -1,7 +1,5 @@
 """Eyes, brows, nose, mouth and beard of the photo-like drawing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from restyle.portraits.drawing.brush import BLACK, WHITE, mix, scale

@@ -1,7 +1,5 @@
 """Portraits as pictures: attributes in, pixels and landmarks out."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from restyle.portraits.attributes import Attributes

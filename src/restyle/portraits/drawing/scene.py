@@ -1,7 +1,5 @@
 """What both drawing styles start from: a portrait with its layout, colours and light."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from restyle.portraits.attributes import Attributes

@@ -1,7 +1,5 @@
 """The toon drawing: the same people with large eyes, flat colours and thick outlines."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from restyle.portraits.attributes import Attributes
