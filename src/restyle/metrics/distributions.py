@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from restyle.io.imports import needed
+
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Fréchet distance of the normal distributions that fit two sets of features.
@@ -58,13 +60,9 @@ def precision_recall(
 
 
 def _covered(members: np.ndarray, points: np.ndarray, neighbours: int) -> float:
-    try:
+    with needed("evaluate", "precision and recall need scikit-learn"):
         from sklearn.metrics import pairwise_distances_chunked
         from sklearn.neighbors import NearestNeighbors
-    except ImportError as error:
-        raise ImportError(
-            "precision and recall need scikit-learn: pip install 'restyle[evaluate]'"
-        ) from error
 
     search = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(members)
     radii = search.kneighbors()[0][:, -1]  # without an argument no member is its own neighbour

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from restyle.io.imports import needed
+
 RESAMPLES = 2000
 BATCH_VALUES = 2_000_000  # resampled at once: all of them would grow with the number of images
 
@@ -64,10 +66,8 @@ def mean_known(values: np.ndarray) -> np.ndarray:
 
 
 def _interval(statistic: Any, confidence: float, seed: int, *columns: np.ndarray) -> Interval:
-    try:
+    with needed("evaluate", "intervals need scipy"):
         from scipy.stats import bootstrap
-    except ImportError as error:
-        raise ImportError("intervals need scipy: pip install 'restyle[evaluate]'") from error
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     for array in arrays:
         usable = array.ndim == 1 and len(array) and array.shape == arrays[0].shape

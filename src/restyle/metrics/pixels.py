@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restyle.io.imports import needed
+
 MS_SSIM_SIDE = 256
 """Smaller images are enlarged to this height and width for MS-SSIM, as the official code does."""
 
@@ -38,12 +40,8 @@ def ms_ssim(images: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ImportError: pytorch-msssim is missing (`pip install 'restyle[evaluate]'`).
     """
-    try:
+    with needed("evaluate", "MS-SSIM needs pytorch-msssim"):
         from pytorch_msssim import ms_ssim as measure
-    except ImportError as error:
-        raise ImportError(
-            "MS-SSIM needs pytorch-msssim: pip install 'restyle[evaluate]'"
-        ) from error
 
     pair = [_enlarged(x.clamp(-1, 1)) + 1 for x in (images, targets)]
     # On CPUs its filters run several times faster in this layout; the values are the same.
