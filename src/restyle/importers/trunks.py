@@ -10,9 +10,17 @@ from restyle.io.checkpoints import CheckpointError, listed
 from restyle.nn.backbones import Family, Trunk
 
 # Foreign layer name to ours. The two families tell themselves apart by the first entry.
+RESIDUAL_STEM = {"conv1": "0", "bn1": "1", "relu": "2"}
+RESIDUAL_UNIT = {
+    "downsample.0": "shortcut.0",
+    "downsample.1": "shortcut.1",
+    **{f"conv{i}": f"conv{i}" for i in (1, 2, 3)},
+    **{f"bn{i}": f"norm{i}" for i in (1, 2, 3)},
+}
 STEMS: dict[Family, dict[str, str]] = {
     "ir_se": {"input_layer.0": "0", "input_layer.1": "1", "input_layer.2": "2"},
-    "resnet": {"conv1": "0", "bn1": "1", "relu": "2"},
+    "resnet": RESIDUAL_STEM,
+    "bottleneck": RESIDUAL_STEM,
 }
 UNITS: dict[Family, dict[str, str]] = {
     "ir_se": {
@@ -26,15 +34,18 @@ UNITS: dict[Family, dict[str, str]] = {
         "shortcut_layer.0": "shortcut.0",
         "shortcut_layer.1": "shortcut.1",
     },
-    "resnet": {
-        "downsample.0": "shortcut.0",
-        "downsample.1": "shortcut.1",
-        **{f"conv{i}": f"conv{i}" for i in (1, 2)},
-        **{f"bn{i}": f"norm{i}" for i in (1, 2)},
-    },
+    "resnet": RESIDUAL_UNIT,
+    "bottleneck": RESIDUAL_UNIT,
 }
-PROJECTIONS: dict[Family, str] = {"ir_se": "shortcut_layer.0", "resnet": "downsample.0"}
-LAST_CONVOLUTIONS: dict[Family, str] = {"ir_se": "res_layer.3", "resnet": "conv2"}
+Taken = tuple[tuple[int, ...], tuple[int, ...], dict[str, Tensor]]
+"""Widths, units for each stage, and the weights under `Trunk`'s names."""
+
+LAST_CONVOLUTIONS: dict[Family, str] = {
+    "ir_se": "res_layer.3",
+    "resnet": "conv2",
+    "bottleneck": "conv3",
+}
+PROJECTIONS = ("shortcut_layer.0", "downsample.0")
 
 
 def family_of(weights: Weights) -> Family:
@@ -52,9 +63,7 @@ def family_of(weights: Weights) -> Family:
     )
 
 
-def take_trunk(
-    weights: Weights, family: Family
-) -> tuple[tuple[int, ...], tuple[int, ...], dict[str, Tensor]]:
+def take_trunk(weights: Weights, family: Family) -> Taken:
     """Take a trunk whose units are numbered through (`body.0` ... `body.23`).
 
     Stages are found by their projections: a stage begins where the width changes.
@@ -63,22 +72,18 @@ def take_trunk(
         weights: The table to take from.
         family: Whose naming it has.
 
-    Returns:
-        Widths, units for each stage, and the weights under `Trunk`'s names.
-
     Raises:
         CheckpointError: No units, or gaps in their numbers.
     """
+    stem = next(iter(STEMS[family]))
+    widths = [weights.shape(f"{stem}.weight", 4)[0]]
     units = {int(m[1]) for name in weights.names() if (m := re.match(r"body\.(\d+)\.", name))}
     if sorted(units) != list(range(len(units))) or not units:
         raise CheckpointError(f"{weights.source}: expected units body.0, body.1, ..., got {units}")
-    starts = [
-        k for k in sorted(units) if k == 0 or f"body.{k}.{PROJECTIONS[family]}.weight" in weights
-    ]
+    projected = [k for k in units for p in PROJECTIONS if f"body.{k}.{p}.weight" in weights]
+    starts = sorted({0, *projected})
     ends = [*starts[1:], len(units)]
-    stem = next(iter(STEMS[family]))
     last = LAST_CONVOLUTIONS[family]
-    widths = [weights.shape(f"{stem}.weight", 4)[0]]
     widths += [weights.shape(f"body.{k}.{last}.weight", 4)[0] for k in starts]
     tensors = weights.rename(STEMS[family], ours="stem.")
     for stage, (start, end) in enumerate(zip(starts, ends, strict=True)):
@@ -99,12 +104,23 @@ def read_torchvision(weights: Weights) -> Trunk:
         CheckpointError: Missing, unexpected or mis-shaped weights, or a network of bottlenecks.
     """
     weights.ignore(r"fc\.(weight|bias)")
+    what = "a residual network of basic blocks"
+    widths, units, tensors = take_residual(weights, "resnet", what)
+    tensors["stem.2.weight"] = torch.zeros(widths[0])
+    return build(lambda: Trunk("resnet", 3, widths, units), tensors, weights.source)
+
+
+def take_residual(weights: Weights, family: Family, what: str) -> Taken:
+    """Take all of a residual network in torchvision's naming, as `take_trunk` does.
+
+    Raises:
+        CheckpointError: Other weights than those of `what`.
+    """
     blocks = {m[0] for name in weights.names() if (m := re.match(r"layer\d+\.\d+\b", name))}
     ordered = sorted(blocks, key=lambda block: [int(n) for n in re.findall(r"\d+", block)])
     numbered = {block: f"body.{i}" for i, block in enumerate(ordered)}
     body = Weights(weights.rename(numbered | {"conv1": "conv1", "bn1": "bn1"}), weights.source)
-    weights.finish("a residual network")
-    widths, units, tensors = take_trunk(body, "resnet")
-    body.finish("a residual network of basic blocks")
-    tensors["stem.2.weight"] = torch.zeros(widths[0])
-    return build(lambda: Trunk("resnet", 3, widths, units), tensors, weights.source)
+    weights.finish(what)
+    taken = take_trunk(body, family)
+    body.finish(what)
+    return taken

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Family = Literal["ir_se", "resnet"]
+Family = Literal["ir_se", "resnet", "bottleneck"]
 Unit = Callable[[int, int, int], nn.Module]
 
 IR_SE50 = {"widths": (64, 64, 128, 256, 512), "units": (3, 4, 14, 3)}
@@ -36,7 +36,7 @@ class Trunk(nn.Module):
         """Build a trunk.
 
         Args:
-            family: `"ir_se"` or `"resnet"`.
+            family: `"ir_se"`, `"resnet"`, or `"bottleneck"` for the deeper residual networks.
             in_channels: Channels of the input.
             widths: Channels of the stem, then of each stage.
             units: How many units each stage has.
@@ -194,6 +194,29 @@ class ResidualUnit(nn.Module):
         return self.act(y + self.shortcut(x))
 
 
+class Bottleneck(nn.Module):
+    """The residual unit of the deeper networks: 1x1, 3x3 with the stride, 1x1 convolutions."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int):
+        """Build a unit from `in_channels` to `channels`, through a quarter of these."""
+        super().__init__()
+        self.conv1, self.norm1 = _convolution(in_channels, channels // 4, 1, 1)
+        self.conv2, self.norm2 = _convolution(channels // 4, channels // 4, 3, stride)
+        self.conv3, self.norm3 = _convolution(channels // 4, channels, 1, 1)
+        self.act = nn.ReLU()
+        self.shortcut = (
+            nn.Identity()
+            if in_channels == channels and stride == 1
+            else _convolution(in_channels, channels, 1, stride)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, channels, H / stride, W / stride)."""
+        y = self.act(self.norm1(self.conv1(x)))
+        y = self.act(self.norm2(self.conv2(y)))
+        return self.act(self.norm3(self.conv3(y)) + self.shortcut(x))
+
+
 def _convolution(in_channels: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
     padding = kernel // 2
     conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=padding, bias=False)
@@ -210,4 +233,5 @@ def _stage(unit: Unit, in_channels: int, channels: int, count: int, stride: int)
 _FAMILIES: dict[str, tuple[int, int, Unit, int]] = {
     "ir_se": (3, 1, IRSEUnit, 2),
     "resnet": (7, 2, ResidualUnit, 1),
+    "bottleneck": (7, 2, Bottleneck, 1),
 }
