@@ -80,11 +80,6 @@ def read_embedding(weights: Weights) -> ArcFace:
     return build(make, with_prefix(tensors, "trunk") | outputs, weights.source)
 
 
-def is_cascade(weights: Weights) -> bool:
-    """Tell whether a table is one of the face detector's networks."""
-    return "features.conv1.weight" in weights and "features.prelu1.weight" in weights
-
-
 def read_cascade(weights: Weights) -> CascadeNetwork:
     """Read one of the face detector's networks.
 

@@ -43,24 +43,29 @@ class Weights:
         source: The file, for messages.
     """
 
-    def __init__(self, tensors: Mapping[str, object], source: str | os.PathLike[str]):
+    def __init__(self, tensors: object, source: str | os.PathLike[str]):
         """Copy the table (not its tensors).
 
         Raises:
-            CheckpointError: An entry is no tensor of floating-point numbers, or has no name.
+            CheckpointError: No table, or an entry is no tensor of floating-point numbers, or has no
+                name.
         """
+        self.source = source
+        if not isinstance(tensors, Mapping):
+            raise self.error("a table", type(tensors).__name__)
         strange = [n for n, t in tensors.items() if not (isinstance(n, str) and is_plain(t))]
         if strange:
-            raise CheckpointError(
-                f"{source}: expected tensors of floating-point numbers by name, "
-                f"got others: {listed(strange)}"
-            )
-        self.source = source
+            wanted = "tensors of floating-point numbers by name"
+            raise self.error(wanted, f"others: {listed(strange)}")
         self._left: dict[str, Tensor] = {n: t for n, t in tensors.items() if isinstance(t, Tensor)}
 
     def __contains__(self, name: str) -> bool:
         """Tell whether an entry is there and not yet taken."""
         return name in self._left
+
+    def error(self, expected: str, found: object) -> CheckpointError:
+        """Return an error that names the file."""
+        return CheckpointError(f"{self.source}: expected {expected}, got {found}")
 
     def names(self) -> list[str]:
         """Return what is left, in the file's order."""
@@ -74,9 +79,7 @@ class Weights:
         """
         shape = tuple(self._need(name).shape)
         if len(shape) != ndim:
-            raise CheckpointError(
-                f"{self.source}: expected {name} to have {ndim} dimensions, got {shape}"
-            )
+            raise self.error(f"{name} to have {ndim} dimensions", shape)
         return shape
 
     def take(self, name: str) -> Tensor:
@@ -98,10 +101,7 @@ class Weights:
         shapes = {name: self.shape(name, ndim) for name in names}
         odd = next((name for name in names if shapes[name] != shapes[names[0]]), None)
         if odd:
-            raise CheckpointError(
-                f"{self.source}: expected {odd} of {names[0]}'s shape {shapes[names[0]]}, "
-                f"got {shapes[odd]}"
-            )
+            raise self.error(f"{odd} of {names[0]}'s shape {shapes[names[0]]}", shapes[odd])
         return torch.stack([self.take(name) for name in names])
 
     def take_prefix(self, prefix: str) -> "Weights":
@@ -137,10 +137,7 @@ class Weights:
             CheckpointError: Entries are left over.
         """
         if self._left:
-            raise CheckpointError(
-                f"{self.source}: expected the weights of {what}, got unexpected: "
-                f"{listed(self.names())}"
-            )
+            raise self.error(f"the weights of {what}", f"unexpected: {listed(self.names())}")
 
     def _need(self, name: str) -> Tensor:
         if name not in self._left:

@@ -25,10 +25,7 @@ def read_moco(path: str | os.PathLike[str]) -> MoCo:
     Raises:
         CheckpointError: Another file, or missing, unexpected or mis-shaped weights.
     """
-    content = read_archive(path)
-    if not is_moco(content):
-        raise CheckpointError(f"{path}: expected a MoCo checkpoint, got no {PREFIX}conv1.weight")
-    return take_moco(content, os.fspath(path))
+    return take_moco(read_archive(path), os.fspath(path))
 
 
 def is_moco(content: Any) -> bool:
@@ -37,8 +34,10 @@ def is_moco(content: Any) -> bool:
     return isinstance(table, Mapping) and any(str(name).startswith(PREFIX) for name in table)
 
 
-def take_moco(content: Mapping[str, Any], source: str) -> MoCo:
+def take_moco(content: Any, source: str) -> MoCo:
     """Take the network from the content of a file, as `read_moco` does from the file."""
+    if not is_moco(content):
+        raise CheckpointError(f"{source}: expected a MoCo checkpoint, got no {PREFIX}conv1.weight")
     unknown = set(content) - OTHER_ENTRIES - {"state_dict"}
     if unknown:
         raise CheckpointError(

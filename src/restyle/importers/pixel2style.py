@@ -18,8 +18,8 @@ from restyle.domains import CARS, CHURCHES, FACES, HORSES, TOON, WILD, Domain
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.importers.keys import Weights, build
 from restyle.importers.rosinality import take_generator, with_average
-from restyle.importers.trunks import family_of, take_trunk
-from restyle.io.checkpoints import CheckpointError, listed
+from restyle.importers.trunks import NAMINGS, family_of, take_trunk
+from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 from restyle.model import ReStyle
 from restyle.nn.backbones import Family
 
@@ -107,23 +107,15 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
     Raises:
         CheckpointError: An unknown class, or missing, unexpected or mis-shaped weights.
     """
-    source = weights.source
     if encoder_type not in CLASSES:
-        known = ", ".join(CLASSES)
-        raise CheckpointError(
-            f"{source}: expected an encoder_type of {known}, got {listed([encoder_type])}"
-        )
+        raise weights.error(f"an encoder_type of {', '.join(CLASSES)}", listed([encoder_type]))
     head, family, pyramid = CLASSES[encoder_type]
     found = family_of(weights)
     if found != family:
-        raise CheckpointError(
-            f"{source}: expected the weights of {encoder_type} ({family}), got others ({found})"
-        )
-    stem = "input_layer.0.weight" if family == "ir_se" else "conv1.weight"
-    input_channels = weights.shape(stem, 4)[1]
+        raise weights.error(f"the weights of {encoder_type} ({family})", f"others ({found})")
+    input_channels = weights.shape(f"{NAMINGS[family].first}.weight", 4)[1]
     widths, units, trunk = take_trunk(weights, family)
-    tensors = {f"trunk.{name}": tensor for name, tensor in trunk.items()}
-    tensors |= weights.rename(LATERALS) if pyramid else {}
+    tensors = with_prefix(trunk, "trunk") | (weights.rename(LATERALS) if pyramid else {})
     heads, (num_ws, w_dim, head_channels) = _take_heads(weights)
     weights.finish(f"an encoder ({encoder_type})")
 
@@ -131,7 +123,7 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
         trunk = EncoderConfig(num_ws, w_dim, family, widths, units, input_size, input_channels)
         return Encoder(replace(trunk, head=head, head_channels=head_channels, pyramid=pyramid))
 
-    return build(make, tensors | heads, source)
+    return build(make, tensors | heads, weights.source)
 
 
 def _take_heads(weights: Weights) -> tuple[dict[str, Tensor], tuple[int, int, int]]:

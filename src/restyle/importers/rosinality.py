@@ -35,10 +35,7 @@ def read_generator(content: Mapping[str, object], source: str) -> StyleGAN2:
     unknown = set(content) - OTHER_ENTRIES - {"g_ema", "latent_avg"}
     if unknown:
         raise CheckpointError(f"{source}: expected a generator, got unexpected: {listed(unknown)}")
-    table = content["g_ema"]
-    if not isinstance(table, Mapping):
-        raise CheckpointError(f"{source}: expected g_ema to be a table, got {type(table).__name__}")
-    generator = take_generator(Weights(table, source))
+    generator = take_generator(Weights(content["g_ema"], source))
     return with_average(generator, content.get("latent_avg"), source)
 
 
@@ -122,9 +119,7 @@ def check_filter(weights: Weights, name: str, gain: float = 1.0) -> None:
     """
     kernel = weights.take(name)
     if kernel.shape != FILTER.shape or not torch.allclose(kernel.float(), FILTER * gain, atol=1e-6):
-        raise CheckpointError(
-            f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], got another"
-        )
+        raise weights.error(f"{name} to be the filter [1, 3, 3, 1]", "another")
 
 
 def _numbered(weights: Weights, group: str) -> list[str]:

@@ -1,51 +1,66 @@
 """Backbones in their published naming: pSp's IR-SE, and torchvision's residual networks."""
 
 import re
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from restyle.importers.keys import Weights, build
-from restyle.io.checkpoints import CheckpointError, listed
+from restyle.io.checkpoints import listed
 from restyle.nn.backbones import Family, Trunk
 
-# Foreign layer name to ours. The two families tell themselves apart by the first entry.
-RESIDUAL_STEM = {"conv1": "0", "bn1": "1", "relu": "2"}
-RESIDUAL_UNIT = {
+
+class Naming(NamedTuple):
+    """How a family's layers are called in published files.
+
+    Attributes:
+        stem: Foreign layer name to ours; the first entry tells the families apart.
+        unit: The same in each unit.
+        last: The convolution of a unit that says its width.
+        projection: The one that only units have which begin a stage, apart from the first.
+    """
+
+    stem: dict[str, str]
+    unit: dict[str, str]
+    last: str
+    projection: str
+
+    @property
+    def first(self) -> str:
+        """The layer that sees the image."""
+        return next(iter(self.stem))
+
+
+_STEM = {"conv1": "0", "bn1": "1", "relu": "2"}
+_UNIT = {
     "downsample.0": "shortcut.0",
     "downsample.1": "shortcut.1",
     **{f"conv{i}": f"conv{i}" for i in (1, 2, 3)},
     **{f"bn{i}": f"norm{i}" for i in (1, 2, 3)},
 }
-STEMS: dict[Family, dict[str, str]] = {
-    "ir_se": {"input_layer.0": "0", "input_layer.1": "1", "input_layer.2": "2"},
-    "resnet": RESIDUAL_STEM,
-    "bottleneck": RESIDUAL_STEM,
-}
-UNITS: dict[Family, dict[str, str]] = {
-    "ir_se": {
-        "res_layer.0": "norm1",
-        "res_layer.1": "conv1",
-        "res_layer.2": "act",
-        "res_layer.3": "conv2",
-        "res_layer.4": "norm2",
-        "res_layer.5.fc1": "gate.squeeze",
-        "res_layer.5.fc2": "gate.excite",
-        "shortcut_layer.0": "shortcut.0",
-        "shortcut_layer.1": "shortcut.1",
-    },
-    "resnet": RESIDUAL_UNIT,
-    "bottleneck": RESIDUAL_UNIT,
+NAMINGS: dict[Family, Naming] = {
+    "ir_se": Naming(
+        {"input_layer.0": "0", "input_layer.1": "1", "input_layer.2": "2"},
+        {
+            "res_layer.0": "norm1",
+            "res_layer.1": "conv1",
+            "res_layer.2": "act",
+            "res_layer.3": "conv2",
+            "res_layer.4": "norm2",
+            "res_layer.5.fc1": "gate.squeeze",
+            "res_layer.5.fc2": "gate.excite",
+            "shortcut_layer.0": "shortcut.0",
+            "shortcut_layer.1": "shortcut.1",
+        },
+        "res_layer.3",
+        "shortcut_layer.0",
+    ),
+    "resnet": Naming(_STEM, _UNIT, "conv2", "downsample.0"),
+    "bottleneck": Naming(_STEM, _UNIT, "conv3", "downsample.0"),
 }
 Taken = tuple[tuple[int, ...], tuple[int, ...], dict[str, Tensor]]
 """Widths, units for each stage, and the weights under `Trunk`'s names."""
-
-LAST_CONVOLUTIONS: dict[Family, str] = {
-    "ir_se": "res_layer.3",
-    "resnet": "conv2",
-    "bottleneck": "conv3",
-}
-PROJECTIONS = ("shortcut_layer.0", "downsample.0")
 
 
 def family_of(weights: Weights) -> Family:
@@ -54,13 +69,11 @@ def family_of(weights: Weights) -> Family:
     Raises:
         CheckpointError: Neither.
     """
-    for family, stem in STEMS.items():
-        if f"{next(iter(stem))}.weight" in weights:
+    for family, naming in NAMINGS.items():
+        if f"{naming.first}.weight" in weights:
             return family
-    raise CheckpointError(
-        f"{weights.source}: expected a backbone (input_layer.0.weight or conv1.weight), "
-        f"got {listed(weights.names()) or 'nothing'}"
-    )
+    found = listed(weights.names()) or "nothing"
+    raise weights.error("a backbone (input_layer.0.weight or conv1.weight)", found)
 
 
 def take_trunk(weights: Weights, family: Family) -> Taken:
@@ -75,22 +88,20 @@ def take_trunk(weights: Weights, family: Family) -> Taken:
     Raises:
         CheckpointError: No units, or gaps in their numbers.
     """
-    stem = next(iter(STEMS[family]))
-    widths = [weights.shape(f"{stem}.weight", 4)[0]]
+    naming = NAMINGS[family]
+    widths = [weights.shape(f"{naming.first}.weight", 4)[0]]
     units = {int(m[1]) for name in weights.names() if (m := re.match(r"body\.(\d+)\.", name))}
     if sorted(units) != list(range(len(units))) or not units:
-        raise CheckpointError(f"{weights.source}: expected units body.0, body.1, ..., got {units}")
-    projected = [k for k in units for p in PROJECTIONS if f"body.{k}.{p}.weight" in weights]
+        raise weights.error("units body.0, body.1, ...", units)
+    projected = [k for k in units if f"body.{k}.{naming.projection}.weight" in weights]
     starts = sorted({0, *projected})
     ends = [*starts[1:], len(units)]
-    last = LAST_CONVOLUTIONS[family]
-    widths += [weights.shape(f"body.{k}.{last}.weight", 4)[0] for k in starts]
-    tensors = weights.rename(STEMS[family], ours="stem.")
+    widths += [weights.shape(f"body.{k}.{naming.last}.weight", 4)[0] for k in starts]
+    tensors = weights.rename(naming.stem, ours="stem.")
     for stage, (start, end) in enumerate(zip(starts, ends, strict=True)):
         for unit in range(start, end):
-            tensors |= weights.rename(
-                UNITS[family], ours=f"stages.{stage}.{unit - start}.", theirs=f"body.{unit}."
-            )
+            ours, theirs = f"stages.{stage}.{unit - start}.", f"body.{unit}."
+            tensors |= weights.rename(naming.unit, ours, theirs)
     return tuple(widths), tuple(e - s for s, e in zip(starts, ends, strict=True)), tensors
 
 
