@@ -15,7 +15,6 @@ from restyle.inversion.methods import (
     build,
     networks_of,
     objective_for,
-    save_tuning,
     usual_features,
 )
 from restyle.inversion.pivotal import PivotalTuning
@@ -103,7 +102,7 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Inverter:
         partial(_follow, chain, model, set(labels)),
         settings,
         list(labels.values()),
-        partial(_save_tuned, chain.tuning, model) if chain.tuning else nothing_more,
+        partial(_save_tuned, chain.tuning) if chain.tuning else nothing_more,
         alone=chain.tuning is not None,  # each image is given a generator of its own
     )
 
@@ -146,7 +145,7 @@ def _follow(chain: Chain, model: ReStyle, shown: set[int], targets: Tensor) -> I
 
 
 def _save_tuned(
-    tuning: PivotalTuning, model: ReStyle, result: InversionResult, item: Item, out: Path
+    tuning: PivotalTuning, result: InversionResult, item: Item, out: Path
 ) -> tuple[Outputs, dict[str, Any]]:
     path = f"generators/{item.name}.safetensors"
-    return {"generator": path}, {"generator_bytes": save_tuning(tuning, model, out / path)}
+    return {"generator": path}, {"generator_bytes": tuning.save(out / path)}
