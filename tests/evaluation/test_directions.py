@@ -151,7 +151,7 @@ def test_a_direction_is_kept_if_it_works_and_deserves_its_name(slope, other, kep
     readings = np.zeros((len(s), 4, len(NAMES)))
     smile, age = NAMES.index("smile"), NAMES.index("age")
     readings[..., smile], readings[..., age] = slope * s[:, None], other * s[:, None]
-    found = Sweep(s, readings, np.ones((len(s), 4)), smile)
+    found = Sweep(s, readings, np.ones((len(s), 4)), smile, np.ones(readings.shape, bool))
     record = judgement(Direction("smile", torch.ones(8), 1.0), found)
     assert record["kept"] is kept
     if kept:

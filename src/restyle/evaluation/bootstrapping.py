@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from restyle.evaluation.data import as_images, unseen_portraits
+from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.measures import MEASURES, Judge
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import arrays_in_parts, claim_folder
@@ -17,7 +17,7 @@ from restyle.hub.registry import load, load_features
 from restyle.inversion.bootstrapping import bootstrap, check_related
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
-from restyle.io.images import save_image, strip
+from restyle.io.images import from_uint8, save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.intervals import Interval, bootstrap_mean
 from restyle.model import ReStyle
@@ -67,9 +67,9 @@ def measure(
     indices: range,
 ) -> dict[str, np.ndarray]:
     """Turn some test portraits into toons in both ways, and write the first few as strips."""
-    photos = as_images(unseen_portraits("portraits", source.domain.input_size).images(indices))
+    photos = from_uint8(unseen_portraits("portraits", source.domain.input_size).images(indices))
     toons = unseen_portraits("toon", target.domain.input_size).images(indices)
-    truth = as_images(toons).to(target.device)
+    truth = from_uint8(toons).to(target.device)
     distance = judge.against(truth)
     both = bootstrap(photos, source, target, config.source_steps, config.steps, len(photos))
     plain = target.invert(photos, config.steps, len(photos))

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from restyle.evaluation.data import as_images, unseen_portraits
+from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.records import claim_folder
 from restyle.evaluation.report import Report, Section
 from restyle.evaluation.settings import CrossDomainEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
-from restyle.io.images import grid, save_image
+from restyle.io.images import from_uint8, grid, save_image
 from restyle.io.tables import Column, Table
 from restyle.portraits.cross_domain import surviving_identity
 
@@ -44,7 +44,7 @@ def evaluate_cross_domain(config: CrossDomainEvaluation) -> Report:
     save_image(grid(torch.cat([p[:PICTURED] for p in people]), PICTURED), picture)
     size = (source.config.size, source.config.size)
     drawn = [
-        as_images(unseen_portraits(style, size).images(range(config.samples)))
+        from_uint8(unseen_portraits(style, size).images(range(config.samples)))
         for style in ("portraits", "toon")
     ]
     survives, most = (surviving_identity(judge, *pair) for pair in (people, drawn))

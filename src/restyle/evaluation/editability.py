@@ -1,6 +1,7 @@
 """How well inversions can be edited: tables, the trade-off with distortion, and pictures."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,10 @@ from PIL import Image
 from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
 from restyle.evaluation.comparison import line_up
-from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, rises
-from restyle.evaluation.edited_portraits import STRENGTHS, Edited, Tools, measure_all
+from restyle.evaluation.edited_portraits import STRENGTHS, Edited, measure
 from restyle.evaluation.plots import lines
-from restyle.evaluation.records import claim_folder
+from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.settings import EditingEvaluation, determining
 from restyle.hub.registry import load, load_features
@@ -59,9 +59,9 @@ def edit_all(config: EditingEvaluation) -> list[Edited]:
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
         used = {"model": one.weights_hash(), "directions": vectors}
         claim_folder(folder, used)
-        size = one.model.domain.input_size
-        tools = Tools(Reader(judge), directions, unseen_portraits("portraits", size))
-        arrays = measure_all(one, tools, folder, config.images, config.batch_size)
+        part = partial(measure, one, Reader(judge), directions.values())
+        size = one.batch_size(config.batch_size)
+        arrays = arrays_in_parts(folder / "parts", config.images, size, part, one.name)
         found.append(Edited(one.name, tuple(directions), arrays))
     return found
 

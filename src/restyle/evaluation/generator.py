@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.evaluation.attributes import people_in
-from restyle.evaluation.data import Targets, as_images, unseen_portraits
+from restyle.evaluation.data import Targets, unseen_portraits
 from restyle.evaluation.records import Records, arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import GeneratorEvaluation, determining
@@ -18,6 +18,7 @@ from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import folder_of, load_features, load_generator
 from restyle.inversion.optimisation import optimise_ws
 from restyle.io.checkpoints import load_config, weights_hash
+from restyle.io.images import from_uint8
 from restyle.io.tables import Column
 from restyle.losses.pixels import l2
 from restyle.metrics.distributions import frechet_distance, precision_recall
@@ -86,7 +87,7 @@ def read_portraits(
     portraits = unseen_portraits(config.data, (side, side))
 
     def part(indices: range) -> dict[str, np.ndarray]:
-        images = as_images(portraits.images(indices))
+        images = from_uint8(portraits.images(indices))
         truth = visible_labels([portraits[i].attributes for i in indices])
         return measured(judge, images) | {"true_labels": truth}
 
