@@ -18,7 +18,7 @@ from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import NONE, build, networks_of, objective_for
 from restyle.io.checkpoints import weights_hash
 from restyle.losses.weighted import WeightedLosses
-from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
+from restyle.metrics.intervals import bootstrap_ratio, mean_record
 from restyle.model import ReStyle
 
 
@@ -144,10 +144,10 @@ def summary(found: Outcome) -> list[dict[str, Any]]:
     for index, step in enumerate(found.steps):
         seconds = float(found.seconds[index].mean())
         row = {"step": int(step), "images": len(found.images), "seconds": seconds}
-        row |= {name: _mean(values[index]) for name, values in found.values.items()}
+        row |= {name: mean_record(values[index]) for name, values in found.values.items()}
         if index and "mse" in found.values:
             before, now = found.values["mse"][index - 1 : index + 1]
-            row["improved"] = bootstrap_mean(now < before)._asdict()
+            row["improved"] = mean_record(now < before)
         if "similarity" in found.values:
             row["without_face"] = int(np.isnan(found.values["similarity"][index]).sum())
         rows.append(row)
@@ -171,7 +171,7 @@ def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"method": name, "images": len(shared)}
         for measure in other.values:
             difference = theirs[measure][-1] - ours[measure][-1]
-            row[measure] = _mean(difference)
+            row[measure] = mean_record(difference)
             sign = 1 if MEASURES[measure].higher_is_better else -1
             row.setdefault("better", float((sign * difference > 0).mean()))
         rows.append(row)
@@ -210,7 +210,7 @@ def beside_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> l
                     "method": one.name,
                     "step": step,
                     "images": len(shared),
-                    "mse": bootstrap_mean(mine["mse"][at])._asdict(),
+                    "mse": mean_record(mine["mse"][at]),
                     "share": bootstrap_ratio(gain, gained)._asdict() if gained.mean() > 0 else None,
                     "seconds": float(seconds),
                     "times_faster": float(other["seconds"][-1].mean() / seconds),
@@ -235,12 +235,6 @@ def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
     at = [where[image] for image in images]
     arrays = {**found.values, "seconds": found.seconds}
     return {name: values[:, at] for name, values in arrays.items()}
-
-
-def _mean(values: np.ndarray) -> dict[str, float] | None:
-    """Return the mean of the values that there are, with its interval."""
-    there = values[~np.isnan(values)]
-    return bootstrap_mean(there)._asdict() if len(there) else None
 
 
 def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[str, str]]:

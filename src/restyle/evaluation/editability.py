@@ -23,7 +23,7 @@ from restyle.io.checkpoints import weights_hash
 from restyle.io.images import grid, save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.distributions import frechet_distance
-from restyle.metrics.intervals import Interval, bootstrap_mean, mean_known
+from restyle.metrics.intervals import Interval, mean_known, mean_record
 from restyle.model import ReStyle
 
 EQUAL_IDENTITY = 0.8
@@ -114,7 +114,7 @@ def summary(one: Edited) -> dict[str, Any]:
     attributes = {name: of_attribute(one, i) for i, name in enumerate(one.attributes)}
     over_attributes = ("reached", "drift", "identity", "truth_mse", "truth_perceptual")
     return {
-        "mse": bootstrap_mean(arrays["mse"])._asdict(),
+        "mse": mean_record(arrays["mse"]),
         "identity_to_target": _mean(arrays["kept"]),
         **{key: _mean(arrays[key]) for key in ("perceptual", "w_distance", "edit_w_distance")},
         **{

@@ -22,7 +22,7 @@ from restyle.io.images import from_uint8
 from restyle.io.tables import Column
 from restyle.losses.pixels import l2
 from restyle.metrics.distributions import frechet_distance, precision_recall
-from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
+from restyle.metrics.intervals import bootstrap_ratio, mean_record
 from restyle.metrics.spectra import octave_energy, radial_power
 from restyle.portraits.attributes import Attributes, class_names
 from restyle.portraits.features import FeatureNetwork
@@ -74,7 +74,7 @@ def evaluate_generator(
         "precision": precision,
         "recall": recall,
         "octaves": octave_ratios(real["power"], fake["power"]),
-        "projection_mse": bootstrap_mean(projected["mse"])._asdict(),
+        "projection_mse": mean_record(projected["mse"]),
         "projection_missed": bootstrap_ratio(projected["missed"], projected["energy"])._asdict(),
         "shares": shares(real, fake),
     }
@@ -89,7 +89,7 @@ def read_portraits(
     def part(indices: range) -> dict[str, np.ndarray]:
         images = from_uint8(portraits.images(indices))
         truth = visible_labels([portraits[i].attributes for i in indices])
-        return measured(judge, images) | {"true_labels": truth}
+        return judged(judge, images) | {"true_labels": truth}
 
     return arrays_in_parts(folder, config.samples, PART, part, "portraits")
 
@@ -104,7 +104,7 @@ def read_samples(
         z = torch.randn(len(indices), generator.config.z_dim, generator=rng)
         with torch.no_grad():
             images = torch.cat([generator(chunk) for chunk in z.split(BATCH)])
-        return measured(judge, images)
+        return judged(judge, images)
 
     return arrays_in_parts(folder, config.samples, PART, part, "samples")
 
@@ -114,18 +114,18 @@ def judged(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
     """Look at images (N, 3, h, w) in [-1, 1] of any size.
 
     Returns:
-        `features` (N, F); `labels` (N, len(SHARED)) as of `visible_labels`.
+        `features` (N, F); `labels` (N, len(SHARED)) as of `visible_labels`; `power` (N, h // 2 + 1)
+        of `radial_power`.
     """
     features, people = [], []
     for batch in images.split(BATCH):
         features.append(judge.features(batch).numpy())
         people += people_in(judge, judge.heads(batch))
-    return {"features": np.concatenate(features), "labels": visible_labels(people)}
-
-
-def measured(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
-    """Return what `judged` gives, and the `power` (N, h // 2 + 1) of `radial_power`."""
-    return judged(judge, images) | {"power": radial_power(images).numpy()}
+    return {
+        "features": np.concatenate(features),
+        "labels": visible_labels(people),
+        "power": radial_power(images).numpy(),
+    }
 
 
 def visible_labels(people: list[Attributes]) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 from restyle.inversion.adaptive import MOST_STEPS, still_helps
 from restyle.inversion.methods import DEFAULT_STEPS
 from restyle.losses.pixels import l2
-from restyle.metrics.intervals import bootstrap_mean
+from restyle.metrics.intervals import mean_record
 from restyle.model import ReStyle
 from restyle.refine import Estimate, pool_to, refine
 
@@ -242,13 +242,13 @@ def step_rows(found: Arrays) -> list[dict[str, Any]]:
     layer = (energy * np.arange(layers.shape[2])).sum(axis=2) / _positive(energy.sum(axis=2))
     change = np.sqrt(found["bands"].sum(axis=2)).mean(axis=0)
     columns = {"length": lengths, "band": band, "layer": layer}
-    rows: list[dict[str, Any]] = [{"step": 0, "mse": interval(mse[:, 0])}]
+    rows: list[dict[str, Any]] = [{"step": 0, "mse": mean_record(mse[:, 0])}]
     for step in range(1, mse.shape[1]):
         before, now = mse[:, step - 1], mse[:, step]
         row = {
             "step": step,
-            "mse": interval(now),
-            **{name: interval(values[:, step - 1]) for name, values in columns.items()},
+            "mse": mean_record(now),
+            **{name: mean_record(values[:, step - 1]) for name, values in columns.items()},
             "change": float(change[step - 1]),
             "improved": float((now < before).mean()),
             "worse_by_1_percent": float((now > 1.01 * before).mean()),
@@ -272,7 +272,7 @@ def disturbance_rows(found: Arrays) -> list[dict[str, Any]]:
     for key, values in found.items():
         if key.startswith("disturbed:"):
             _, name, figure = key.split(":")
-            rows.setdefault(name, {"disturbance": name})[figure] = interval(values)
+            rows.setdefault(name, {"disturbance": name})[figure] = mean_record(values)
     return list(rows.values())
 
 
@@ -321,19 +321,14 @@ def stopping_row(steps: np.ndarray, mse: np.ndarray, fixed: np.ndarray) -> dict[
     best, each = first.mean(axis=0).min(), first.min(axis=1).mean()
     return {
         "steps": float(taken),
-        "mse": interval(mse),
+        "mse": mean_record(mse),
         "fixed_at_same_cost": float(same.mean()),
-        "difference": interval(mse - same),
+        "difference": mean_record(mse - same),
         "best_fixed": float(best),
         "loss": float(mse.mean() / best - 1),
         "best_of_each": float(each),
         "loss_to_each": float(mse.mean() / each - 1),
     }
-
-
-def interval(values: np.ndarray) -> dict[str, float]:
-    """Return the mean of values (N,) with its 95 % interval, as JSON has it."""
-    return bootstrap_mean(values)._asdict()
 
 
 def _positive(values: np.ndarray) -> np.ndarray:

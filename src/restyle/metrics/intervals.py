@@ -60,6 +60,12 @@ def bootstrap_ratio(
     return _interval(ratio, confidence, seed, above, below)
 
 
+def mean_record(values: np.ndarray) -> dict[str, float] | None:
+    """Return `bootstrap_mean` of what is finite, as JSON keeps it; None where nothing is."""
+    known = values[np.isfinite(values)]
+    return bootstrap_mean(known)._asdict() if len(known) else None
+
+
 def mean_known(values: np.ndarray) -> np.ndarray:
     """Return means of columns of values (N, ...) over what is known; NaN where nothing is."""
     return np.ma.masked_invalid(values).mean(axis=0).filled(np.nan)
