@@ -152,12 +152,9 @@ def test_a_hat_hides_what_it_hides():
 
 
 def test_what_was_never_reached_is_neither_good_nor_bad():
-    edits = {
-        name: {"drift": value} for name, value in zip("abcd", (0.1, 0.4, None, 0.2), strict=True)
-    }
-    told = _how_many(edits, lambda a: None if a["drift"] is None else a["drift"] < 0.35)
+    told = _how_many({"a": True, "b": False, "c": None, "d": True})
     assert told == "2 of 3 (not b; never reached: c)"
-    assert _how_many({"a": {}}, lambda a: True) == "1 of 1"
+    assert _how_many({"a": True}) == "1 of 1"
 
 
 def test_examples_of_attributes_with_long_names_fit_together(tmp_path):

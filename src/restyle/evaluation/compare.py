@@ -84,7 +84,7 @@ def sections(compared: Compared) -> Iterator[Section]:
     if results["against_the_first"]:
         title = f"Differences from {next(iter(compared.outcomes))}, image by image"
         yield Section(title, [difference_table(compared)])
-    for one in longest_encoders(compared):
+    for one in compared.longest_encoders:
         said = remarks(results["methods"][one.name])
         yield Section(f"Step by step: {one.name}", [step_table(compared, one.name)], prose=said)
     if not all(one.encodes for one in compared.entries):
@@ -114,11 +114,9 @@ def introduction(compared: Compared) -> list[str]:
 
 def final_table(compared: Compared) -> Table:
     """Return a row for each method's last step."""
-    rows = [{"method": name, **steps[-1]} for name, steps in compared.results["methods"].items()]
-    faces = {}
-    if "similarity" in compared.results["measures"]:
-        faces = {"without_face": "images without a face"}
-    before = {"method": "method", "images": "images", "seconds": SECONDS}
+    results, before = compared.results, {"method": "method", "images": "images", "seconds": SECONDS}
+    rows = [{"method": name, **steps[-1]} for name, steps in results["methods"].items()]
+    faces = {"without_face": "images without a face"} if "similarity" in results["measures"] else {}
     return _table(compared, before, rows, faces)
 
 
@@ -164,7 +162,7 @@ def remarks(steps: list[dict[str, Any]]) -> list[str]:
 def way_table(compared: Compared) -> Table:
     """Return a row for each measured step of what is not an encoder alone, means only."""
     rows = [
-        {"method": one.name, **{key: _mean_of(value) for key, value in row.items()}}
+        {"method": one.name, **{k: v["mean"] if isinstance(v, dict) else v for k, v in row.items()}}
         for one in compared.entries
         if not one.encodes
         for row in compared.results["methods"][one.name]
@@ -175,14 +173,17 @@ def way_table(compared: Compared) -> Table:
 def speed_table(compared: Compared) -> Table:
     """Return milliseconds an image and step, at each batch size."""
     speed = compared.results["speed"]
-    sizes = sorted({int(k[6:]) for row in speed.values() for k in row if k.startswith("batch_")})
-    rows = []
-    for name, row in speed.items():
-        seconds = [row.get(f"batch_{size}") for size in sizes]
-        cells = [None if value is None else 1000 * value for value in seconds]
-        rows.append([name, *cells, f"{row['peak_memory'] / 2**20:.0f} MiB"])
-    titles = [Column(f"ms a step, batch {size}", ".2f") for size in sizes]
-    return Table(["method", *titles, "peak memory"], rows)
+    sizes = {key for row in speed.values() for key in row if key.startswith("batch_")}
+    milliseconds = {
+        size: Column(f"ms a step, batch {size[6:]}", ".2f")
+        for size in sorted(sizes, key=lambda size: int(size[6:]))
+    }
+    rows = [
+        {"method": name, "peak_memory": f"{row['peak_memory'] / 2**20:.0f} MiB"}
+        | {size: 1000 * row[size] for size in milliseconds if size in row}
+        for name, row in speed.items()
+    ]
+    return tabulate({"method": "method", **milliseconds, "peak_memory": "peak memory"}, rows)
 
 
 def difference_table(compared: Compared) -> Table:
@@ -208,16 +209,12 @@ def _table(
     return tabulate({**before, **measures, **after}, rows)
 
 
-def _mean_of(value: Any) -> Any:
-    return value["mean"] if isinstance(value, dict) else value
-
-
 def trade_off(compared: Compared, folder: Path) -> list[Figure]:
     """Draw quality against time, a curve for each method (figure 5 of ReStyle's paper).
 
     All on the same images: those that every method has inverted.
     """
-    encoders = longest_encoders(compared)
+    encoders = compared.longest_encoders
     shown = [one.name for one in compared.entries if not one.encodes or one in encoders]
     outcomes = {name: compared.outcomes[name] for name in shown}
     shared = set.intersection(*(set(found.images) for found in outcomes.values()))
@@ -232,9 +229,8 @@ def trade_off(compared: Compared, folder: Path) -> list[Figure]:
             for name, found in outcomes.items()
         }
         title = MEASURES[measure].title
-        path = folder / f"trade_off_{measure}.svg"
         log = "xy" if measure == "mse" else "x"  # squared errors span orders of magnitude
-        lines(path, curves, "seconds an image", title, log)
+        path = lines(folder / f"trade_off_{measure}.svg", curves, "seconds an image", title, log)
         caption = f"{title} against time on {len(shared)} images; a point for each measured step."
         pictures.append((path, caption))
     return pictures
@@ -242,7 +238,7 @@ def trade_off(compared: Compared, folder: Path) -> list[Figure]:
 
 def step_curves(compared: Compared, folder: Path) -> list[Figure]:
     """Draw quality at each step of the encoders, with 95 % intervals."""
-    encoders = longest_encoders(compared)
+    encoders = compared.longest_encoders
     pictures = []
     for measure in compared.results["measures"] if encoders else ():
         curves, bands = {}, {}
@@ -258,18 +254,11 @@ def step_curves(compared: Compared, folder: Path) -> list[Figure]:
     return pictures
 
 
-def longest_encoders(compared: Compared) -> list[Entry]:
-    """Return each model's encoder run with the most steps, which has all the others' steps."""
-    encoders = sorted((one for one in compared.entries if one.encodes), key=lambda one: one.steps)
-    longest = {one.label: one for one in encoders}
-    return [one for one in compared.entries if longest.get(one.label) is one]
-
-
 def examples(compared: Compared, folder: Path) -> list[Figure]:
     """Draw the images that each encoder does best and worst, by the first measure."""
     measure = compared.results["measures"][0]
     pictures = []
-    for one in longest_encoders(compared):
+    for one in compared.longest_encoders:
         found = compared.outcomes[one.name]
         order = np.argsort(found.values[measure][-1])
         if MEASURES[measure].higher_is_better:

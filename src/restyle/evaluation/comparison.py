@@ -38,6 +38,13 @@ class Compared:
     outcomes: dict[str, Outcome]
     entries: list[Entry]
 
+    @property
+    def longest_encoders(self) -> list[Entry]:
+        """Each model's encoder run with the most steps, which has all the others' steps."""
+        encoders = sorted((one for one in self.entries if one.encodes), key=lambda one: one.steps)
+        longest = {one.label: one for one in encoders}
+        return [one for one in self.entries if longest.get(one.label) is one]
+
 
 def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Compared:
     """Run every method of every model on the same images; what is done is not done again.

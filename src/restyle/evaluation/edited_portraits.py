@@ -12,15 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.editing.directions import Direction
+from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.editing.edits import shift
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, changed, shown
 from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.edit_sweep import drift, flips, sweep
 from restyle.evaluation.runner import Entry
+from restyle.evaluation.settings import EditingEvaluation
 from restyle.io.images import from_uint8, to_uint8
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
+from restyle.model import ReStyle
 from restyle.portraits.attributes import Attributes
 from restyle.refine import Render, pool_to
 
@@ -67,6 +69,25 @@ class Edited:
     name: str
     attributes: tuple[str, ...]
     arrays: dict[str, np.ndarray]
+
+
+def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direction]:
+    """Return the directions that a model's codes are edited along, by the attribute's name.
+
+    Raises:
+        ValueError: There are none, or none of an attribute that is asked for.
+    """
+    editor = model.editor
+    known = editor.known if config.directions is None else directions_in(config.directions)
+    mine = {d.name for d in known if d.generator_sha256 == editor.generator_sha256}
+    names = config.attributes or tuple(name for name in NAMES if name in mine)
+    if not names or not set(names) <= set(NAMES):
+        raise ValueError(
+            f"expected directions of {model.name}'s generator for attributes of portraits, got "
+            f"{', '.join(names) or 'none'}"
+        )
+    found = (find_direction(name, editor.generator_sha256, known) for name in names)
+    return {direction.name: editor.direction(direction) for direction in found}
 
 
 def measure(
