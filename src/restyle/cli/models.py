@@ -48,7 +48,7 @@ def list_models(as_json: Json = False) -> None:
         return
     rows = [_row(name, config) for name, config in bundled]
     heads = ["name", "domain", "image", "encoder input", "weights"]
-    print(Table(heads, rows, "Bundled").text())
+    print("Bundled\n\n" + Table(heads, rows).text())
     licences = list(dict.fromkeys(model.licence for model in PUBLIC))
     needs = list(dict.fromkeys(model.needs for model in PUBLIC if model.needs))
     marks = dict(zip(needs, "abcdefghijklm", strict=False))
@@ -63,7 +63,7 @@ def list_models(as_json: Json = False) -> None:
         for m in PUBLIC
     ]
     heads = ["name", "what", "size", "terms", "pulled"]
-    print("\n" + Table(heads, rows, "Public (restyle models pull NAME)").text())
+    print("\nPublic (restyle models pull NAME)\n\n" + Table(heads, rows).text())
     print("\nTerms")
     for number, licence in enumerate(licences, start=1):
         print(f"  {number}  {licence}")

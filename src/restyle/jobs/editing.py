@@ -256,15 +256,12 @@ def edited(model: ReStyle, subject: Subject, plan: Plan, strengths: Sequence[flo
     return model.editor.edit(ws, plan.direction, amounts, plan.layers)
 
 
-@torch.no_grad()
-def _rendered(model: ReStyle, ws: Tensor) -> Tensor:
-    return model.generate(ws.to(model.device)).cpu()
-
-
 def renders(model: ReStyle, ws: Tensor) -> Iterator[Tensor]:
     """Yield pictures (3, H, W) of codes (N, num_ws, D), a few of them in memory at once."""
     for batch in ws.split(_BATCH):
-        yield from _rendered(model, batch)
+        with torch.no_grad():
+            images = model.generate(batch.to(model.device)).cpu()
+        yield from images
 
 
 def mix(job: Mix) -> None:

@@ -54,7 +54,7 @@ class Trunk(nn.Module):
         kernel, stem_stride, unit, first_stride = _FAMILIES[family]
         strides = [first_stride] + [2] * (len(units) - 1)
         self.widths = tuple(widths)
-        self.stem = _convolution(in_channels, widths[0], kernel, stem_stride)
+        self.stem = convolution(in_channels, widths[0], kernel, stem_stride)
         self.stem.append(PReLU(widths[0]))
         self.stages = nn.ModuleList(
             _stage(unit, before, width, count, stride)
@@ -162,7 +162,7 @@ class IRSEUnit(nn.Module):
         self.shortcut = (
             Subsample(stride)
             if in_channels == channels
-            else _convolution(in_channels, channels, 1, stride)
+            else convolution(in_channels, channels, 1, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ class ResidualUnit(nn.Module):
         self.shortcut = (
             nn.Identity()
             if in_channels == channels and stride == 1
-            else _convolution(in_channels, channels, 1, stride)
+            else convolution(in_channels, channels, 1, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -200,14 +200,14 @@ class Bottleneck(nn.Module):
     def __init__(self, in_channels: int, channels: int, stride: int):
         """Build a unit from `in_channels` to `channels`, through a quarter of these."""
         super().__init__()
-        self.conv1, self.norm1 = _convolution(in_channels, channels // 4, 1, 1)
-        self.conv2, self.norm2 = _convolution(channels // 4, channels // 4, 3, stride)
-        self.conv3, self.norm3 = _convolution(channels // 4, channels, 1, 1)
+        self.conv1, self.norm1 = convolution(in_channels, channels // 4, 1, 1)
+        self.conv2, self.norm2 = convolution(channels // 4, channels // 4, 3, stride)
+        self.conv3, self.norm3 = convolution(channels // 4, channels, 1, 1)
         self.act = nn.ReLU()
         self.shortcut = (
             nn.Identity()
             if in_channels == channels and stride == 1
-            else _convolution(in_channels, channels, 1, stride)
+            else convolution(in_channels, channels, 1, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -217,7 +217,8 @@ class Bottleneck(nn.Module):
         return self.act(self.norm3(self.conv3(y)) + self.shortcut(x))
 
 
-def _convolution(in_channels: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
+def convolution(in_channels: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
+    """Build a padded convolution, square, with a batch norm in the place of its bias."""
     padding = kernel // 2
     conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=padding, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels))
