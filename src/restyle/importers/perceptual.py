@@ -61,11 +61,7 @@ def take_lpips(network: Weights, heads: Weights) -> LPIPS:
 
 
 def take_stages(weights: Weights) -> LPIPSPart:
-    """Take the convolutions of AlexNet or VGG-16.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights.
-    """
+    """Take the convolutions of AlexNet or VGG-16."""
     network: Network = "alex" if weights.shape("features.0.weight", 4)[-1] == 11 else "vgg"
     weights.ignore(rf"classifier\.{CLASSIFIERS[network]}\.(weight|bias)")
     tensors = {}
@@ -84,11 +80,7 @@ def take_stages(weights: Weights) -> LPIPSPart:
 
 
 def take_calibration(weights: Weights) -> LPIPSPart:
-    """Take the linear layers of LPIPS, version 0.1, for AlexNet or VGG-16.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights, or some of them negative.
-    """
+    """Take the linear layers of LPIPS, version 0.1, for AlexNet or VGG-16."""
     network: Network = "alex" if weights.shape("lin1.model.1.weight", 4)[1] == 192 else "vgg"
     tensors = {}
     for i in range(len(NETWORKS[network])):

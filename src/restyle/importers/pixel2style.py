@@ -65,9 +65,6 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
     """Build an inversion model from a file's content: ReStyle's, or a single-shot pSp or e4e.
 
     A generator without an average code gets an estimated one, with a warning.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights, or an unknown encoder class.
     """
     unknown = set(content) - TRAINING_STATE - {"state_dict", "latent_avg", "opts"}
     if unknown:
@@ -103,9 +100,6 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
     """Take an encoder of an official class, a key of `CLASSES`, from weights without their prefix.
 
     Its input has `input_size` (height, width) in pixels.
-
-    Raises:
-        CheckpointError: An unknown class, or missing, unexpected or mis-shaped weights.
     """
     if encoder_type not in CLASSES:
         raise weights.error(f"an encoder_type of {', '.join(CLASSES)}", listed([encoder_type]))

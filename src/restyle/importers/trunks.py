@@ -64,11 +64,7 @@ Taken = tuple[tuple[int, ...], tuple[int, ...], dict[str, Tensor]]
 
 
 def family_of(weights: Weights) -> Family:
-    """Tell which family's naming a table of weights has.
-
-    Raises:
-        CheckpointError: Neither.
-    """
+    """Tell which family's naming a table of weights has."""
     for family, naming in NAMINGS.items():
         if f"{naming.first}.weight" in weights:
             return family
@@ -84,9 +80,6 @@ def take_trunk(weights: Weights, family: Family) -> Taken:
     Args:
         weights: The table to take from.
         family: Whose naming it has.
-
-    Raises:
-        CheckpointError: No units, or gaps in their numbers.
     """
     naming = NAMINGS[family]
     widths = [weights.shape(f"{naming.first}.weight", 4)[0]]
@@ -110,9 +103,6 @@ def read_torchvision(weights: Weights) -> Trunk:
 
     The classifier (`fc`) is left out. Our stem has a PReLU where the file's network has a ReLU: its
     slope is zero, so the trunk computes what the file was trained for, up to the max-pooling.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights, or a network of bottlenecks.
     """
     weights.ignore(r"fc\.(weight|bias)")
     what = "a residual network of basic blocks"
@@ -122,11 +112,7 @@ def read_torchvision(weights: Weights) -> Trunk:
 
 
 def take_residual(weights: Weights, family: Family, what: str) -> Taken:
-    """Take all of a residual network in torchvision's naming, as `take_trunk` does.
-
-    Raises:
-        CheckpointError: Other weights than those of `what`.
-    """
+    """Take all of a residual network in torchvision's naming, as `take_trunk` does."""
     blocks = {m[0] for name in weights.names() if (m := re.match(r"layer\d+\.\d+\b", name))}
     ordered = sorted(blocks, key=lambda block: [int(n) for n in re.findall(r"\d+", block)])
     numbered = {block: f"body.{i}" for i, block in enumerate(ordered)}
