@@ -45,7 +45,6 @@ class Reader:
     """
 
     def __init__(self, network: FeatureNetwork):
-        """Take the network that reads."""
         self.network = network
 
     @torch.no_grad()

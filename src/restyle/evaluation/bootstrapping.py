@@ -38,15 +38,6 @@ def evaluate_bootstrapping(config: BootstrappingEvaluation) -> Report:
         ValueError: There is no such model, the two do not fit together, or the folder holds another
             evaluation.
     """
-    return report_on(measure_all(config), config).write(config.out)
-
-
-def measure_all(config: BootstrappingEvaluation) -> dict[str, np.ndarray]:
-    """Return the distances to the true toons after each step of the target.
-
-    Returns:
-        By `WAY.FIGURE`, (N, steps).
-    """
     source, target = load(config.source, config.device), load(config.target, config.device)
     check_related(source, target)
     target.checked_steps(config.steps)
@@ -56,7 +47,8 @@ def measure_all(config: BootstrappingEvaluation) -> dict[str, np.ndarray]:
     claim_folder(config.out, settings)
     judge = Judge(network, FIGURES)
     part = partial(measure, source, target, judge, config)
-    return arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
+    arrays = arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
+    return report_on(arrays, config).write(config.out)
 
 
 def measure(
@@ -66,7 +58,11 @@ def measure(
     config: BootstrappingEvaluation,
     indices: range,
 ) -> dict[str, np.ndarray]:
-    """Turn some test portraits into toons in both ways, and write the first few as strips."""
+    """Turn some test portraits into toons in both ways, and write the first few as strips.
+
+    Returns:
+        The distances to the true toons after each step of the target, (N, steps), by `WAY.FIGURE`.
+    """
     photos = from_uint8(unseen_portraits("portraits", source.domain.input_size).images(indices))
     toons = unseen_portraits("toon", target.domain.input_size).images(indices)
     truth = from_uint8(toons).to(target.device)
@@ -99,7 +95,7 @@ def picture(
 
 
 def report_on(arrays: dict[str, np.ndarray], config: BootstrappingEvaluation) -> Report:
-    """Return the report of what `measure_all` gave; draws its figures into the folder."""
+    """Return the report of what `measure` gave; draws its figures into the folder."""
     steps = range(1, config.steps + 1)
     intervals = {
         key: [bootstrap_mean(column) for column in values.T] for key, values in arrays.items()

@@ -13,13 +13,13 @@ from restyle.evaluation.photographs import photo_networks
 from restyle.evaluation.records import Records, claim_folder
 from restyle.evaluation.runner import Entry, Outcome, log_steps, measure_speed, outcome, run
 from restyle.evaluation.settings import Comparison, determining
-from restyle.evaluation.timing import describe_machine
 from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import NONE, build, networks_of, objective_for
 from restyle.io.checkpoints import weights_hash
 from restyle.losses.weighted import WeightedLosses
 from restyle.metrics.intervals import bootstrap_ratio, mean_record
 from restyle.model import ReStyle
+from restyle.runtime.timing import describe_machine
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,6 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         config: What is compared; its folder keeps a line for each method, image and step
             (`rows.jsonl`).
         photo: Networks that photographs are judged by; those that `config` names if None.
-
-    Raises:
-        ValueError: There is no such model or method, or the folder holds another comparison, or
-            the images are too small for LPIPS.
-        ImageError: The folder of the data holds no images.
     """
     if photo is None:
         photo = photo_networks(config.lpips, config.identity_network, config.mtcnn)

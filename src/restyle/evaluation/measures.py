@@ -52,7 +52,6 @@ class PhotoNetworks(nn.Module):
     """
 
     def __init__(self, lpips: Any = None, faces: FaceRecognition | None = None):
-        """Take those that there are."""
         super().__init__()
         self.lpips, self.faces = lpips, faces
 

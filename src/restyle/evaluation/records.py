@@ -33,12 +33,7 @@ class Records:
     def __init__(self, folder: Path, settings: dict[str, Any]):
         """Open a folder, made where missing.
 
-        Args:
-            folder: Where the rows are kept.
-            settings: What they depend on; JSON-able.
-
-        Raises:
-            ValueError: The folder holds a measurement with other settings.
+        Its `settings`, JSON-able, are what the rows depend on, as `claim_folder` checks it.
         """
         self.folder = Path(folder)
         claim_folder(self.folder, settings)

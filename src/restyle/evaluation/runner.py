@@ -13,11 +13,11 @@ from tqdm import tqdm
 from restyle.evaluation.data import Targets
 from restyle.evaluation.measures import Judge
 from restyle.evaluation.records import Records
-from restyle.evaluation.timing import Stopwatch, peak_memory, reset_peak_memory
 from restyle.inversion.methods import Chain, Method
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
+from restyle.runtime.timing import Stopwatch, peak_memory, reset_peak_memory
 
 ROUND = (1, 2, 3, 5, 7)
 """The iterations of an optimisation that are measured, times powers of ten."""

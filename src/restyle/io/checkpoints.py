@@ -201,11 +201,7 @@ class Unfilled(TorchFunctionMode):
 def load_strict(
     module: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
 ) -> None:
-    """Copy weights into a module, in place, as strictly as `check_strict` checks them.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped keys, or weights that are not finite.
-    """
+    """Copy weights into a module, in place, as strictly as `check_strict` checks them."""
     check_strict(module, tensors, source)
     module.load_state_dict(dict(tensors), strict=True)
 

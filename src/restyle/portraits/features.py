@@ -199,10 +199,6 @@ class FeatureNetwork(nn.Module, Pretrained):
         """Return the network's shape and the attributes that it measures."""
         return {"network": asdict(self.config), "attributes": list(SCHEMA)}
 
-    def checkpoint_tensors(self) -> dict[str, Tensor]:
-        """Return the weights."""
-        return self.state_dict()
-
     def maps(self, images: Tensor) -> list[Tensor]:
         """Compute five feature maps of images (B, 3, h, w) in [-1, 1].
 

@@ -97,13 +97,7 @@ class LatentAdversary:
         steps: Turns taken.
     """
 
-    def __init__(
-        self,
-        w_dim: int,
-        device: torch.device,
-        options: Adversary = PLAIN,
-    ):
-        """Build an untrained discriminator."""
+    def __init__(self, w_dim: int, device: torch.device, options: Adversary = PLAIN):
         self.discriminator = CodeDiscriminator(w_dim).to(device).requires_grad_(False)
         same_everywhere(self.discriminator)
         self.optimiser = torch.optim.Adam(

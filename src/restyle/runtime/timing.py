@@ -20,7 +20,6 @@ class Stopwatch:
     """
 
     def __init__(self, device: torch.device):
-        """Stopped, at zero."""
         self.device = device
         self.seconds = 0.0
         self._since = 0.0
