@@ -106,7 +106,7 @@ class ReStyle(Pretrained):
 
     @property
     def has_encoder(self) -> bool:
-        """Whether the model can invert by itself."""
+        """True where the model can invert by itself."""
         return self._encoder is not None
 
     @property
@@ -121,7 +121,7 @@ class ReStyle(Pretrained):
 
     @property
     def single_shot(self) -> bool:
-        """Whether the encoder sees the target alone, so that there is nothing to refine."""
+        """True where the encoder sees the target alone, so that there is nothing to refine."""
         return self.encoder.config.input_channels == 3
 
     @property

@@ -16,7 +16,7 @@ from restyle.nn.layers import EqualConv2d, EqualLinear, downsample, leaky_relu
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """What a discriminator's shape depends on.
+    """The shape of a discriminator.
 
     Attributes:
         size: Height and width of the images in pixels.
@@ -92,7 +92,7 @@ class Discriminator(nn.Module):
 
 
 def minibatch_deviation(x: Tensor, group: int) -> Tensor:
-    """How much features vary over groups of a batch: (B, C, H, W) to constant (B, 1, H, W)."""
+    """Measure how features vary over groups of a batch: (B, C, H, W) to constant (B, 1, H, W)."""
     batch, _, height, width = x.shape
     group = math.gcd(batch, group)
     grouped = x.float().reshape(group, batch // group, *x.shape[1:])

@@ -1,4 +1,4 @@
-"""How the loop works inside a model: coarse to fine, convergence, starts, bad inputs, stopping."""
+"""The report on the loop of a model: coarse to fine, convergence, starts, bad inputs, stopping."""
 
 from pathlib import Path
 from typing import Any

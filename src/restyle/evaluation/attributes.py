@@ -1,4 +1,4 @@
-"""What a feature network reads in portraits, in each attribute's own deviations."""
+"""Attributes of portraits as a feature network reads them, in each one's own deviations."""
 
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ NAMES = (*continuous_names, *ACCESSORIES)
 
 
 class Reading(NamedTuple):
-    """What is read in N pictures.
+    """The readings of N pictures.
 
     Attributes:
         values: (N, A), in deviations.
@@ -59,7 +59,7 @@ class Reader:
 
     @torch.no_grad()
     def labels(self, images: Tensor) -> np.ndarray:
-        """Scores (N, A) to find directions by: as the readings, but accessories as log-odds.
+        """Return scores (N, A) to find directions by: as readings, but accessories as log-odds.
 
         What a picture does not show, such as a bald person's hair length, is NaN.
         """

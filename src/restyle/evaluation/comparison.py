@@ -24,7 +24,7 @@ from restyle.runtime.timing import describe_machine
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison found.
+    """The findings of a comparison.
 
     Attributes:
         config: What was compared.

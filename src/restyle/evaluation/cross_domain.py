@@ -1,4 +1,4 @@
-"""Whether two generators draw the same person of the same code, each in its own style."""
+"""Persons that keep their identity from one generator to another, for the same code."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What models are measured on: test portraits, or the images of a folder."""
+"""The images that models are measured on: test portraits, or those of a folder."""
 
 import hashlib
 import json

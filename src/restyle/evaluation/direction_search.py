@@ -19,7 +19,7 @@ from restyle.generators.stylegan2 import StyleGAN2
 from restyle.refine import Render
 
 WEIGHTS = (1.0, 4.0, 16.0)
-"""How strongly a direction's variants hold other attributes still."""
+"""Of holding other attributes still, a variant of a direction for each."""
 
 SHARE = 0.25  # of the samples, taken from each end of an attribute
 

@@ -1,4 +1,4 @@
-"""How pictures respond to edits: what changes with strength, and what changes besides."""
+"""Edits at several strengths, as a judge reads them: the change asked for, and all others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

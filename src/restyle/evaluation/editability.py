@@ -1,4 +1,4 @@
-"""How well inversions can be edited: tables, the trade-off with distortion, and pictures."""
+"""The report on editing inversions: tables, the trade-off with distortion, and pictures."""
 
 from collections.abc import Sequence
 from functools import partial

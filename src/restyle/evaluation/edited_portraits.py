@@ -1,4 +1,4 @@
-"""How well what an inversion found can be edited: against the truth, at matched change.
+"""Edits of inverted portraits, measured against the truth at matched change.
 
 The renderer draws the same person with one attribute truly changed. An inverted portrait is edited
 until the judge reads that change, and is then compared with that drawing and with itself before:

@@ -1,4 +1,4 @@
-"""How good a generator of portraits is, as the judge sees it."""
+"""Quality of a generator's samples (Fréchet distance, precision, recall, spectra, attributes)."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is measured on each reconstruction."""
+"""The measures of a reconstruction: a new metric is an entry of `MEASURES` and of `Judge`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -57,7 +57,7 @@ class PhotoNetworks(nn.Module):
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """What can be measured with them."""
+        """The measures that they give."""
         return tuple(MEASURED_BY[name] for name, _ in self.named_children())
 
     def hashes(self) -> dict[str, str]:

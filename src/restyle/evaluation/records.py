@@ -1,4 +1,4 @@
-"""What a long measurement has found so far, in a folder that a repeated command goes on from."""
+"""Findings of a long measurement so far, in a folder that a repeated command goes on from."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -72,7 +72,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a measurement says.
+    """The outcome of a measurement.
 
     Attributes:
         title: Its heading.

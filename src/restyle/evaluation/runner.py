@@ -23,7 +23,7 @@ ROUND = (1, 2, 3, 5, 7)
 """The iterations of an optimisation that are measured, times powers of ten."""
 
 SPEED_STEPS = 5
-"""How many steps of a stage are timed at each batch size, at most."""
+"""The most steps of a stage that are timed at each batch size."""
 
 LONG = 50  # steps from which on a batch has a progress bar of its own
 

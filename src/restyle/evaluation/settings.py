@@ -1,4 +1,4 @@
-"""What is measured, and how: frozen records, free of torch, that the command line derives from."""
+"""Configurations of all measurements, free of torch; the command line derives from them."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -34,7 +34,7 @@ class _Counted:
 
 @dataclass(frozen=True, kw_only=True)
 class _Judged(_Counted):
-    """What a network measures.
+    """A measurement by a feature network.
 
     Attributes:
         judge: The feature network that judges, a bundled name or a folder.
@@ -45,7 +45,7 @@ class _Judged(_Counted):
 
 @dataclass(frozen=True, kw_only=True)
 class _Batches(_Counted):
-    """What is measured in batches.
+    """A measurement in batches.
 
     Attributes:
         batch_size: Images at once.

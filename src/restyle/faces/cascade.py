@@ -20,7 +20,7 @@ from restyle.faces.networks import CascadeNetwork
 
 SMALLEST_FACE = 20
 THRESHOLDS = (0.15, 0.25, 0.35)
-"""How sure each network must be: lower than in the paper, as pSp's identity score has them.
+"""Least scores of each network: lower than in the paper, as pSp's identity score has them.
 
 The first one's scores are shared out over the width of the picture, so that all of them are small.
 """

@@ -23,7 +23,7 @@ DEEPEST_MAPPING = 64  # the official ones have 8 layers
 
 @dataclass(frozen=True)
 class StyleGAN2Config:
-    """What a generator's shape depends on.
+    """The shape of a generator.
 
     Attributes:
         size: Height and width of the images in pixels, a power of two from 16 to 1024.

@@ -25,7 +25,7 @@ from restyle.nn.backbones import Family
 
 
 class EncoderClass(NamedTuple):
-    """What an official encoder class is made of."""
+    """The parts of an official encoder class."""
 
     head: Literal["psp", "e4e"]
     family: Family

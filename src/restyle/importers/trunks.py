@@ -12,7 +12,7 @@ from restyle.nn.backbones import Family, Trunk
 
 
 class Naming(NamedTuple):
-    """How a family's layers are called in published files.
+    """Names of a family's layers in published files.
 
     Attributes:
         stem: Foreign layer name to ours; the first entry tells the families apart.

@@ -69,7 +69,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Networks:
-    """What the methods are made of.
+    """The parts that methods are made of.
 
     Attributes:
         encode: (B, 6, h, w) to residuals (B, num_ws, D).

@@ -19,7 +19,7 @@ from restyle.io.checkpoints import (
 
 
 class Pretrained:
-    """What has `save_pretrained` and `from_pretrained`.
+    """A network, or a model, that has `save_pretrained` and `from_pretrained`.
 
     Attributes:
         kind: What a checkpoint's `kind` says.

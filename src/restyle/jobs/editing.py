@@ -1,4 +1,4 @@
-"""What `restyle edit`, `mix` and `animate` do: codes from anywhere in, pictures and films out."""
+"""`restyle edit`, `mix` and `animate`: codes from anywhere in, pictures and films out."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ Found = Prepared | Tensor
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for, checked against the model.
+    """The edits that are asked for, checked against the model.
 
     Attributes:
         direction: What changes.

@@ -1,4 +1,4 @@
-"""How targets are inverted: the model's own steps, or a method by name."""
+"""Ways to invert targets: the model's own steps, or a method by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from restyle.jobs.manifest import Item
 from restyle.model import ReStyle, Steps
 
 STRIP_STEPS = 6
-"""How many steps of a method are shown and kept, beside the start, at most."""
+"""The most steps of a method that are shown and kept, beside the start."""
 
 _LONG = 20  # steps from which on a method has a progress bar of its own
 
@@ -39,7 +39,7 @@ def nothing_more(result: InversionResult, item: Item, out: Path) -> tuple[Output
 
 @dataclass(frozen=True)
 class Inverter:
-    """How targets are inverted.
+    """One way to invert targets.
 
     Attributes:
         invert: Takes targets (B, 3, h, w).

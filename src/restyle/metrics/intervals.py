@@ -1,4 +1,4 @@
-"""How sure a mean is."""
+"""Bootstrap intervals of means."""
 
 from typing import Any, NamedTuple
 

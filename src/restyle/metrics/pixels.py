@@ -11,7 +11,7 @@ MS_SSIM_SIDE = 256
 
 
 def psnr(images: Tensor, targets: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in decibels; the peak is 2, the width of [-1, 1].
+    """Measure the peak signal-to-noise ratio in decibels; the peak is 2, the width of [-1, 1].
 
     Args:
         images: (B, 3, h, w), RGB; clipped to [-1, 1], as a file would be.
@@ -25,7 +25,7 @@ def psnr(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def ms_ssim(images: Tensor, targets: Tensor) -> Tensor:
-    """Multi-scale structural similarity (Wang et al. 2003), on images of at least 256 pixels.
+    """Measure multi-scale structural similarity (Wang et al. 2003), on 256 pixels or more.
 
     Smaller images are enlarged bilinearly first, since five scales need 161 pixels at least. That
     makes values of small images comparable with each other, not with those of large ones.

@@ -77,7 +77,7 @@ class EqualConv2d(nn.Module):
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """StyleGAN's activation: slope 0.2, scaled by sqrt(2) to keep the variance."""
+    """Apply StyleGAN's activation: slope 0.2, scaled by sqrt(2) to keep the variance."""
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
@@ -87,7 +87,7 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 def fir_kernel(like: Tensor, channels: int, gain: float = 1.0) -> Tensor:
-    """The separable [1, 3, 3, 1] filter: a depthwise (channels, 1, 4, 4) kernel of sum `gain`."""
+    """Return the [1, 3, 3, 1] filter: a depthwise (channels, 1, 4, 4) kernel of sum `gain`."""
     x = torch.arange(4.0, device=like.device)
     taps = (x * (3 - x) + 1) / 8  # [1, 3, 3, 1] without a copy that a GPU has to wait for
     kernel = (taps[:, None] * taps[None, :] * gain).to(like.dtype)

@@ -1,4 +1,4 @@
-"""What a portrait is made of: the schema, its classes and ranges, and how people are drawn from it.
+"""The attributes of a portrait: their schema, classes and ranges, and people drawn from it.
 
 The schema is the class `Attributes` itself. Every field says its range or classes, how it is
 distributed, and whether it belongs to the *identity* of a person or is a *nuisance* that changes
@@ -24,7 +24,7 @@ NUISANCE = "nuisance"
 
 @dataclass(frozen=True)
 class Distribution:
-    """How positions in [0, 1] are distributed.
+    """A distribution of positions in [0, 1].
 
     Attributes:
         draw: Maps three independent uniform numbers in [0, 1) to a position.

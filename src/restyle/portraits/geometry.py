@@ -38,7 +38,7 @@ def smooth_step(x: float, begin: float, end: float) -> float:
 
 @dataclass(frozen=True)
 class Proportions:
-    """How a drawing style stretches the features; the defaults are lifelike."""
+    """Factors by which a drawing style stretches the features; the defaults are lifelike."""
 
     eyes: float = 1.0
     nose: float = 1.0

@@ -1,4 +1,4 @@
-"""What a measurement of time depends on, and how it is taken."""
+"""Time and peak memory of a device's work, and the machine that they depend on."""
 
 import os
 import platform
@@ -30,7 +30,7 @@ class Stopwatch:
         self._since = time.perf_counter()
 
     def stop(self) -> float:
-        """Halt; returns the seconds so far."""
+        """Halt, and return the seconds so far."""
         synchronise(self.device)
         self.seconds += time.perf_counter() - self._since
         return self.seconds
@@ -67,7 +67,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Processor, threads, device and versions."""
+    """Return processor, threads, device and versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     return {
         "device": name,

@@ -1,4 +1,4 @@
-"""What a training would do, without doing it: the answer to `--dry-run`."""
+"""The description of a training that is not run: the answer to `--dry-run`."""
 
 from collections.abc import Callable
 from typing import Any

@@ -138,7 +138,7 @@ class LatentAdversary:
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the pool, which each process has its own of."""
+        """Return everything but the pool, which each process has its own of."""
         return {
             "discriminator": self.discriminator.state_dict(),
             "optimiser": self.optimiser.state_dict(),

@@ -97,7 +97,7 @@ class Pool:
         return Batch(from_uint8(_views_apart(self._images[rows])), *told)
 
     def _draw(self) -> int:
-        """Draws the next person into the pool; returns the row."""
+        """Draw the next person into the pool; return the row."""
         if self._coming is None:
             people = range(self.first + self.drawn * self.stride, LAST, self.stride)
             self._coming = ahead(partial(views, self.portraits), people, self.workers)
@@ -125,13 +125,13 @@ def views(portraits: Portraits, person: int) -> tuple[np.ndarray, ...]:
 
 
 def shown(attributes: Attributes) -> np.ndarray:
-    """What a portrait shows: (C + K,) bool, the continuous attributes before the classes."""
+    """Tell what a portrait shows: (C + K,) bool, the continuous attributes before the classes."""
     seen = visible(attributes)
     return np.array([seen[name] for name in (*continuous_names, *class_names)])
 
 
 def _views_apart(pairs: np.ndarray) -> np.ndarray:
-    """Turns (N, 2, ...) into (2 N, ...): all first views, then all second ones."""
+    """Turn (N, 2, ...) into (2 N, ...): all first views, then all second ones."""
     return np.concatenate([pairs[:, 0], pairs[:, 1]])
 
 

@@ -19,7 +19,7 @@ STRIPS = 8
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation found.
+    """The findings of a validation.
 
     Attributes:
         numbers: `val_loss`, its parts after the last step, and the squared error after each step,
