@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from restyle.domains import Domain
-from restyle.editing.editor import Editor
+from restyle.editing.editor import Editor, Edits
 from restyle.editing.edits import Layers, check_codes
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
@@ -338,7 +338,7 @@ class ReStyle(Pretrained):
         return Editor(self.generator, weights_hash(self.generator.state_dict()))
 
     def edit(
-        self, ws: Tensor, directions: Any, strength: float | Tensor = 1.0, layers: Layers = None
+        self, ws: Tensor, directions: Edits, strength: float | Tensor = 1.0, layers: Layers = None
     ) -> Estimate:
         """Change something about pictures, and render them.
 

@@ -18,6 +18,9 @@ SAMPLES = 10_000
 Which = str | os.PathLike[str] | Direction
 """A direction: its name, its file, or itself."""
 
+Edits = Which | Mapping[Any, float | Tensor]
+"""One direction, or a table of directions and their strengths."""
+
 
 class Editor:
     """Moves the codes of one generator along directions.
@@ -65,7 +68,7 @@ class Editor:
     def edit(
         self,
         ws: Tensor,
-        directions: Which | Mapping[Any, float | Tensor],
+        directions: Edits,
         strength: float | Tensor = 1.0,
         layers: Layers = None,
     ) -> Tensor:

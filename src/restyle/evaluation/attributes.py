@@ -1,6 +1,6 @@
 """Attributes of portraits as a feature network reads them, in each one's own deviations."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -114,8 +114,8 @@ def changed(person: Attributes, name: str, network: FeatureNetwork) -> Attribute
     A continuous attribute changes by one standard deviation, upwards where there is room for it,
     else downwards; an accessory is taken off, or the most common one is put on.
     """
-    spec: Any = SCHEMA[name]
-    if name in ACCESSORIES:
+    spec = SCHEMA[name]
+    if isinstance(spec, Classes):
         absent = getattr(person, name) == "none"
         shares = dict(zip(spec.names, spec.shares, strict=True))
         del shares["none"]

@@ -1,7 +1,6 @@
 """The description of a training that is not run: the answer to `--dry-run`."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +126,7 @@ def _memory(
     weights = [t for part in trained + frozen for t in (*part.parameters(), *part.buffers())]
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     known = {_storage(fake.from_tensor(t)) for t in weights}
-    kept: dict[Any, Tensor] = {}
+    kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         if _storage(tensor) not in known:
@@ -145,7 +144,7 @@ def _memory(
     }
 
 
-def _storage(tensor: Tensor) -> Any:
+def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 

@@ -83,7 +83,7 @@ class ImageAdversary(nn.Module):
         return loss, numbers
 
     def fool(self, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the generator's loss on the (B, 3, H, W) images just discriminated, and numbers."""
+        """Return the generator's loss on the (B, 3, H, W) images just discriminated; numbers."""
         loss = F.softplus(-self.pixels(fake)).mean()
         numbers = {"loss_g": loss.detach()}
         if self.projected is not None and self.maps is not None:

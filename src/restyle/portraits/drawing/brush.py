@@ -11,6 +11,8 @@ from restyle.portraits.geometry import Point, toward
 
 Colour = tuple[float, float, float]
 """RGB, each from 0 to 1."""
+Path = Any
+"""A path of skia, whose package says no types."""
 WHITE: Colour = (1.0, 1.0, 1.0)
 BLACK: Colour = (0.0, 0.0, 0.0)
 _LEAST_DRAWN = 128  # pixels; smaller pictures are averaged from a larger drawing
@@ -71,7 +73,7 @@ class Brush:
         return ((total + k * k // 2) // (k * k)).astype(np.uint8)
 
     @property
-    def whole(self) -> Any:
+    def whole(self) -> Path:
         """The square of the picture as a path."""
         return self.polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
 
@@ -86,14 +88,14 @@ class Brush:
         self.canvas.restore()
 
     @contextmanager
-    def inside(self, path: Any) -> Iterator[None]:
+    def inside(self, path: Path) -> Iterator[None]:
         """Keep what is drawn within a path."""
         self.canvas.save()
         self.canvas.clipPath(path, True)
         yield
         self.canvas.restore()
 
-    def curve(self, points: Sequence[Point], closed: bool = True) -> Any:
+    def curve(self, points: Sequence[Point], closed: bool = True) -> Path:
         """Return the smooth path through the points (a Catmull-Rom spline)."""
         n, parts = len(points), []
         for i in range(n if closed else n - 1):
@@ -104,7 +106,7 @@ class Brush:
             parts.append((*first, c[0] - (d[0] - b[0]) / 6, c[1] - (d[1] - b[1]) / 6, *c))
         return self.path(points[0], *parts, closed=closed)
 
-    def path(self, start: Point, *parts: Sequence[float], closed: bool = True) -> Any:
+    def path(self, start: Point, *parts: Sequence[float], closed: bool = True) -> Path:
         """Return a path of lines (x, y to) and cubic curves (two controls, then x, y to)."""
         path = self.skia.Path()
         path.moveTo(*start)
@@ -114,30 +116,30 @@ class Brush:
             path.close()
         return path
 
-    def arc(self, a: Point, middle: Point, b: Point) -> Any:
+    def arc(self, a: Point, middle: Point, b: Point) -> Path:
         """Return the open curve from a to b (a parabola) that passes through the middle."""
         path = self.path(a, closed=False)
         path.quadTo(*toward(toward(a, b, 0.5), middle, 2), *b)
         return path
 
-    def lens(self, a: Point, upper: Point, b: Point, lower: Point) -> Any:
+    def lens(self, a: Point, upper: Point, b: Point, lower: Point) -> Path:
         """Return the almond with corners a and b whose edges pass through upper and lower."""
         path = self.arc(a, upper, b)
         path.quadTo(*toward(toward(a, b, 0.5), lower, 2), *a)
         path.close()
         return path
 
-    def polygon(self, points: Sequence[Point]) -> Any:
+    def polygon(self, points: Sequence[Point]) -> Path:
         """Return the closed path with straight edges through the points."""
         return self.path(*points)
 
-    def rounded(self, centre: Point, rx: float, ry: float, corner: float) -> Any:
+    def rounded(self, centre: Point, rx: float, ry: float, corner: float) -> Path:
         """Return an upright rectangle with round corners."""
         (x, y), path = centre, self.skia.Path()
         path.addRoundRect(self.skia.Rect(x - rx, y - ry, x + rx, y + ry), corner, corner)
         return path
 
-    def ellipse(self, centre: Point, rx: float, ry: float) -> Any:
+    def ellipse(self, centre: Point, rx: float, ry: float) -> Path:
         """Return an upright ellipse."""
         (x, y), path = centre, self.skia.Path()
         path.addOval(self.skia.Rect(x - rx, y - ry, x + rx, y + ry))
@@ -146,14 +148,14 @@ class Brush:
     def _paint(self, colour: Colour, alpha: float) -> Any:
         return self.skia.Paint(AntiAlias=True, Color4f=self.skia.Color4f(*colour, alpha))
 
-    def fill(self, path: Any, colour: Colour, alpha: float = 1.0, blur: float = 0.0) -> None:
+    def fill(self, path: Path, colour: Colour, alpha: float = 1.0, blur: float = 0.0) -> None:
         """Fill a path; `blur` softens its edge by that standard deviation."""
         paint = self._paint(colour, alpha)
         if blur:
             paint.setMaskFilter(self.skia.MaskFilter.MakeBlur(self.skia.kNormal_BlurStyle, blur))
         self.canvas.drawPath(path, paint)
 
-    def stroke(self, path: Any, colour: Colour, width: float, alpha: float = 1.0) -> None:
+    def stroke(self, path: Path, colour: Colour, width: float, alpha: float = 1.0) -> None:
         """Draw a path's line with round ends."""
         paint = self._paint(colour, alpha)
         paint.setStyle(self.skia.Paint.kStroke_Style)
@@ -162,12 +164,12 @@ class Brush:
         paint.setStrokeJoin(self.skia.Paint.kRound_Join)
         self.canvas.drawPath(path, paint)
 
-    def blend(self, path: Any, start: Point, end: Point, colours: Sequence[Colour]) -> None:
+    def blend(self, path: Path, start: Point, end: Point, colours: Sequence[Colour]) -> None:
         """Fill a path with colours that change evenly from one point to another."""
         self.shade(path, start, end, [(c, 1.0) for c in colours])
 
     def shade(
-        self, path: Any, start: Point, end: Point, stops: Sequence[tuple[Colour, float]]
+        self, path: Path, start: Point, end: Point, stops: Sequence[tuple[Colour, float]]
     ) -> None:
         """Fill a path with colours and alphas that change evenly from one point to another."""
         skia = self.skia
@@ -175,7 +177,7 @@ class Brush:
         shader = skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours)
         self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
 
-    def glow(self, path: Any, centre: Point, radius: float, colours: Sequence[Colour]) -> None:
+    def glow(self, path: Path, centre: Point, radius: float, colours: Sequence[Colour]) -> None:
         """Fill a path with colours that change evenly from a centre outwards."""
         skia = self.skia
         ints = [skia.Color4f(*c, 1.0).toColor() for c in colours]

@@ -1,9 +1,7 @@
 """The photo-like drawing of a portrait: soft light, shadows, skin, strands of hair."""
 
-from typing import Any
-
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.drawing.brush import WHITE, Brush, mix, scale
+from restyle.portraits.drawing.brush import WHITE, Brush, Path, mix, scale
 from restyle.portraits.drawing.photo_accessories import (
     draw_back_hair,
     draw_front_hair,
@@ -114,7 +112,7 @@ def _ears(s: Scene) -> None:
         b.spot((x + 0.01 * sign, y + 0.01), 0.08, 0.14, s.deep, 0.6)
 
 
-def _head(s: Scene, path: Any) -> None:
+def _head(s: Scene, path: Path) -> None:
     skin = s.colours.skin
     cx, cy = s.face.pose.outline(0, 0.05, 0.2)
     tones = [mix(skin, (1.0, 0.95, 0.88), 0.2), skin, scale(skin, 0.9), scale(skin, 0.62)]

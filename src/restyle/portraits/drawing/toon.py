@@ -1,9 +1,7 @@
 """The toon drawing: the same people with large eyes, flat colours and thick outlines."""
 
-from typing import Any
-
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.drawing.brush import BLACK, WHITE, Brush, Colour, mix, scale
+from restyle.portraits.drawing.brush import BLACK, WHITE, Brush, Colour, Path, mix, scale
 from restyle.portraits.drawing.hair import band_of, crown_of
 from restyle.portraits.drawing.scene import Scene, scene_of
 from restyle.portraits.geometry import (
@@ -53,7 +51,7 @@ def _vivid(colour: Colour, amount: float = 0.35) -> Colour:
     return (r, g, b)
 
 
-def _outlined(s: Scene, path: Any, colour: Colour, width: float = _LINE) -> None:
+def _outlined(s: Scene, path: Path, colour: Colour, width: float = _LINE) -> None:
     s.brush.fill(path, colour)
     s.brush.stroke(path, _INK, width)
 
