@@ -153,7 +153,7 @@ def judgement(direction: Direction, found: Sweep) -> dict[str, Any]:
     if not found.visible.any():
         return _not_kept(direction.name, "never shown")
     curve = found.change[:, found.visible].mean(axis=1)
-    near = curve[np.abs(found.strengths) <= 2]
+    near = curve[found.near]
     moved, identity, reached = matched_drift(found)
     worst = float(np.nanmax(moved)) if reached.any() else float("inf")
     steady = bool(rises(near))

@@ -62,15 +62,19 @@ class Sweep:
         """(S, N): how the asked attribute differs from the unedited picture's."""
         return self.readings[..., self.own] - self.before[:, self.own]
 
-    def slope(self, limit: float = 2.0) -> np.ndarray:
-        """Fit the change (N,) of the asked attribute per unit strength, up to a limit."""
-        near = np.abs(self.strengths) <= limit
-        x = self.strengths[near]
-        return x @ self.change[near] / (x @ x)
+    @property
+    def near(self) -> np.ndarray:
+        """(S,): the strengths from -2 to 2, which slopes and rises are taken over."""
+        return np.abs(self.strengths) <= 2
 
-    def rises(self, limit: float = 2.0) -> np.ndarray:
+    def slope(self) -> np.ndarray:
+        """Fit the change (N,) of the asked attribute per unit strength."""
+        x = self.strengths[self.near]
+        return x @ self.change[self.near] / (x @ x)
+
+    def rises(self) -> np.ndarray:
         """Tell for each picture (N,) whether the asked attribute never falls."""
-        return rises(self.change[np.abs(self.strengths) <= limit])
+        return rises(self.change[self.near])
 
     def strength_for(self, asked: np.ndarray) -> np.ndarray:
         """Find the smallest strengths (N,) that change the attribute as asked, NaN where none does.

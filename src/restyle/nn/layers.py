@@ -21,7 +21,6 @@ class EqualLinear(nn.Module):
     Args:
         in_features: Width of the input.
         out_features: Width of the output.
-        bias: Whether a bias is added.
         bias_init: What the bias starts at.
         lr_multiplier: How much slower than the rest this layer learns; stored values are as much
             larger.
@@ -31,22 +30,18 @@ class EqualLinear(nn.Module):
         self,
         in_features: int,
         out_features: int,
-        bias: bool = True,
         bias_init: float = 0.0,
         lr_multiplier: float = 1.0,
     ):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
-        self.bias = (
-            nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier)) if bias else None
-        )
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
         self.scale = lr_multiplier / math.sqrt(in_features)
         self.lr_multiplier = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        bias = None if self.bias is None else self.bias * self.lr_multiplier
-        return F.linear(x, self.weight * self.scale, bias)
+        return F.linear(x, self.weight * self.scale, self.bias * self.lr_multiplier)
 
 
 class EqualConv2d(nn.Module):
