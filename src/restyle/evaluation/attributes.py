@@ -6,13 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.portraits.attributes import (
-    SCHEMA,
-    Attributes,
-    Classes,
-    class_names,
-    continuous_names,
-)
+from restyle.portraits.attributes import SCHEMA, Attributes, Classes, class_names, continuous_names
 from restyle.portraits.features import FeatureNetwork
 from restyle.portraits.visibility import visible
 

@@ -52,11 +52,7 @@ def evaluate_bootstrapping(config: BootstrappingEvaluation) -> Report:
 
 
 def measure(
-    source: ReStyle,
-    target: ReStyle,
-    judge: Judge,
-    config: BootstrappingEvaluation,
-    indices: range,
+    source: ReStyle, target: ReStyle, judge: Judge, config: BootstrappingEvaluation, indices: range
 ) -> dict[str, np.ndarray]:
     """Turn some test portraits into toons in both ways, and write the first few as strips.
 

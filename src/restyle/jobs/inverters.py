@@ -9,14 +9,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from restyle.inversion.methods import (
-    NONE,
-    Chain,
-    build,
-    networks_of,
-    objective_for,
-    usual_features,
-)
+from restyle.inversion.methods import NONE, Chain, build, networks_of, objective_for, usual_features
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.inversion.results import InversionResult
 from restyle.jobs.manifest import Item

@@ -4,15 +4,7 @@ from restyle.portraits.attributes import Attributes
 from restyle.portraits.drawing.brush import BLACK, WHITE, Brush, Colour, Path, mix, scale
 from restyle.portraits.drawing.hair import band_of, crown_of
 from restyle.portraits.drawing.scene import Scene, scene_of
-from restyle.portraits.geometry import (
-    CENTRE,
-    UNIT,
-    Eye,
-    Layout,
-    Proportions,
-    smooth_step,
-    toward,
-)
+from restyle.portraits.geometry import CENTRE, UNIT, Eye, Layout, Proportions, smooth_step, toward
 
 CARTOON = Proportions(eyes=1.5, nose=0.75, mouth=1.12, brows=1.35, jaw=0.84)
 """Large eyes, thick brows, a small nose, a narrow jaw."""
