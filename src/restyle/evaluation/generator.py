@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from restyle.evaluation.attributes import people_in
-from restyle.evaluation.data import Targets, unseen_portraits
-from restyle.evaluation.records import Records, arrays_in_parts, claim_folder
+from restyle.evaluation.data import unseen_portraits
+from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import GeneratorEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
@@ -34,6 +33,7 @@ SHARED = ("hair_style", "hair_colour", "glasses", "beard", "hat")
 
 PART = 500
 BATCH = 50
+OPTIMISED = 8  # images at once
 
 
 def evaluate_generators(config: GeneratorEvaluation) -> Report:
@@ -178,32 +178,23 @@ def projections(
         the highest octave of frequency.
     """
     side = generator.config.size
-    records = Records(folder, {"iterations": config.iterations, "lr": config.lr})
-    done = {row["image"] for row in records.rows}
+    portraits = unseen_portraits(config.data, (side, side))
     render = partial(generator.synthesis, noise="fixed")
     ws = generator.broadcast(generator.w_avg[None])[0]
-    targets = Targets(config.data, (side, side), config.images)
-    iterations = len(targets.names) * config.iterations
-    with tqdm(total=iterations, unit="step", desc="optimisation", disable=None) as progress:
-        progress.update(len(done) * config.iterations)
-        for names, target in targets.batches(8, done):
-            with torch.no_grad():
-                start = average_estimate(ws, render, len(target))
-            estimate = start
-            for estimate in optimise_ws(render, l2, target, start, config.iterations, config.lr):  # noqa: B007
-                progress.update(len(target))
-            found = {
-                "mse": l2(estimate.image, target),
-                "missed": octave_energy(radial_power(estimate.image - target)),
-                "energy": octave_energy(radial_power(target)),
-            }
-            records.add(
-                {"image": name} | {key: values[i].item() for key, values in found.items()}
-                for i, name in enumerate(names)
-            )
-    rows = {row["image"]: row for row in records.rows}
-    keys = ("mse", "missed", "energy")
-    return {key: np.array([rows[name][key] for name in targets.names]) for key in keys}
+
+    def part(indices: range) -> dict[str, np.ndarray]:
+        target = from_uint8(portraits.images(indices))
+        with torch.no_grad():
+            start = average_estimate(ws, render, len(target))
+        *_, found = optimise_ws(render, l2, target, start, config.iterations, config.lr)
+        missed, energy = (radial_power(x) for x in (found.image - target, target))
+        return {
+            "mse": l2(found.image, target).numpy(),
+            "missed": octave_energy(missed).numpy(),
+            "energy": octave_energy(energy).numpy(),
+        }
+
+    return arrays_in_parts(folder, config.images, OPTIMISED, part, "optimisation")
 
 
 def report_on(results: list[dict[str, Any]]) -> Report:
