@@ -96,7 +96,5 @@ def minibatch_deviation(x: Tensor, group: int) -> Tensor:
     batch, _, height, width = x.shape
     group = math.gcd(batch, group)
     grouped = x.float().reshape(group, batch // group, *x.shape[1:])
-    deviation = (
-        (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    )  # (B / group,)
+    deviation = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
     return deviation.to(x.dtype).repeat(group).view(batch, 1, 1, 1).expand(batch, 1, height, width)

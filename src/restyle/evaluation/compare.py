@@ -36,6 +36,10 @@ BESIDE_NOTE = (
     "The gain is the squared error of the average image minus that of the result, on the images "
     "that were optimised too; its share is that of the optimisation marked by a star."
 )
+MACHINE = (
+    "{processor}, {threads} of {cores} cores, device {device}; Python {python}, torch {torch}, "
+    "{system}; {dtype}, batches of {batch_size}."
+)
 SPEED_NOTE = "A step of each method, the best of three rounds after a warm-up."
 MEANINGS = {
     "mse": "Squared errors are of RGB in [-1, 1] at the size that the encoder sees.",
@@ -108,8 +112,8 @@ def introduction(compared: Compared) -> list[str]:
         network = "" if features == NONE else f" and what {features} sees"
         said.append(f"Optimisation and tuning minimise the squared error{network}.")
     images = "1 image" if max(counts) == 1 else f"{max(counts)} images"
-    texts = [f"{images} of {config.data}{fewer}. {_machine(results)}", " ".join(said)]
-    return [text for text in texts if text]
+    machine = MACHINE.format(**results["machine"], **results)
+    return [f"{images} of {config.data}{fewer}. {machine}", *([" ".join(said)] if said else [])]
 
 
 def final_table(compared: Compared) -> Table:
@@ -290,12 +294,3 @@ def _strips(one: Entry, compared: Compared, names: list[str]) -> Image.Image:
             pictures = [target.cpu(), *(estimates[s].image[i].cpu() for s in shown)]
             strips.append(strip(pictures, labels))
     return grid(strips, columns=1)
-
-
-def _machine(results: dict[str, Any]) -> str:
-    machine = results["machine"]
-    return (
-        f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores, device "
-        f"{machine['device']}; Python {machine['python']}, torch {machine['torch']}, "
-        f"{machine['system']}; {results['dtype']}, batches of {results['batch_size']}."
-    )

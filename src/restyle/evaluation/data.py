@@ -11,6 +11,7 @@ from torch import Tensor
 from restyle.inversion.targets import to_target
 from restyle.io.files import sha256
 from restyle.io.images import ImageError, from_uint8, list_images
+from restyle.portraits.dataset import Portraits
 
 STYLES = {"portraits": "photo", "toon": "toon"}
 """The drawn data by name, and the style they are drawn in; any other name is a folder."""
@@ -114,8 +115,6 @@ def unseen_portraits(data: str, size: tuple[int, int]):
     Raises:
         ValueError: They shall not be square.
     """
-    from restyle.portraits import Portraits
-
     if size[0] != size[1]:
         raise ValueError(f"portraits are square, got height and width {size}")
     return Portraits("test", size=size[0], style=STYLES[data])

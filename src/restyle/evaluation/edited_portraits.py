@@ -24,6 +24,7 @@ from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle
 from restyle.portraits.attributes import Attributes
+from restyle.portraits.drawing.renderer import render
 from restyle.refine import Render, pool_to
 
 STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
@@ -162,7 +163,7 @@ def measure_edit(one: Inverted, direction: Direction, reader: Reader) -> dict[st
     found = sweep(one.render, one.ws, direction, STRENGTHS, reader, one.unedited)
     others = [changed(person, name, reader.network) for person in one.people]
     visible = shown_in_both(one.people, others)
-    truth = drawn(others, target)
+    truth = from_uint8(np.stack([render(o, target.shape[-1]) for o in others])).to(target.device)
     asked = asked_change(name, one.people, others, (target, truth), reader)
     asked = np.where(visible[:, found.own], asked, np.nan)
     strengths = found.strength_for(asked)
@@ -193,13 +194,6 @@ def measure_edit(one: Inverted, direction: Direction, reader: Reader) -> dict[st
         "truth_features": reader.network.features(truth).cpu().numpy(),
         "examples": np.stack([to_uint8(x) for x in (target, one.reconstruction, edit, truth)], 1),
     }
-
-
-def drawn(people: Sequence[Attributes], like: Tensor) -> Tensor:
-    """Draw portraits of people, of the size and on the device of `like` (N, 3, h, w)."""
-    from restyle.portraits import render
-
-    return from_uint8(np.stack([render(p, like.shape[-1]) for p in people])).to(like.device)
 
 
 def shown_in_both(people: Sequence[Attributes], others: Sequence[Attributes]) -> np.ndarray:

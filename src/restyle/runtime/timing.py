@@ -57,11 +57,8 @@ def peak_memory(device: torch.device) -> int:
     """Return the most bytes in use since `reset_peak_memory`, of the GPU or the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
+    if most := _fact("/proc/self/status", "VmHWM"):
+        return 1024 * int(most.split()[0])
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -71,7 +68,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     return {
         "device": name,
-        "processor": _processor(),
+        "processor": _fact("/proc/cpuinfo", "model name") or platform.processor() or "unknown",
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -80,10 +77,10 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
+def _fact(path: str, name: str) -> str:
+    """Return what a file of `name: value` lines says first, nothing where it does not."""
+    with suppress(OSError):  # Linux alone has them
+        for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith(name):
                 return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return ""

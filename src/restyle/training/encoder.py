@@ -119,25 +119,25 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
 
 def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) -> None:
     """Validate, draw strips, and export the model; all processes."""
-    result = validate(trainer, held_out, run.rank, run.processes)
+    numbers, strips = validate(trainer, held_out, run.rank, run.processes)
     run.note_broken(train, held_out)
     if not run.is_main:
         return
-    run.log({**result.numbers, "memory_gb": peak_memory(run.device) / 1e9})
-    sheet = grid(result.strips, columns=1)
+    run.log({**numbers, "memory_gb": peak_memory(run.device) / 1e9})
+    sheet = grid(strips, columns=1)
     save_image(sheet, run.folder / "samples" / f"{run.images:08d}.png")
     run.log_image("samples", np.asarray(sheet))
     model = trainer.model()
     model.card = {
         "images_seen": run.images,
-        "validation": result.numbers,
+        "validation": numbers,
         "training": as_record(trainer.config),
     }
     if trainer.began:
         model.card["initial"] = trainer.began
     model.save_pretrained(run.folder / "model", half=True)
     best = _card(run.folder / "best")
-    if not best or result.numbers["val_loss"] < best["validation"]["val_loss"]:
+    if not best or numbers["val_loss"] < best["validation"]["val_loss"]:
         model.save_pretrained(run.folder / "best", half=True)
 
 

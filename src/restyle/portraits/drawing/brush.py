@@ -75,7 +75,7 @@ class Brush:
     @property
     def whole(self) -> Path:
         """The square of the picture as a path."""
-        return self.polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
+        return self.path((0, 0), (1, 0), (1, 1), (0, 1))
 
     @contextmanager
     def placed(self, centre: Point, roll: float = 0.0, unit: float = 1.0) -> Iterator[None]:
@@ -128,10 +128,6 @@ class Brush:
         path.quadTo(*toward(toward(a, b, 0.5), lower, 2), *a)
         path.close()
         return path
-
-    def polygon(self, points: Sequence[Point]) -> Path:
-        """Return the closed path with straight edges through the points."""
-        return self.path(*points)
 
     def rounded(self, centre: Point, rx: float, ry: float, corner: float) -> Path:
         """Return an upright rectangle with round corners."""

@@ -99,8 +99,8 @@ def _clothes(s: Scene) -> None:
     if s.a.neckline == "collar":
         for sign in (-1, 1):
             flap = [(sign * 0.42, 0.96), (sign * 0.56, 1.2), (sign * 0.3, 1.48), (0.0, 1.26)]
-            b.fill(b.polygon(flap), mix(colour, WHITE, 0.22))
-            b.stroke(b.polygon(flap), scale(colour, 0.6), 0.02, 0.7)
+            b.fill(b.path(*flap), mix(colour, WHITE, 0.22))
+            b.stroke(b.path(*flap), scale(colour, 0.6), 0.02, 0.7)
 
 
 def _ears(s: Scene) -> None:

@@ -83,7 +83,7 @@ def _body(s: Scene) -> None:
     if s.a.neckline == "collar":
         for sign in (-1, 1):
             flap = [(sign * 0.36, 1.02), (sign * 0.5, 1.28), (sign * 0.26, 1.52), (0.0, 1.3)]
-            _outlined(s, b.polygon(flap), mix(colour, WHITE, 0.35), 0.7 * _LINE)
+            _outlined(s, b.path(*flap), mix(colour, WHITE, 0.35), 0.7 * _LINE)
 
 
 def _head(s: Scene) -> None:
@@ -133,7 +133,7 @@ def _eye(s: Scene, eye: Eye) -> None:
     b.stroke(lid, _INK, 1.3 * _LINE)
     corner = (x + eye.side * rx, y - 0.25 * ry)
     tip = (corner[0] + 0.06 * eye.side, corner[1] - 0.05 - 0.05 * s.a.eye_tilt)
-    b.stroke(b.polygon([corner, tip]), _INK, _LINE)
+    b.stroke(b.path(corner, tip), _INK, _LINE)
 
 
 def _brow(s: Scene, eye: Eye) -> None:
@@ -234,9 +234,9 @@ def _glasses(s: Scene) -> None:
         b.fill(lens, WHITE, 0.15)
         b.stroke(lens, colour, width)
         ear = face.pose.outline(eye.side * face.half_width, -0.05, -0.02)
-        b.stroke(b.polygon([(x + eye.side * rx, y), ear]), colour, width)
+        b.stroke(b.path((x + eye.side * rx, y), ear), colour, width)
         ends.append((x - eye.side * rx, y - 0.03))
-    b.stroke(b.polygon(ends), colour, width)
+    b.stroke(b.path(*ends), colour, width)
 
 
 def _hat(s: Scene) -> None:
