@@ -1,4 +1,4 @@
-"""Models and methods side by side: tables, the trade-off, curves, best and worst images."""
+"""The report on models and methods side by side: tables, trade-off, curves, best and worst."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Models and methods side by side: how good each is, and what it costs."""
+"""Models and methods run on the same images: quality, differences, cost."""
 
 import re
 from collections.abc import Sequence
