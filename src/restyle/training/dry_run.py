@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.runtime.devices import autocast
 from restyle.training.config import EncoderTraining, GeneratorTraining
 from restyle.training.data import HELD_OUT, Source, open_source
 from restyle.training.encoder import build_trainer
@@ -113,8 +114,9 @@ def generator_memory(trainer: GeneratorTrainer, batch: int) -> dict[str, float]:
     """
 
     def step() -> None:
-        fake = trainer.synthesise(trainer.sample_ws(batch))
-        trainer.adversary.discriminate(fake, torch.empty_like(fake))
+        with autocast(trainer.device, trainer.dtype):
+            fake = trainer.synthesise(trainer.sample_ws(batch))
+            trainer.adversary.discriminate(fake, torch.empty_like(fake))
 
     trained = [trainer.generator, trainer.adversary]
     return _memory(trained, [trainer.ema.model], _MOMENTS["adam"], step)
