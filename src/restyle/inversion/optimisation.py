@@ -34,6 +34,16 @@ class NoiseMaps:
     weight: float = 1e5
 
 
+def learning_rate_ramp(done: float) -> float:
+    """Return the share of the learning rate when a share of the steps, 0 to 1, is done.
+
+    It goes up over the first 5 % of them, and down a cosine over the last 25 %. Source: Karras et
+    al. 2020, appendix D.
+    """
+    down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - done) / 0.25))
+    return down * min(1.0, (done + 1e-3) / 0.05)
+
+
 def optimise_ws(
     render: Render,
     objective: Objective,
@@ -60,7 +70,7 @@ def optimise_ws(
         lambda _: Estimate(ws, render(ws)),
         lambda estimate: objective(pool_to(estimate.image, target), target).sum(),
         steps,
-        lambda done: lr * learning_rate_ramp(done),
+        lr,
     )
 
 
@@ -120,8 +130,7 @@ def optimise_w(
         found = objective(pool_to(estimate.image, target), target).sum()
         return found + noise.weight * noise_regularisation(maps) if noise else found
 
-    rate = lambda done: lr * learning_rate_ramp(done)  # noqa: E731
-    yield from descend([w, *maps], rendered, distance, steps, rate)
+    yield from descend([w, *maps], rendered, distance, steps, lr)
 
 
 def descend(
@@ -129,7 +138,8 @@ def descend(
     rendered: Callable[[int], Estimate],
     distance: Callable[[Estimate], Tensor],
     steps: int,
-    rate: Callable[[float], float],
+    lr: float,
+    ramp: Callable[[float], float] = learning_rate_ramp,
 ) -> Iterator[Estimate]:
     """Minimise a distance with Adam.
 
@@ -139,7 +149,8 @@ def descend(
             and by the step that follows.
         distance: Of an estimate: ().
         steps: How many steps to take.
-        rate: The learning rate when a share of the steps is done.
+        lr: The learning rate at its highest.
+        ramp: The share of it when a share of the steps is done.
 
     Yields:
         The estimate after each step, without gradients.
@@ -152,20 +163,10 @@ def descend(
             gradients = torch.autograd.grad(distance(estimate), parameters, allow_unused=True)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
-            optimiser.param_groups[0]["lr"] = rate(step / steps)
+            optimiser.param_groups[0]["lr"] = lr * ramp(step / steps)
             optimiser.step()
             estimate = rendered(step + 1)
         yield Estimate(estimate.ws.detach().clone(), estimate.image.detach())
-
-
-def learning_rate_ramp(done: float) -> float:
-    """Return the share of the learning rate when a share of the steps, 0 to 1, is done.
-
-    It goes up over the first 5 % of them, and down a cosine over the last 25 %. Source: Karras et
-    al. 2020, appendix D.
-    """
-    down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - done) / 0.25))
-    return down * min(1.0, (done + 1e-3) / 0.05)
 
 
 def noise_regularisation(maps: Sequence[Tensor]) -> Tensor:

@@ -67,7 +67,8 @@ class PivotalTuning:
             lambda _: Estimate(pivots, self._crop(synthesis(pivots))),
             lambda one: self._objective(pool_to(one.image, target), target).sum(),
             self.steps,
-            lambda _: self.lr,
+            self.lr,
+            ramp=lambda _: 1.0,
         )
         synthesis.requires_grad_(False)
 
