@@ -168,17 +168,15 @@ class Brush:
         self, path: Path, start: Point, end: Point, stops: Sequence[tuple[Colour, float]]
     ) -> None:
         """Fill a path with colours and alphas that change evenly from one point to another."""
-        skia = self.skia
-        colours = [skia.Color4f(*c, alpha).toColor() for c, alpha in stops]
-        shader = skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours)
-        self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
+        ends = [self.skia.Point(*start), self.skia.Point(*end)]
+        shader = self.skia.GradientShader.MakeLinear(ends, self._ints(stops))
+        self.canvas.drawPath(path, self.skia.Paint(AntiAlias=True, Shader=shader))
 
     def glow(self, path: Path, centre: Point, radius: float, colours: Sequence[Colour]) -> None:
         """Fill a path with colours that change evenly from a centre outwards."""
-        skia = self.skia
-        ints = [skia.Color4f(*c, 1.0).toColor() for c in colours]
-        shader = skia.GradientShader.MakeRadial(skia.Point(*centre), radius, ints)
-        self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
+        ints, middle = self._ints([(c, 1.0) for c in colours]), self.skia.Point(*centre)
+        shader = self.skia.GradientShader.MakeRadial(middle, radius, ints)
+        self.canvas.drawPath(path, self.skia.Paint(AntiAlias=True, Shader=shader))
 
     def spot(self, centre: Point, rx: float, ry: float, colour: Colour, alpha: float) -> None:
         """Draw a soft ellipse that fades out to its edge."""
@@ -193,11 +191,11 @@ class Brush:
     def _spot_shader(self, colour: Colour) -> Any:
         """Return the fading unit disc of a colour; a few colours serve for all spots."""
         if colour not in self._spots:
-            skia = self.skia
-            self._spots[colour] = skia.GradientShader.MakeRadial(
-                skia.Point(0, 0),
-                1.0,
-                [skia.Color4f(*colour, part).toColor() for part in (1.0, 0.75, 0.25, 0.0)],
-                [0.0, 0.35, 0.7, 1.0],
+            ints = self._ints([(colour, part) for part in (1.0, 0.75, 0.25, 0.0)])
+            self._spots[colour] = self.skia.GradientShader.MakeRadial(
+                self.skia.Point(0, 0), 1.0, ints, [0.0, 0.35, 0.7, 1.0]
             )
         return self._spots[colour]
+
+    def _ints(self, stops: Sequence[tuple[Colour, float]]) -> list[int]:
+        return [self.skia.Color4f(*colour, alpha).toColor() for colour, alpha in stops]
