@@ -24,7 +24,7 @@ from restyle.faces.networks import proposal_network
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.archive import read_archive
 from restyle.inversion.pivotal import tuned_generator
-from restyle.io.checkpoints import CheckpointError, load_folder
+from restyle.io.checkpoints import CheckpointError, load_folder, weights_hash
 from restyle.io.claims import claim
 from restyle.io.datasets import list_entries
 from restyle.io.files import sha256
@@ -101,6 +101,7 @@ def _native(folder: Path) -> list[Kind]:
     changes = {
         n: t.half().contiguous() for n, t in model.generator.state_dict().items() if t.ndim > 1
     }
+    tuned = save(changes, {"generator_sha256": weights_hash(model.generator.state_dict())})
 
     def checkpoint(path: Path) -> Path:
         return _beside(path, folder / "native")
@@ -116,9 +117,7 @@ def _native(folder: Path) -> list[Kind]:
         Kind("weights.safetensors", save({"a": torch.ones(4), "b": torch.ones(2, 3)}), _weights),
         Kind("direction.safetensors", (folder / "d.safetensors").read_bytes(), read_direction),
         Kind("latents.safetensors", (folder / "l").read_bytes(), _latents),
-        Kind(
-            "tuned.safetensors", save(changes), lambda path: tuned_generator(model.generator, path)
-        ),
+        Kind("tuned.safetensors", tuned, lambda path: tuned_generator(model.generator, path)),
     ]
 
 

@@ -8,8 +8,9 @@
 Names are loaded when first used, so that importing the package costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from restyle.io.imports import on_first_use
 
 __version__ = "0.2.0"
 
@@ -26,13 +27,15 @@ __all__ = [
 ]
 
 _HOME = {  # public name -> the module that defines it
-    "InversionResult": "restyle.inversion.results",
-    "ReStyle": "restyle.model",
-    "bootstrap": "restyle.inversion.bootstrapping",
-    "load": "restyle.hub.registry",
-    "save_image": "restyle.io.images",
+    "InversionResult": "inversion.results",
+    "ReStyle": "model",
+    "bootstrap": "inversion.bootstrapping",
+    "importers": "",
+    "jobs": "",
+    "load": "hub.registry",
+    "portraits": "",
+    "save_image": "io.images",
 }
-_SUBPACKAGES = ("importers", "jobs", "portraits")
 
 if TYPE_CHECKING:
     from restyle import importers, jobs, portraits
@@ -43,15 +46,7 @@ if TYPE_CHECKING:
     from restyle.model import ReStyle
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use (PEP 562)."""
-    if name in _SUBPACKAGES:
-        return import_module(f"restyle.{name}")
-    if name not in _HOME:
-        raise AttributeError(f"module 'restyle' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_first_use(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Domain:
-    """How the images of one kind are sized and cropped.
+    """Sizes and crops of the images of one kind.
 
     Attributes:
         name: What the images show.

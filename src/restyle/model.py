@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from restyle.domains import Domain
-from restyle.editing.editor import Editor
+from restyle.editing.editor import Editor, Edits
 from restyle.editing.edits import Layers, check_codes
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
@@ -106,7 +106,7 @@ class ReStyle(Pretrained):
 
     @property
     def has_encoder(self) -> bool:
-        """Whether the model can invert by itself."""
+        """True where the model can invert by itself."""
         return self._encoder is not None
 
     @property
@@ -121,7 +121,7 @@ class ReStyle(Pretrained):
 
     @property
     def single_shot(self) -> bool:
-        """Whether the encoder sees the target alone, so that there is nothing to refine."""
+        """True where the encoder sees the target alone, so that there is nothing to refine."""
         return self.encoder.config.input_channels == 3
 
     @property
@@ -338,7 +338,7 @@ class ReStyle(Pretrained):
         return Editor(self.generator, weights_hash(self.generator.state_dict()))
 
     def edit(
-        self, ws: Tensor, directions: Any, strength: float | Tensor = 1.0, layers: Layers = None
+        self, ws: Tensor, directions: Edits, strength: float | Tensor = 1.0, layers: Layers = None
     ) -> Estimate:
         """Change something about pictures, and render them.
 

@@ -9,8 +9,6 @@ latent codes to (B, 3, H, W) images. Inference, training, early stopping and enc
 all consume `refine`, or a single `step`; the package contains no second loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -34,11 +32,11 @@ class Estimate:
     ws: Tensor
     image: Tensor
 
-    def __getitem__(self, keep: slice | Tensor) -> Estimate:
+    def __getitem__(self, keep: slice | Tensor) -> "Estimate":
         """Return the rows of the batch that a slice, an index tensor or a boolean mask keeps."""
         return Estimate(self.ws[keep], self.image[keep])
 
-    def detach(self) -> Estimate:
+    def detach(self) -> "Estimate":
         """Return the same values, cut off from the graph that made them."""
         return Estimate(self.ws.detach(), self.image.detach())
 

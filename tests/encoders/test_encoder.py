@@ -8,15 +8,14 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d, leaky_relu
 
-from restyle.encoders import (
+from restyle.encoders import Encoder, EncoderConfig
+from restyle.encoders.config import (
     E4E_FACES,
     PORTRAITS,
     PORTRAITS_128,
     PSP_FACES,
     RESTYLE_CARS,
     RESTYLE_FACES,
-    Encoder,
-    EncoderConfig,
 )
 from restyle.encoders.heads import MapToStyle
 

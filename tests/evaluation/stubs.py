@@ -37,4 +37,4 @@ def linear_sweep(slopes, strengths=(-2, -1, 0, 1, 2)):
     s, k = np.array(strengths, float), np.array(slopes, float)
     own = s[:, None] * k[None]
     readings = np.stack([own + 5, own / 2, np.zeros_like(own)], axis=-1)
-    return Sweep(s, readings, 1 - 0.1 * np.abs(own), own=0)
+    return Sweep(s, readings, 1 - 0.1 * np.abs(own), 0, np.ones(readings.shape, bool))

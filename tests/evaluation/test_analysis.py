@@ -9,11 +9,10 @@ from restyle.evaluation.loop_analysis import (
     band_energy,
     band_names,
     disturbed,
-    early_stopping,
     moved,
-    stopped_at,
     trace,
 )
+from restyle.evaluation.loop_summary import early_stopping, stopped_at
 from restyle.evaluation.settings import LoopAnalysis
 from restyle.hub.registry import load
 from restyle.inversion.adaptive import MOST_STEPS, refine_until

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from restyle.editing.directions import Direction, directions_in, read_direction, save_direction
+from restyle.evaluation import direction_search
 from restyle.evaluation import directions as search
 from restyle.evaluation.attributes import NAMES
 from restyle.evaluation.directions import judgement, report_on
@@ -15,24 +16,8 @@ from restyle.evaluation.edit_sweep import Sweep
 from restyle.evaluation.settings import DirectionSearch
 from restyle.io.checkpoints import weights_hash
 from restyle.io.files import write_json
-from tests.evaluation.stubs import Pixels, linear_sweep
+from tests.evaluation.stubs import Pixels
 from tests.tiny import tiny_generator, tiny_model
-
-
-def test_a_variant_is_chosen_by_its_drift():
-    assert search.selection(linear_sweep([0.1])) == (True, float("inf"))
-    assert search.selection(linear_sweep([-1.0])) == (True, float("inf"))
-    # One picture of four gets there: its drift says little about the direction.
-    slopes = ([2.0, 0.1, 0.1, 0.1], [2.0] * 4)
-    (_, few), (dropped, all_) = (search.selection(linear_sweep(s)) for s in slopes)
-    assert few == pytest.approx(4 * all_) and not dropped
-    # What changes something else as much is worse than anything that does not.
-    both = linear_sweep([2.0])
-    both.readings[..., 1] *= 2
-    assert search.selection(both)[0] and search.selection(both) > (False, few)
-
-
-# The search
 
 
 @pytest.fixture
@@ -40,7 +25,8 @@ def networks(monkeypatch):
     generator = tiny_generator()
     monkeypatch.setattr(search, "load_generator", lambda name: generator)
     monkeypatch.setattr(search, "load_features", lambda name: Pixels(noise=0.1, seed=len(name)))
-    monkeypatch.setattr(search, "NAMED", 99)  # W has 8 dimensions for 38 attributes
+    for module in (search, direction_search):
+        monkeypatch.setattr(module, "NAMED", 99)  # W has 8 dimensions for 38 attributes
     return generator
 
 
@@ -112,36 +98,6 @@ def test_another_search_replaces_directions_only_where_that_is_asked_for(network
     assert now == {"mine"} | ({"yaw"} if record["kept"] else set())  # no stale ones are left
 
 
-def test_variants_hold_others_still_more_and_more():
-    rng = np.random.default_rng(0)
-    w = rng.normal(size=(3000, 60)).astype(np.float32)
-    labels = np.full((3000, len(NAMES)), np.nan)
-    smile, age = NAMES.index("smile"), NAMES.index("age")
-    labels[:, smile], labels[:, age] = w[:, 0], w[:, 0] + w[:, 1]
-    effects = search.linear_model(w, labels)
-    assert np.allclose(effects[smile][:2], [1, 0], atol=0.05)
-    assert np.allclose(effects[age][:2], [0.7071, 0.7071], atol=0.05)
-    normals = {"smile": np.eye(60)[0], "age": (np.eye(60)[0] + np.eye(60)[1]) / 2**0.5}
-    found = search.candidates("smile", normals, effects)
-    assert [how for _, how in found] == [
-        "",
-        ", others held still with weight 1",
-        ", others held still with weight 4",
-        ", others held still with weight 16",
-        ", conditional on all others",
-    ]
-    entangled = [abs(vector @ normals["age"]) for vector, _ in found]
-    assert entangled == sorted(entangled, reverse=True) and entangled[-1] < 1e-6
-    assert all(vector @ normals["smile"] > 0.7 for vector, _ in found)
-    assert len(search.candidates("smile", {"smile": normals["smile"]}, effects)) == 1
-
-
-def test_layers_are_tried_in_neighbouring_groups():
-    assert search.layer_groups(6) == [(0, 1, 2, 3), (4, 5)]
-    ends = [(rows[0], rows[-1]) for rows in search.layer_groups(10)]
-    assert ends == [(0, 3), (0, 7), (4, 7), (4, 9), (8, 9)]
-
-
 @pytest.mark.parametrize(
     ("slope", "other", "kept"),
     [(1.0, 0.3, True), (0.1, 0.01, False), (-1.0, 0.1, False), (1.0, 1.5, False)],
@@ -151,7 +107,7 @@ def test_a_direction_is_kept_if_it_works_and_deserves_its_name(slope, other, kep
     readings = np.zeros((len(s), 4, len(NAMES)))
     smile, age = NAMES.index("smile"), NAMES.index("age")
     readings[..., smile], readings[..., age] = slope * s[:, None], other * s[:, None]
-    found = Sweep(s, readings, np.ones((len(s), 4)), smile)
+    found = Sweep(s, readings, np.ones((len(s), 4)), smile, np.ones(readings.shape, bool))
     record = judgement(Direction("smile", torch.ones(8), 1.0), found)
     assert record["kept"] is kept
     if kept:

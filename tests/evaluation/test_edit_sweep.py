@@ -61,16 +61,14 @@ def test_a_sweep_reads_the_edited_pictures():
     generator, reader = tiny_generator(), Reader(Pixels())
     ws = generator.broadcast(torch.randn(40, 8))  # more than a batch
     direction = Direction("yaw", torch.randn(8), 1.0)
-    found = sweep(generator.synthesis, ws, direction, [-1.0, 0.0, 1.0], reader, own=17)
+    known = in_batches(generator.synthesis, ws, reader)
+    found = sweep(generator.synthesis, ws, direction, [-1.0, 0.0, 1.0], reader, known)
+    assert found.own == 17 and np.array_equal(found.before, known.values)
     assert found.readings.shape == (3, 40, len(NAMES))
     with torch.no_grad():
         expected = reader(generator.synthesis(ws + direction.vector)).values
     assert np.allclose(found.readings[2], expected, atol=1e-4)
     assert np.allclose(found.identity[1], 1, atol=1e-5) and (found.identity[2] < 0.9999).any()
-    known = in_batches(generator.synthesis, ws, reader)
-    again = sweep(generator.synthesis, ws, direction, [0.0, 1.0], reader, 17, known)
-    assert np.array_equal(again.before, known.values)
-    assert np.allclose(again.readings[1], found.readings[2], atol=1e-5)
 
 
 def test_an_accessory_flips_only_where_the_person_stays():
@@ -80,8 +78,11 @@ def test_an_accessory_flips_only_where_the_person_stays():
     readings[6:, :2, own] = 3.0  # there, from strength 2 on
     identity = np.ones((9, 3))
     identity[6:, 1] = 0.4
-    found = Sweep(strengths, readings, identity, own)
+    shown = np.ones(readings.shape, bool)
+    found = Sweep(strengths, readings, identity, own, shown)
     assert flips(found, "hat").tolist() == [1, 0, 0]
-    back = Sweep(strengths, readings[::-1], np.ones((9, 3)), own)  # appears as strength falls
+    back = Sweep(
+        strengths, readings[::-1], np.ones((9, 3)), own, shown
+    )  # appears as strength falls
     assert flips(back, "hat").tolist() == [0, 0, 0]
     assert np.isnan(flips(found, "smile")).all()

@@ -71,10 +71,11 @@ def test_sharpness_is_measured_against_the_data(evaluated, generator_folder):
         for images in (generator(z).detach(), pixels / 127.5 - 1)
     ]
     assert result["octaves"][0] == pytest.approx(energy[0] / energy[1], rel=1e-3)
-    rows = [json.loads(line) for line in next(out.glob("*/projection/rows.jsonl")).open()]
+    (part,) = out.glob("*/projection/*.npz")
+    kept = np.load(part)
     of_first = octave_energy(radial_power(pixels[:1] / 127.5 - 1)).item()
-    assert rows[0]["energy"] == pytest.approx(of_first, rel=1e-3)
-    missed = sum(row["missed"] for row in rows) / sum(row["energy"] for row in rows)
+    assert kept["energy"][0] == pytest.approx(of_first, rel=1e-3)
+    missed = kept["missed"].sum() / kept["energy"].sum()
     assert result["projection_missed"]["mean"] == pytest.approx(missed, rel=1e-6)
     assert f"{result['octaves'][1]:.2f}" in report.text()
 
@@ -88,12 +89,10 @@ def test_octaves_are_compared_each_with_its_own():
 def test_repeating_an_evaluation_changes_nothing(evaluated):
     report, config = evaluated
     (result,), out = report.results, config.out
-    rows = next(out.glob("*/projection/rows.jsonl"))
-    lines = rows.read_text().splitlines()
-    rows.write_text("\n".join(lines[:2]) + "\n")  # as if it had been interrupted
+    next(out.glob("*/projection/*.npz")).unlink()  # as if it had been interrupted
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
     (again,) = evaluate_generators(config).results
-    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
+    assert before.items() < {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}.items()
     assert again["frechet"] == result["frechet"]
     np.testing.assert_allclose(
         again["projection_mse"]["mean"], result["projection_mse"]["mean"], rtol=1e-3

@@ -207,7 +207,7 @@ def test_other_names_do_not_ask_the_hub(name):
 
 
 def test_bad_names_and_folders_are_refused_before_anything_is_sent(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(huggingface, "_library", lambda: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(huggingface, "needed", lambda *_: pytest.fail("the Hub was asked"))
     with pytest.raises(ValueError, match="expected a name such as user/model, got 'tiny'"):
         push(folder, "tiny")
     with pytest.raises(CheckpointError, match="expected a checkpoint folder"):

@@ -90,7 +90,7 @@ def test_they_are_read_whole(saved):
     assert tensors.keys() == network.state_dict().keys()
     assert all(torch.equal(tensors[name], t) for name, t in network.state_dict().items())
     moco = importers.read(saved("moco"))
-    assert isinstance(moco, MoCo) and [len(stage) for stage in moco.stages] == [1, 2]
+    assert isinstance(moco, MoCo) and [len(stage) for stage in moco.layers.stages] == [1, 2]
 
 
 def first(table, ending):

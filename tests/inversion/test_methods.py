@@ -10,7 +10,6 @@ from restyle.inversion.methods import (
     build,
     networks_of,
     objective_for,
-    save_tuning,
     tuned_model,
     usual_features,
 )
@@ -170,7 +169,7 @@ def tuned(tmp_path):
     *_, last = chain(torch.rand(1, 3, SIZE, SIZE) - 0.5, model.start(1))
     assert chain.tuning is not None
     path = tmp_path / "tuned.safetensors"
-    size = save_tuning(chain.tuning, model, path)
+    size = chain.tuning.save(path)
     return model, last, path, size
 
 

@@ -41,7 +41,7 @@ def test_changes_are_saved_in_half_precision_and_restored(tuned, tmp_path):
     changes = tuning.changes()
     assert changes and all(name.startswith("synthesis.") for name in changes)
     assert all(change.dtype == torch.float16 for change in changes.values())
-    size = tuning.save(tmp_path / "tuned.safetensors", {"base": "tiny"})
+    size = tuning.save(tmp_path / "tuned.safetensors")
     stored = sum(2 * change.numel() for change in changes.values())
     assert stored < size < stored + 8000
     restored = tuned_generator(generator, tmp_path / "tuned.safetensors")
@@ -50,5 +50,5 @@ def test_changes_are_saved_in_half_precision_and_restored(tuned, tmp_path):
 
 def test_changes_of_another_generator_are_refused(tuned, tmp_path):
     tuned[0].save(tmp_path / "tuned.safetensors")
-    with pytest.raises(ValueError, match="expected changes of this generator"):
+    with pytest.raises(ValueError, match="expected changes of the generator"):
         tuned_generator(torch.nn.Linear(2, 2), tmp_path / "tuned.safetensors")

@@ -31,7 +31,7 @@ def tensors():
 
 def test_round_trip_is_exact(tmp_path, tensors):
     save_folder(tmp_path / "new", {"kind": "test", "channels": [1, 2]}, tensors)
-    config, loaded = load_folder(tmp_path / "new", "test")
+    config, loaded = load_folder(tmp_path / "new")
     assert config["kind"] == "test" and config["channels"] == [1, 2] and config["format"] == 1
     assert loaded.keys() == tensors.keys()
     assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
@@ -85,12 +85,6 @@ def test_weights_that_are_not_finite_are_not_loaded(tmp_path, tensors, monkeypat
         save_folder(tmp_path, {"kind": "test"}, tensors)
     with pytest.raises(CheckpointError, match="weights.safetensors.*vector"):
         load_folder(tmp_path)
-
-
-def test_another_kind_is_refused(tmp_path, tensors):
-    save_folder(tmp_path, {"kind": "generator"}, tensors)
-    with pytest.raises(CheckpointError, match="expected .*'encoder', got 'generator'"):
-        load_folder(tmp_path, "encoder")
 
 
 @pytest.mark.parametrize(

@@ -34,21 +34,25 @@ def list_models(as_json: Json = False) -> None:
     Args:
         as_json: Print all that is known as JSON.
     """
+    from restyle.hub import registry
     from restyle.hub.catalogue import PUBLIC
     from restyle.hub.downloads import pulled
+    from restyle.io.checkpoints import WEIGHTS, load_config
     from restyle.io.tables import Table
 
-    bundled = _bundled()
+    bundled = []
+    for name in registry.bundled():
+        folder = registry.folder_of(name)
+        size = (folder / WEIGHTS).stat().st_size
+        bundled.append({**load_config(folder), "bytes": size, "name": name})
     here = {model.name: pulled(model.name) is not None for model in PUBLIC}
     if as_json:
         public = [{**vars(model), "pulled": here[model.name]} for model in PUBLIC]
-        print_json(
-            {"bundled": [{**config, "name": name} for name, config in bundled], "public": public}
-        )
+        print_json({"bundled": bundled, "public": public})
         return
-    rows = [_row(name, config) for name, config in bundled]
+    rows = [_row(config) for config in bundled]
     heads = ["name", "domain", "image", "encoder input", "weights"]
-    print(Table(heads, rows, "Bundled").text())
+    print("Bundled\n\n" + Table(heads, rows).text())
     licences = list(dict.fromkeys(model.licence for model in PUBLIC))
     needs = list(dict.fromkeys(model.needs for model in PUBLIC if model.needs))
     marks = dict(zip(needs, "abcdefghijklm", strict=False))
@@ -63,7 +67,7 @@ def list_models(as_json: Json = False) -> None:
         for m in PUBLIC
     ]
     heads = ["name", "what", "size", "terms", "pulled"]
-    print("\n" + Table(heads, rows, "Public (restyle models pull NAME)").text())
+    print("\nPublic (restyle models pull NAME)\n\n" + Table(heads, rows).text())
     print("\nTerms")
     for number, licence in enumerate(licences, start=1):
         print(f"  {number}  {licence}")
@@ -71,21 +75,10 @@ def list_models(as_json: Json = False) -> None:
         print(f"  {mark}  needs {need}")
 
 
-def _bundled() -> list[tuple[str, dict[str, Any]]]:
-    from restyle.hub import registry
-    from restyle.io.checkpoints import WEIGHTS, load_config
-
-    found = []
-    for name in registry.bundled():
-        folder = registry.folder_of(name)
-        found.append((name, {**load_config(folder), "bytes": (folder / WEIGHTS).stat().st_size}))
-    return found
-
-
-def _row(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    size, (height, width) = config["generator"]["size"], config["domain"]["input_size"]
-    domain, weights = config["domain"]["name"], _bytes(config["bytes"])
-    return name, domain, f"{size} x {size}", f"{height} x {width}", weights
+def _row(config: Mapping[str, Any]) -> tuple[str, ...]:
+    size, domain = config["generator"]["size"], config["domain"]
+    seen = "{} x {}".format(*domain["input_size"])
+    return config["name"], domain["name"], f"{size} x {size}", seen, _bytes(config["bytes"])
 
 
 @app.command

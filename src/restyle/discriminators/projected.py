@@ -8,13 +8,13 @@ every map goes its deviation over the images of its own kind: what kinds of port
 how often, is to be learned as well, and norms over each kind alone would hide it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from restyle.nn.backbones import convolution
 
 SIDE = 4  # pixels of a map of scores
 SLOPE = 0.2
@@ -60,8 +60,4 @@ def _head(channels: int, side: int, width: int) -> nn.Sequential:
 
 
 def _layer(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(SLOPE),
-    )
+    return convolution(inputs, outputs, kernel, stride).append(nn.LeakyReLU(SLOPE))

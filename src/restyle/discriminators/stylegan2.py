@@ -4,8 +4,6 @@ Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 202
 minibatch statistic is from "Progressive Growing of GANs" (ICLR 2018), section 3.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -18,7 +16,7 @@ from restyle.nn.layers import EqualConv2d, EqualLinear, downsample, leaky_relu
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """What a discriminator's shape depends on.
+    """The shape of a discriminator.
 
     Attributes:
         size: Height and width of the images in pixels.
@@ -94,11 +92,9 @@ class Discriminator(nn.Module):
 
 
 def minibatch_deviation(x: Tensor, group: int) -> Tensor:
-    """How much features vary over groups of a batch: (B, C, H, W) to constant (B, 1, H, W)."""
+    """Measure how features vary over groups of a batch: (B, C, H, W) to constant (B, 1, H, W)."""
     batch, _, height, width = x.shape
     group = math.gcd(batch, group)
     grouped = x.float().reshape(group, batch // group, *x.shape[1:])
-    deviation = (
-        (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    )  # (B / group,)
+    deviation = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
     return deviation.to(x.dtype).repeat(group).view(batch, 1, 1, 1).expand(batch, 1, height, width)

@@ -4,8 +4,6 @@ A direction's file is a safetensors file with one tensor, `direction`, and every
 known about it as text beside the tensor. A folder of such files is a set of directions.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -102,7 +100,7 @@ class Direction:
                 f"generator, got {max(self.layers)}"
             )
 
-    def calibrated(self, w: Tensor) -> Direction:
+    def calibrated(self, w: Tensor) -> "Direction":
         """Return the same direction with its scale measured over codes (N, D), 10,000 or so."""
         return replace(self, scale=projection_scale(self.vector, w))
 

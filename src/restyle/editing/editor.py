@@ -1,7 +1,5 @@
 """Edits of one generator's codes: directions by name, checked against it and measured with it."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Mapping
@@ -19,6 +17,9 @@ SAMPLES = 10_000
 
 Which = str | os.PathLike[str] | Direction
 """A direction: its name, its file, or itself."""
+
+Edits = Which | Mapping[Any, float | Tensor]
+"""One direction, or a table of directions and their strengths."""
 
 
 class Editor:
@@ -67,7 +68,7 @@ class Editor:
     def edit(
         self,
         ws: Tensor,
-        directions: Which | Mapping[Any, float | Tensor],
+        directions: Edits,
         strength: float | Tensor = 1.0,
         layers: Layers = None,
     ) -> Tensor:

@@ -1,7 +1,5 @@
 """Changing latent codes: along directions, by mixing layers, and on the way between two people."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Files of latent codes: what an inversion found, kept to be edited later."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Finding directions: from labelled codes, from their spread, and from a generator's weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import cast
 
@@ -10,6 +8,7 @@ import torch
 from torch import Tensor
 
 from restyle.generators.stylegan2 import ModulatedConv, StyleGAN2
+from restyle.io.imports import needed
 
 
 class Whitening:
@@ -65,12 +64,8 @@ def boundary(w: np.ndarray, scores: np.ndarray, share: float = 0.25, seed: int =
         ValueError: Shapes that do not fit, scores that are not finite or all alike.
         ImportError: scikit-learn is missing (`pip install 'restyle[evaluate]'`).
     """
-    try:
+    with needed("evaluate", "finding directions needs scikit-learn"):
         from sklearn.svm import LinearSVC
-    except ImportError as error:
-        raise ImportError(
-            "finding directions needs scikit-learn: pip install 'restyle[evaluate]'"
-        ) from error
 
     if w.ndim != 2 or scores.shape != w.shape[:1] or not np.isfinite(scores).all():
         raise ValueError(

@@ -1,7 +1,5 @@
 """Moving pictures: MP4 and GIF files of iterations, edits and interpolations."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from restyle.io.files import atomic_write
 from restyle.io.images import to_pil
+from restyle.io.imports import needed
 
 SUFFIXES = (".mp4", ".gif")
 FPS = 25
@@ -65,13 +64,11 @@ def check_video(path: str | Path) -> None:
     """
     if Path(path).suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a name ending in {' or '.join(SUFFIXES)}")
-    try:
+    with needed("video", "videos need imageio"):
         import imageio.v2  # noqa: F401 - is it there?
 
         if Path(path).suffix == ".mp4":
             import imageio_ffmpeg  # noqa: F401
-    except ImportError as error:
-        raise ImportError("videos need imageio: pip install 'restyle[video]'") from error
 
 
 def there_and_back(first: float, last: float, frames: int = 2 * FPS) -> list[float]:

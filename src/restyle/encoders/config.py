@@ -1,4 +1,4 @@
-"""What an encoder is made of, and the presets of the published models and of our own."""
+"""The shape of an encoder, and presets of the published models and of our own."""
 
 from dataclasses import dataclass, replace
 from typing import Literal

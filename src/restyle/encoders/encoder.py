@@ -27,7 +27,6 @@ class Encoder(nn.Module, PretrainedPart):
     config: EncoderConfig
 
     def __init__(self, config: EncoderConfig):
-        """Build an encoder with random weights."""
         super().__init__()
         self.config = config
         self.stage = config.num_ws - 1

@@ -56,7 +56,7 @@ class MapToStyle(nn.Module):
 
 
 def halving_windows(x: Tensor) -> Tensor:
-    """The 3x3 windows of a stride-2 convolution: (..., h, w, C) to (..., h / 2, w / 2, 9 * C)."""
+    """Cut the 3x3 windows of a stride-2 convolution: (..., h, w, C) to (..., h / 2, w / 2, 9 C)."""
     height, width = x.shape[-3:-1]
     padded = functional.pad(x, (0, 0, 1, 1, 1, 1))
     return torch.cat(

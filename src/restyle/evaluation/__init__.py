@@ -1,1 +1,1 @@
-"""How good models are, and what they cost: measurements that can be stopped and repeated."""
+"""Measurements of quality and cost, which can be stopped and repeated, and their reports."""

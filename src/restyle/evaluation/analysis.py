@@ -1,6 +1,4 @@
-"""How the loop works inside a model: coarse to fine, convergence, starts, bad inputs, stopping."""
-
-from __future__ import annotations
+"""The report on the loop of a model: coarse to fine, convergence, starts, bad inputs, stopping."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +7,15 @@ import numpy as np
 from tqdm import tqdm
 
 from restyle.evaluation.data import STYLES, Targets
-from restyle.evaluation.loop_analysis import Arrays, band_names, measure, summarise
+from restyle.evaluation.loop_analysis import band_names, measure
+from restyle.evaluation.loop_summary import Arrays, summarise
 from restyle.evaluation.plots import heat_maps, lines, matrix
 from restyle.evaluation.records import claim_folder, kept_arrays
 from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.settings import LoopAnalysis, determining
 from restyle.hub.registry import load
 from restyle.inversion.adaptive import MOST_STEPS, TOLERANCE
+from restyle.inversion.bootstrapping import check_related
 from restyle.io.tables import Column, Table
 from restyle.model import ReStyle
 
@@ -234,8 +234,5 @@ def _check(model: ReStyle, other: ReStyle | None) -> None:
         raise ValueError(
             f"expected a model that refines, got '{model.name}' with a single-shot encoder"
         )
-    if other is not None and other.start_ws.shape != model.start_ws.shape:
-        raise ValueError(
-            f"expected codes of shape {tuple(model.start_ws.shape)} from the other model, "
-            f"got {tuple(other.start_ws.shape)}"
-        )
+    if other is not None:
+        check_related(model, other)

@@ -1,20 +1,12 @@
-"""What a feature network reads in portraits, in each attribute's own deviations."""
+"""Attributes of portraits as a feature network reads them, in each one's own deviations."""
 
-from __future__ import annotations
-
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.portraits.attributes import (
-    SCHEMA,
-    Attributes,
-    Classes,
-    class_names,
-    continuous_names,
-)
+from restyle.portraits.attributes import SCHEMA, Attributes, Classes, class_names, continuous_names
 from restyle.portraits.features import FeatureNetwork
 from restyle.portraits.visibility import visible
 
@@ -26,7 +18,7 @@ NAMES = (*continuous_names, *ACCESSORIES)
 
 
 class Reading(NamedTuple):
-    """What is read in N pictures.
+    """The readings of N pictures.
 
     Attributes:
         values: (N, A), in deviations.
@@ -47,7 +39,6 @@ class Reader:
     """
 
     def __init__(self, network: FeatureNetwork):
-        """Take the network that reads."""
         self.network = network
 
     @torch.no_grad()
@@ -62,7 +53,7 @@ class Reader:
 
     @torch.no_grad()
     def labels(self, images: Tensor) -> np.ndarray:
-        """Scores (N, A) to find directions by: as the readings, but accessories as log-odds.
+        """Return scores (N, A) to find directions by: as readings, but accessories as log-odds.
 
         What a picture does not show, such as a bald person's hair length, is NaN.
         """
@@ -117,8 +108,8 @@ def changed(person: Attributes, name: str, network: FeatureNetwork) -> Attribute
     A continuous attribute changes by one standard deviation, upwards where there is room for it,
     else downwards; an accessory is taken off, or the most common one is put on.
     """
-    spec: Any = SCHEMA[name]
-    if name in ACCESSORIES:
+    spec = SCHEMA[name]
+    if isinstance(spec, Classes):
         absent = getattr(person, name) == "none"
         shares = dict(zip(spec.names, spec.shares, strict=True))
         del shares["none"]

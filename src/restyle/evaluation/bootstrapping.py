@@ -1,7 +1,5 @@
 """Encoder bootstrapping against the truth: the renderer's own toon of the same person."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -9,7 +7,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from restyle.evaluation.data import as_images, unseen_portraits
+from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.measures import MEASURES, Judge
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import arrays_in_parts, claim_folder
@@ -19,7 +17,7 @@ from restyle.hub.registry import load, load_features
 from restyle.inversion.bootstrapping import bootstrap, check_related
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
-from restyle.io.images import save_image, strip
+from restyle.io.images import from_uint8, save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.intervals import Interval, bootstrap_mean
 from restyle.model import ReStyle
@@ -40,15 +38,6 @@ def evaluate_bootstrapping(config: BootstrappingEvaluation) -> Report:
         ValueError: There is no such model, the two do not fit together, or the folder holds another
             evaluation.
     """
-    return report_on(measure_all(config), config).write(config.out)
-
-
-def measure_all(config: BootstrappingEvaluation) -> dict[str, np.ndarray]:
-    """Return the distances to the true toons after each step of the target.
-
-    Returns:
-        By `WAY.FIGURE`, (N, steps).
-    """
     source, target = load(config.source, config.device), load(config.target, config.device)
     check_related(source, target)
     target.checked_steps(config.steps)
@@ -58,20 +47,21 @@ def measure_all(config: BootstrappingEvaluation) -> dict[str, np.ndarray]:
     claim_folder(config.out, settings)
     judge = Judge(network, FIGURES)
     part = partial(measure, source, target, judge, config)
-    return arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
+    arrays = arrays_in_parts(config.out / "parts", config.images, config.batch_size, part)
+    return report_on(arrays, config).write(config.out)
 
 
 def measure(
-    source: ReStyle,
-    target: ReStyle,
-    judge: Judge,
-    config: BootstrappingEvaluation,
-    indices: range,
+    source: ReStyle, target: ReStyle, judge: Judge, config: BootstrappingEvaluation, indices: range
 ) -> dict[str, np.ndarray]:
-    """Turn some test portraits into toons in both ways, and write the first few as strips."""
-    photos = as_images(unseen_portraits("portraits", source.domain.input_size).images(indices))
+    """Turn some test portraits into toons in both ways, and write the first few as strips.
+
+    Returns:
+        The distances to the true toons after each step of the target, (N, steps), by `WAY.FIGURE`.
+    """
+    photos = from_uint8(unseen_portraits("portraits", source.domain.input_size).images(indices))
     toons = unseen_portraits("toon", target.domain.input_size).images(indices)
-    truth = as_images(toons).to(target.device)
+    truth = from_uint8(toons).to(target.device)
     distance = judge.against(truth)
     both = bootstrap(photos, source, target, config.source_steps, config.steps, len(photos))
     plain = target.invert(photos, config.steps, len(photos))
@@ -101,7 +91,7 @@ def picture(
 
 
 def report_on(arrays: dict[str, np.ndarray], config: BootstrappingEvaluation) -> Report:
-    """Return the report of what `measure_all` gave; draws its figures into the folder."""
+    """Return the report of what `measure` gave; draws its figures into the folder."""
     steps = range(1, config.steps + 1)
     intervals = {
         key: [bootstrap_mean(column) for column in values.T] for key, values in arrays.items()

@@ -1,6 +1,4 @@
-"""Models and methods side by side: tables, the trade-off, curves, best and worst images."""
-
-from __future__ import annotations
+"""The report on models and methods side by side: tables, trade-off, curves, best and worst."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -37,6 +35,10 @@ FINAL_NOTE = (
 BESIDE_NOTE = (
     "The gain is the squared error of the average image minus that of the result, on the images "
     "that were optimised too; its share is that of the optimisation marked by a star."
+)
+MACHINE = (
+    "{processor}, {threads} of {cores} cores, device {device}; Python {python}, torch {torch}, "
+    "{system}; {dtype}, batches of {batch_size}."
 )
 SPEED_NOTE = "A step of each method, the best of three rounds after a warm-up."
 MEANINGS = {
@@ -86,7 +88,7 @@ def sections(compared: Compared) -> Iterator[Section]:
     if results["against_the_first"]:
         title = f"Differences from {next(iter(compared.outcomes))}, image by image"
         yield Section(title, [difference_table(compared)])
-    for one in longest_encoders(compared):
+    for one in compared.longest_encoders:
         said = remarks(results["methods"][one.name])
         yield Section(f"Step by step: {one.name}", [step_table(compared, one.name)], prose=said)
     if not all(one.encodes for one in compared.entries):
@@ -110,17 +112,15 @@ def introduction(compared: Compared) -> list[str]:
         network = "" if features == NONE else f" and what {features} sees"
         said.append(f"Optimisation and tuning minimise the squared error{network}.")
     images = "1 image" if max(counts) == 1 else f"{max(counts)} images"
-    texts = [f"{images} of {config.data}{fewer}. {_machine(results)}", " ".join(said)]
-    return [text for text in texts if text]
+    machine = MACHINE.format(**results["machine"], **results)
+    return [f"{images} of {config.data}{fewer}. {machine}", *([" ".join(said)] if said else [])]
 
 
 def final_table(compared: Compared) -> Table:
     """Return a row for each method's last step."""
-    rows = [{"method": name, **steps[-1]} for name, steps in compared.results["methods"].items()]
-    faces = {}
-    if "similarity" in compared.results["measures"]:
-        faces = {"without_face": "images without a face"}
-    before = {"method": "method", "images": "images", "seconds": SECONDS}
+    results, before = compared.results, {"method": "method", "images": "images", "seconds": SECONDS}
+    rows = [{"method": name, **steps[-1]} for name, steps in results["methods"].items()]
+    faces = {"without_face": "images without a face"} if "similarity" in results["measures"] else {}
     return _table(compared, before, rows, faces)
 
 
@@ -166,7 +166,7 @@ def remarks(steps: list[dict[str, Any]]) -> list[str]:
 def way_table(compared: Compared) -> Table:
     """Return a row for each measured step of what is not an encoder alone, means only."""
     rows = [
-        {"method": one.name, **{key: _mean_of(value) for key, value in row.items()}}
+        {"method": one.name, **{k: v["mean"] if isinstance(v, dict) else v for k, v in row.items()}}
         for one in compared.entries
         if not one.encodes
         for row in compared.results["methods"][one.name]
@@ -177,14 +177,17 @@ def way_table(compared: Compared) -> Table:
 def speed_table(compared: Compared) -> Table:
     """Return milliseconds an image and step, at each batch size."""
     speed = compared.results["speed"]
-    sizes = sorted({int(k[6:]) for row in speed.values() for k in row if k.startswith("batch_")})
-    rows = []
-    for name, row in speed.items():
-        seconds = [row.get(f"batch_{size}") for size in sizes]
-        cells = [None if value is None else 1000 * value for value in seconds]
-        rows.append([name, *cells, f"{row['peak_memory'] / 2**20:.0f} MiB"])
-    titles = [Column(f"ms a step, batch {size}", ".2f") for size in sizes]
-    return Table(["method", *titles, "peak memory"], rows)
+    sizes = {key for row in speed.values() for key in row if key.startswith("batch_")}
+    milliseconds = {
+        size: Column(f"ms a step, batch {size[6:]}", ".2f")
+        for size in sorted(sizes, key=lambda size: int(size[6:]))
+    }
+    rows = [
+        {"method": name, "peak_memory": f"{row['peak_memory'] / 2**20:.0f} MiB"}
+        | {size: 1000 * row[size] for size in milliseconds if size in row}
+        for name, row in speed.items()
+    ]
+    return tabulate({"method": "method", **milliseconds, "peak_memory": "peak memory"}, rows)
 
 
 def difference_table(compared: Compared) -> Table:
@@ -210,16 +213,12 @@ def _table(
     return tabulate({**before, **measures, **after}, rows)
 
 
-def _mean_of(value: Any) -> Any:
-    return value["mean"] if isinstance(value, dict) else value
-
-
 def trade_off(compared: Compared, folder: Path) -> list[Figure]:
     """Draw quality against time, a curve for each method (figure 5 of ReStyle's paper).
 
     All on the same images: those that every method has inverted.
     """
-    encoders = longest_encoders(compared)
+    encoders = compared.longest_encoders
     shown = [one.name for one in compared.entries if not one.encodes or one in encoders]
     outcomes = {name: compared.outcomes[name] for name in shown}
     shared = set.intersection(*(set(found.images) for found in outcomes.values()))
@@ -234,9 +233,8 @@ def trade_off(compared: Compared, folder: Path) -> list[Figure]:
             for name, found in outcomes.items()
         }
         title = MEASURES[measure].title
-        path = folder / f"trade_off_{measure}.svg"
         log = "xy" if measure == "mse" else "x"  # squared errors span orders of magnitude
-        lines(path, curves, "seconds an image", title, log)
+        path = lines(folder / f"trade_off_{measure}.svg", curves, "seconds an image", title, log)
         caption = f"{title} against time on {len(shared)} images; a point for each measured step."
         pictures.append((path, caption))
     return pictures
@@ -244,7 +242,7 @@ def trade_off(compared: Compared, folder: Path) -> list[Figure]:
 
 def step_curves(compared: Compared, folder: Path) -> list[Figure]:
     """Draw quality at each step of the encoders, with 95 % intervals."""
-    encoders = longest_encoders(compared)
+    encoders = compared.longest_encoders
     pictures = []
     for measure in compared.results["measures"] if encoders else ():
         curves, bands = {}, {}
@@ -260,18 +258,11 @@ def step_curves(compared: Compared, folder: Path) -> list[Figure]:
     return pictures
 
 
-def longest_encoders(compared: Compared) -> list[Entry]:
-    """Return each model's encoder run with the most steps, which has all the others' steps."""
-    encoders = sorted((one for one in compared.entries if one.encodes), key=lambda one: one.steps)
-    longest = {one.label: one for one in encoders}
-    return [one for one in compared.entries if longest.get(one.label) is one]
-
-
 def examples(compared: Compared, folder: Path) -> list[Figure]:
     """Draw the images that each encoder does best and worst, by the first measure."""
     measure = compared.results["measures"][0]
     pictures = []
-    for one in longest_encoders(compared):
+    for one in compared.longest_encoders:
         found = compared.outcomes[one.name]
         order = np.argsort(found.values[measure][-1])
         if MEASURES[measure].higher_is_better:
@@ -303,12 +294,3 @@ def _strips(one: Entry, compared: Compared, names: list[str]) -> Image.Image:
             pictures = [target.cpu(), *(estimates[s].image[i].cpu() for s in shown)]
             strips.append(strip(pictures, labels))
     return grid(strips, columns=1)
-
-
-def _machine(results: dict[str, Any]) -> str:
-    machine = results["machine"]
-    return (
-        f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores, device "
-        f"{machine['device']}; Python {machine['python']}, torch {machine['torch']}, "
-        f"{machine['system']}; {results['dtype']}, batches of {results['batch_size']}."
-    )

@@ -1,6 +1,4 @@
-"""Models and methods side by side: how good each is, and what it costs."""
-
-from __future__ import annotations
+"""Models and methods run on the same images: quality, differences, cost."""
 
 import re
 from collections.abc import Sequence
@@ -15,18 +13,18 @@ from restyle.evaluation.photographs import photo_networks
 from restyle.evaluation.records import Records, claim_folder
 from restyle.evaluation.runner import Entry, Outcome, log_steps, measure_speed, outcome, run
 from restyle.evaluation.settings import Comparison, determining
-from restyle.evaluation.timing import describe_machine
 from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import NONE, build, networks_of, objective_for
 from restyle.io.checkpoints import weights_hash
 from restyle.losses.weighted import WeightedLosses
-from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
+from restyle.metrics.intervals import bootstrap_ratio, mean_record
 from restyle.model import ReStyle
+from restyle.runtime.timing import describe_machine
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison found.
+    """The findings of a comparison.
 
     Attributes:
         config: What was compared.
@@ -40,6 +38,13 @@ class Compared:
     outcomes: dict[str, Outcome]
     entries: list[Entry]
 
+    @property
+    def longest_encoders(self) -> list[Entry]:
+        """Each model's encoder run with the most steps, which has all the others' steps."""
+        encoders = sorted((one for one in self.entries if one.encodes), key=lambda one: one.steps)
+        longest = {one.label: one for one in encoders}
+        return [one for one in self.entries if longest.get(one.label) is one]
+
 
 def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Compared:
     """Run every method of every model on the same images; what is done is not done again.
@@ -48,11 +53,6 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         config: What is compared; its folder keeps a line for each method, image and step
             (`rows.jsonl`).
         photo: Networks that photographs are judged by; those that `config` names if None.
-
-    Raises:
-        ValueError: There is no such model or method, or the folder holds another comparison, or
-            the images are too small for LPIPS.
-        ImageError: The folder of the data holds no images.
     """
     if photo is None:
         photo = photo_networks(config.lpips, config.identity_network, config.mtcnn)
@@ -146,10 +146,10 @@ def summary(found: Outcome) -> list[dict[str, Any]]:
     for index, step in enumerate(found.steps):
         seconds = float(found.seconds[index].mean())
         row = {"step": int(step), "images": len(found.images), "seconds": seconds}
-        row |= {name: _mean(values[index]) for name, values in found.values.items()}
+        row |= {name: mean_record(values[index]) for name, values in found.values.items()}
         if index and "mse" in found.values:
             before, now = found.values["mse"][index - 1 : index + 1]
-            row["improved"] = bootstrap_mean(now < before)._asdict()
+            row["improved"] = mean_record(now < before)
         if "similarity" in found.values:
             row["without_face"] = int(np.isnan(found.values["similarity"][index]).sum())
         rows.append(row)
@@ -173,7 +173,7 @@ def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"method": name, "images": len(shared)}
         for measure in other.values:
             difference = theirs[measure][-1] - ours[measure][-1]
-            row[measure] = _mean(difference)
+            row[measure] = mean_record(difference)
             sign = 1 if MEASURES[measure].higher_is_better else -1
             row.setdefault("better", float((sign * difference > 0).mean()))
         rows.append(row)
@@ -212,7 +212,7 @@ def beside_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> l
                     "method": one.name,
                     "step": step,
                     "images": len(shared),
-                    "mse": bootstrap_mean(mine["mse"][at])._asdict(),
+                    "mse": mean_record(mine["mse"][at]),
                     "share": bootstrap_ratio(gain, gained)._asdict() if gained.mean() > 0 else None,
                     "seconds": float(seconds),
                     "times_faster": float(other["seconds"][-1].mean() / seconds),
@@ -237,12 +237,6 @@ def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
     at = [where[image] for image in images]
     arrays = {**found.values, "seconds": found.seconds}
     return {name: values[:, at] for name, values in arrays.items()}
-
-
-def _mean(values: np.ndarray) -> dict[str, float] | None:
-    """Return the mean of the values that there are, with its interval."""
-    there = values[~np.isnan(values)]
-    return bootstrap_mean(there)._asdict() if len(there) else None
 
 
 def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[str, str]]:

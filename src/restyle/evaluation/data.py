@@ -1,19 +1,17 @@
-"""What models are measured on: test portraits, or the images of a folder."""
-
-from __future__ import annotations
+"""The images that models are measured on: test portraits, or those of a folder."""
 
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from restyle.inversion.targets import to_target
 from restyle.io.files import sha256
-from restyle.io.images import ImageError, list_images
+from restyle.io.images import ImageError, from_uint8, list_images
+from restyle.portraits.dataset import Portraits
 
 STYLES = {"portraits": "photo", "toon": "toon"}
 """The drawn data by name, and the style they are drawn in; any other name is a folder."""
@@ -103,7 +101,7 @@ class Targets:
 
     def _read(self, name: str) -> Tensor | None:
         if self._portraits is not None:
-            return as_images(self._portraits.images([int(name)]))[0]
+            return from_uint8(self._portraits.images([int(name)]))[0]
         try:
             return to_target(self._files[name], self.size)
         except ImageError as error:
@@ -117,13 +115,6 @@ def unseen_portraits(data: str, size: tuple[int, int]):
     Raises:
         ValueError: They shall not be square.
     """
-    from restyle.portraits import Portraits
-
     if size[0] != size[1]:
         raise ValueError(f"portraits are square, got height and width {size}")
     return Portraits("test", size=size[0], style=STYLES[data])
-
-
-def as_images(pixels: np.ndarray) -> Tensor:
-    """Turn (N, H, W, 3) uint8 into (N, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1

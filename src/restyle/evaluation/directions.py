@@ -6,12 +6,8 @@ direction changes besides is held still where that helps, and so are the layers 
 need, as the labeller sees it on other samples. The judge then measures it on new samples.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
-from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,19 +18,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.editing.directions import SUFFIX, Direction, save_direction
-from restyle.editing.editor import SAMPLES
-from restyle.editing.edits import GROUPS
-from restyle.editing.search import Whitening, boundary, conditional, disentangled
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
-from restyle.evaluation.edit_sweep import (
-    CLEAN,
-    Sweep,
-    flips,
-    in_batches,
-    matched_drift,
-    rises,
-    sweep,
-)
+from restyle.evaluation.direction_search import NAMED, Search, bench
+from restyle.evaluation.edit_sweep import CLEAN, Sweep, flips, matched_drift, rises
 from restyle.evaluation.records import ROWS, SETTINGS, Records, arrays_in_parts
 from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import DirectionSearch, determining
@@ -48,17 +34,11 @@ from restyle.refine import Render
 from restyle.runtime.devices import resolve_device, resolve_dtype
 
 PART = 500
-WEIGHTS = (1.0, 4.0, 16.0)
-"""How strongly a direction's variants hold other attributes still."""
-
 TRIAL_STRENGTHS = (-4.0, -2.0, 0.0, 2.0, 4.0)
 STRENGTHS = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
-SHARE = 0.25  # of the samples, taken from each end of an attribute
 KEPT_FROM = 0.5
-"""A direction is kept if the judge sees at least N deviations between strengths -2 and 2."""
-
-NAMED = 1.0
-"""And if, for one deviation of its own attribute, no other one moves by as much."""
+"""A direction is kept if the judge sees at least N deviations between strengths -2 and 2, and it is
+worth its name."""
 
 REPORT, UNFINISHED = "report.json", "unfinished"
 
@@ -75,11 +55,6 @@ def find_directions(config: DirectionSearch) -> Report:
         CheckpointError: Weights cannot be used.
         ImportError: scikit-learn is missing.
     """
-    return report_on(find_all(config))
-
-
-def find_all(config: DirectionSearch) -> list[dict[str, Any]]:
-    """Return a record for each attribute: `kept`, and what the judge measured."""
     config = replace(config, attributes=config.attributes or NAMES)
     if unknown := sorted(set(config.attributes) - set(NAMES)):
         raise ValueError(f"expected attributes of {', '.join(NAMES)}, got {unknown}")
@@ -92,7 +67,7 @@ def find_all(config: DirectionSearch) -> list[dict[str, Any]]:
     settings |= {"generator_sha256": hashes[0], "networks": hashes[1:]}
     settings = json.loads(json.dumps(settings))
     if (records := earlier(out, settings, config.overwrite)) is not None:
-        return records
+        return report_on(records)
     work = Records(out / UNFINISHED, settings)
     generator.to(place).to(memory_format=torch.channels_last)  # pyright: ignore - no overload
     labeller, judge = (Reader(network.to(place)) for network in networks)
@@ -112,7 +87,7 @@ def find_all(config: DirectionSearch) -> list[dict[str, Any]]:
     records = [*work.rows, *(_not_kept(name, "never differs") for name in missing)]
     write_json(out / REPORT, {"settings": settings, "directions": records})
     shutil.rmtree(out / UNFINISHED)
-    return records
+    return report_on(records)
 
 
 def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[str, Any]] | None:
@@ -169,134 +144,6 @@ def labelled_samples(
     return w.cpu().numpy(), arrays["labels"]
 
 
-def bench(
-    render: Render, ws: Tensor, reader: Reader, strengths: tuple[float, ...]
-) -> Callable[[Direction], Sweep]:
-    """Return what tries directions on pictures of codes (N, num_ws, D), read before they change."""
-    unedited = in_batches(render, ws, reader)
-
-    def try_on(direction: Direction) -> Sweep:
-        own = NAMES.index(direction.name)
-        return sweep(render, ws, direction, strengths, reader, own, unedited)
-
-    return try_on
-
-
-class Search:
-    """Looks for directions in labelled codes.
-
-    Attributes:
-        normals: The unit normal (D,) of every attribute that differs, in whitened coordinates.
-        effects: What a linear model expects of such coordinates, as `linear_model` gives it.
-    """
-
-    def __init__(
-        self, config: DirectionSearch, generator: StyleGAN2, w: np.ndarray, labels: np.ndarray
-    ):
-        """Take codes (N, D) of a generator, and labels (N, A)."""
-        self.config, self.generator = config, generator
-        self.white = Whitening(w)
-        self.normals = find_boundaries(self.white(w), labels, SHARE)
-        self.effects = linear_model(self.white(w), labels)
-        self.about = f"linear SVM on {len(w):,} samples labelled by {config.labeller}"
-        self._spread = generator.sample_w(SAMPLES)
-
-    def codes(self, count: int, stream: int) -> Tensor:
-        """Draw codes (count, num_ws, D) that were not labelled."""
-        return self.generator.broadcast(self.generator.sample_w(count, self.config.seed + stream))
-
-    def best(self, name: str, trial: Callable[[Direction], Sweep]) -> Direction:
-        """Return the variant of an attribute's direction that changes least besides."""
-        variants = []
-        for normal, how in candidates(name, self.normals, self.effects):
-            vector = torch.from_numpy(self.white.direction(normal))
-            one = Direction(name, vector, licence=self.config.licence, about=self.about + how)
-            variants.append(one.calibrated(self._spread))
-        found, score = _least(variants, trial)
-        groups = layer_groups(self.generator.num_ws)
-        narrower, narrow_score = _least([replace(found, layers=rows) for rows in groups], trial)
-        return narrower if narrow_score < score else found
-
-
-def _least(
-    variants: Iterable[Direction], trial: Callable[[Direction], Sweep]
-) -> tuple[Direction, tuple[bool, float]]:
-    scored = [(one, selection(trial(one))) for one in variants]
-    return min(scored, key=lambda pair: pair[1])
-
-
-def layer_groups(num_ws: int) -> list[tuple[int, ...]]:
-    """Return neighbouring groups of layers that are not all of the layers."""
-    layers, ends = range(num_ws), GROUPS.values()
-    runs = {tuple(layers[first[0] : last[1]]) for first in ends for last in ends}
-    return sorted(run for run in runs if 0 < len(run) < num_ws)
-
-
-def find_boundaries(w: np.ndarray, labels: np.ndarray, share: float) -> dict[str, np.ndarray]:
-    """Find the unit normal (D,) of every attribute that differs among the samples, by name."""
-    normals = {}
-    for name, scores in zip(NAMES, labels.T, strict=True):
-        known = np.isfinite(scores)
-        if int(share * known.sum()) and np.ptp(scores[known]) > 0:
-            normals[name] = boundary(w[known], scores[known], share)
-    return normals
-
-
-def candidates(
-    name: str, normals: dict[str, np.ndarray], effects: np.ndarray
-) -> list[tuple[np.ndarray, str]]:
-    """Return variants of a direction: as found, and with others held still more and more.
-
-    Args:
-        name: The attribute.
-        normals: All directions as they were found, by name.
-        effects: What a linear model expects of codes, as `linear_model` gives it.
-
-    Returns:
-        Unit vectors (D,), and how each was made.
-    """
-    normal, others = normals[name], [other for other in normals if other != name]
-    found = [(normal, "")]
-    if not others:
-        return found
-    rows = effects[[NAMES.index(other) for other in others]]
-    for weight in WEIGHTS:
-        how = f", others held still with weight {weight:g}"
-        found.append((disentangled(normal, rows, weight), how))
-    with suppress(ValueError):  # nothing would be left of it
-        if len(others) < len(normal):
-            vector = conditional(normal, [normals[other] for other in others])
-            found.append((vector, ", conditional on all others"))
-    return found
-
-
-def linear_model(w: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Fit how labels depend on codes, by least squares: (A, D), in deviations of each label."""
-    centred = w - w.mean(axis=0)
-    model = np.zeros((labels.shape[1], w.shape[1]))
-    for column, known in enumerate(np.isfinite(labels).T):
-        scores = labels[known, column]
-        if len(scores) > w.shape[1] and scores.std() > 0:
-            target = (scores - scores.mean()) / scores.std()
-            model[column] = np.linalg.lstsq(centred[known], target, rcond=None)[0]
-    return model
-
-
-def selection(found: Sweep) -> tuple[bool, float]:
-    """Return what the labeller chooses by; least is best.
-
-    Returns:
-        Whether another attribute moves as far as the asked one; and the root mean square drift of
-        others at matched change: one that moves much is worse than many that move a little.
-    """
-    moved, _, reached = matched_drift(found)
-    if not reached.any() or found.slope().mean() <= 0:
-        return True, float("inf")
-    # A direction that seldom gets there has its drift measured on the easy pictures only.
-    score = float(np.sqrt(np.nanmean(moved**2))) / float(reached.mean())
-    return bool(np.nanmax(moved) >= NAMED), score
-
-
 def judgement(direction: Direction, found: Sweep) -> dict[str, Any]:
     """Say what the judge sees in a direction, and whether it is kept.
 
@@ -306,7 +153,7 @@ def judgement(direction: Direction, found: Sweep) -> dict[str, Any]:
     if not found.visible.any():
         return _not_kept(direction.name, "never shown")
     curve = found.change[:, found.visible].mean(axis=1)
-    near = curve[np.abs(found.strengths) <= 2]
+    near = curve[found.near]
     moved, identity, reached = matched_drift(found)
     worst = float(np.nanmax(moved)) if reached.any() else float("inf")
     steady = bool(rises(near))

@@ -1,6 +1,4 @@
-"""How pictures respond to edits: what changes with strength, and what changes besides."""
-
-from __future__ import annotations
+"""Edits at several strengths, as a judge reads them: the change asked for, and all others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from torch import Tensor
 
 from restyle.editing.directions import Direction
 from restyle.editing.edits import shift
-from restyle.evaluation.attributes import ACCESSORIES, Reader, Reading, deviation
+from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, deviation
 from restyle.metrics.intervals import mean_known
 from restyle.refine import Render
 
@@ -36,14 +34,14 @@ class Sweep:
         readings: (S, N, A), in deviations.
         identity: (S, N), cosine of the identity embedding to that of the unedited picture.
         own: The column of the attribute that was asked for.
-        shown: (S, N, A), whether a picture shows an attribute; all of them do if None.
+        shown: (S, N, A), whether a picture shows an attribute.
     """
 
     strengths: np.ndarray
     readings: np.ndarray
     identity: np.ndarray
     own: int
-    shown: np.ndarray | None = None
+    shown: np.ndarray
 
     @property
     def before(self) -> np.ndarray:
@@ -53,8 +51,6 @@ class Sweep:
     @property
     def visible(self) -> np.ndarray:
         """(N,): whether the unedited pictures show the asked attribute."""
-        if self.shown is None:
-            return np.ones(self.readings.shape[1], bool)
         return self.shown[self._middle, :, self.own]
 
     @property
@@ -66,15 +62,19 @@ class Sweep:
         """(S, N): how the asked attribute differs from the unedited picture's."""
         return self.readings[..., self.own] - self.before[:, self.own]
 
-    def slope(self, limit: float = 2.0) -> np.ndarray:
-        """Fit the change (N,) of the asked attribute per unit strength, up to a limit."""
-        near = np.abs(self.strengths) <= limit
-        x = self.strengths[near]
-        return x @ self.change[near] / (x @ x)
+    @property
+    def near(self) -> np.ndarray:
+        """(S,): the strengths from -2 to 2, which slopes and rises are taken over."""
+        return np.abs(self.strengths) <= 2
 
-    def rises(self, limit: float = 2.0) -> np.ndarray:
+    def slope(self) -> np.ndarray:
+        """Fit the change (N,) of the asked attribute per unit strength."""
+        x = self.strengths[self.near]
+        return x @ self.change[self.near] / (x @ x)
+
+    def rises(self) -> np.ndarray:
         """Tell for each picture (N,) whether the asked attribute never falls."""
-        return rises(self.change[np.abs(self.strengths) <= limit])
+        return rises(self.change[self.near])
 
     def strength_for(self, asked: np.ndarray) -> np.ndarray:
         """Find the smallest strengths (N,) that change the attribute as asked, NaN where none does.
@@ -109,9 +109,8 @@ class Sweep:
             at = partial(np.interp, strength, self.strengths)
             identity[i] = at(self.identity[:, i])
             readings[i] = [at(column) for column in self.readings[:, i].T]
-            if self.shown is not None:
-                nearest = np.abs(self.strengths - strength).argmin()
-                readings[i, ~(self.shown[self._middle, i] & self.shown[nearest, i])] = np.nan
+            nearest = np.abs(self.strengths - strength).argmin()
+            readings[i, ~(self.shown[self._middle, i] & self.shown[nearest, i])] = np.nan
         return readings, identity
 
 
@@ -122,30 +121,26 @@ def sweep(
     direction: Direction,
     strengths: Sequence[float],
     reader: Reader,
-    own: int,
-    unedited: Reading | None = None,
+    unedited: Reading,
 ) -> Sweep:
     """Edit pictures at several strengths and read what comes of it.
 
     Args:
         render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1].
         ws: (N, num_ws, D) codes.
-        direction: Along which they are edited.
+        direction: Along which they are edited; named after the attribute that it shall change.
         strengths: Rising, with 0 among them.
         reader: Reads the pictures.
-        own: The column of the attribute that the direction is meant to change.
-        unedited: What it reads at strength 0, if that is known.
+        unedited: What it reads at strength 0.
     """
 
     def seen_at(strength: float) -> Reading:
-        if unedited is not None and strength == 0:
-            return unedited
         return in_batches(lambda w: render(shift(w, direction, strength)), ws, reader)
 
-    seen = [seen_at(strength) for strength in strengths]
-    middle = seen[list(strengths).index(0)].embeddings
-    identity = np.stack([(one.embeddings * middle).sum(axis=1) for one in seen])
+    seen = [seen_at(strength) if strength else unedited for strength in strengths]
+    identity = np.stack([(one.embeddings * unedited.embeddings).sum(axis=1) for one in seen])
     values, visible = (np.stack([one[i] for one in seen]) for i in (0, 2))
+    own = NAMES.index(direction.name)
     return Sweep(np.array(strengths, dtype=float), values, identity, own, visible)
 
 

@@ -1,22 +1,19 @@
-"""How well inversions can be edited: tables, the trade-off with distortion, and pictures."""
+"""The report on editing inversions: tables, the trade-off with distortion, and pictures."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
 from restyle.evaluation.comparison import line_up
-from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, rises
-from restyle.evaluation.edited_portraits import STRENGTHS, Edited, Tools, measure_all
+from restyle.evaluation.edited_portraits import STRENGTHS, Edited, directions_of, measure
 from restyle.evaluation.plots import lines
-from restyle.evaluation.records import claim_folder
+from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.settings import EditingEvaluation, determining
 from restyle.hub.registry import load, load_features
@@ -25,14 +22,12 @@ from restyle.io.checkpoints import weights_hash
 from restyle.io.images import grid, save_image, strip
 from restyle.io.tables import Column, Table
 from restyle.metrics.distributions import frechet_distance
-from restyle.metrics.intervals import Interval, bootstrap_mean, mean_known
-from restyle.model import ReStyle
+from restyle.metrics.intervals import Interval, mean_known, mean_record
 
 EQUAL_IDENTITY = 0.8
 """Identity similarity at which methods are compared by how much they change."""
 
 RESAMPLES = 200
-DRIFTS = ("drift", "worst_drift")
 
 
 def evaluate_editing(config: EditingEvaluation) -> Report:
@@ -42,11 +37,6 @@ def evaluate_editing(config: EditingEvaluation) -> Report:
         ValueError: There is no such model, method or direction, or the folder holds another
             evaluation.
     """
-    return report_on(edit_all(config), config.out).write(config.out)
-
-
-def edit_all(config: EditingEvaluation) -> list[Edited]:
-    """Invert and edit with every method; keep the measurements in parts, a folder for each."""
     models = {name: load(name, config.device) for name in config.model}
     place = next(iter(models.values())).device
     judge = load_features(config.judge).to(place)
@@ -59,34 +49,12 @@ def edit_all(config: EditingEvaluation) -> list[Edited]:
         directions = directions_of(one.model, config)
         folder = one.folder(config.out)
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
-        used = {"model": one.weights_hash(), "directions": vectors}
-        claim_folder(folder, used)
-        size = one.model.domain.input_size
-        tools = Tools(Reader(judge), directions, unseen_portraits("portraits", size))
-        arrays = measure_all(one, tools, folder, config.images, config.batch_size)
+        claim_folder(folder, {"model": one.weights_hash(), "directions": vectors})
+        part = partial(measure, one, Reader(judge), directions.values())
+        size = one.batch_size(config.batch_size)
+        arrays = arrays_in_parts(folder / "parts", config.images, size, part, one.name)
         found.append(Edited(one.name, tuple(directions), arrays))
-    return found
-
-
-def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direction]:
-    """Return the directions that a model's codes are edited along, by the attribute's name.
-
-    Raises:
-        ValueError: There are none, or none of an attribute that is asked for.
-    """
-    editor = model.editor
-    known = editor.known if config.directions is None else directions_in(config.directions)
-    mine = {d.name for d in known if d.generator_sha256 == editor.generator_sha256}
-    names = config.attributes or tuple(name for name in NAMES if name in mine)
-    if not names or not set(names) <= set(NAMES):
-        raise ValueError(
-            f"expected directions of {model.name}'s generator for attributes of portraits, got "
-            f"{', '.join(names) or 'none'}"
-        )
-    return {
-        name: editor.direction(find_direction(name, editor.generator_sha256, known))
-        for name in names
-    }
+    return report_on(found, config.out).write(config.out)
 
 
 def report_on(found: Sequence[Edited], out: Path) -> Report:
@@ -116,7 +84,7 @@ def summary(one: Edited) -> dict[str, Any]:
     attributes = {name: of_attribute(one, i) for i, name in enumerate(one.attributes)}
     over_attributes = ("reached", "drift", "identity", "truth_mse", "truth_perceptual")
     return {
-        "mse": bootstrap_mean(arrays["mse"])._asdict(),
+        "mse": mean_record(arrays["mse"]),
         "identity_to_target": _mean(arrays["kept"]),
         **{key: _mean(arrays[key]) for key in ("perceptual", "w_distance", "edit_w_distance")},
         **{
@@ -208,10 +176,11 @@ def figures_table(found: Sequence[Edited], results: dict[str, Any]) -> Table:
     rows = []
     for one in found:
         edits = results[one.name]["attributes"]
-        counts = [
-            _how_many(edits, lambda a: a["rises"]),
-            *(_how_many(edits, lambda a, key=key: _clean(a[key])) for key in DRIFTS),
-        ]
+        counts = [_how_many({name: a["rises"] for name, a in edits.items()})]
+        for key in ("drift", "worst_drift"):
+            moved = {name: a[key] for name, a in edits.items()}
+            clean = {name: None if d is None else d < CLEAN for name, d in moved.items()}
+            counts.append(_how_many(clean))
         flipped = [edits[name]["flips"] if name in edits else None for name in ACCESSORIES]
         rows.append([one.name, *counts, *flipped, change_beside(found[0], one)])
     return Table(columns, rows)
@@ -288,18 +257,13 @@ def examples(found: Sequence[Edited], folder: Path) -> list[Figure]:
     return sheets
 
 
-def _how_many(edits: dict[str, Any], good: Callable[[dict[str, Any]], bool | None]) -> str:
+def _how_many(good: dict[str, bool | None]) -> str:
     """Say how many attributes are as they should be, which are not, and which are unknown."""
-    said = {name: good(figures) for name, figures in edits.items()}
-    bad, unknown = ([name for name, is_good in said.items() if is_good is x] for x in (False, None))
-    known = len(edits) - len(unknown)
+    bad, unknown = ([name for name, is_good in good.items() if is_good is x] for x in (False, None))
+    known = len(good) - len(unknown)
     notes = [f"not {', '.join(bad)}"] if bad else []
     notes += [f"never reached: {', '.join(unknown)}"] if unknown else []
     return f"{known - len(bad)} of {known}" + (f" ({'; '.join(notes)})" if notes else "")
-
-
-def _clean(drift: float | None) -> bool | None:
-    return None if drift is None else drift < CLEAN
 
 
 def _sides(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,33 +1,30 @@
-"""How well what an inversion found can be edited: against the truth, at matched change.
+"""Edits of inverted portraits, measured against the truth at matched change.
 
 The renderer draws the same person with one attribute truly changed. An inverted portrait is edited
 until the judge reads that change, and is then compared with that drawing and with itself before:
 did anything else change, is it still the same person?
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.editing.directions import Direction
+from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.editing.edits import shift
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, changed, shown
-from restyle.evaluation.data import as_images
+from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.edit_sweep import drift, flips, sweep
-from restyle.evaluation.records import arrays_in_parts
 from restyle.evaluation.runner import Entry
-from restyle.io.images import to_uint8
+from restyle.evaluation.settings import EditingEvaluation
+from restyle.io.images import from_uint8, to_uint8
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
+from restyle.model import ReStyle
 from restyle.portraits.attributes import Attributes
+from restyle.portraits.drawing.renderer import render
 from restyle.refine import Render, pool_to
 
 STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
@@ -35,21 +32,6 @@ ALMOST = 0.9
 """Share of an accessory's change that is asked for: its probability nears 0 and 1 only slowly."""
 
 EXAMPLES = 4
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What every measurement needs.
-
-    Attributes:
-        reader: The judge.
-        directions: What is edited, by the attribute's name.
-        portraits: The test split.
-    """
-
-    reader: Reader
-    directions: dict[str, Direction]
-    portraits: Any
 
 
 @dataclass(frozen=True)
@@ -90,51 +72,61 @@ class Edited:
     arrays: dict[str, np.ndarray]
 
 
-def measure_all(
-    one: Entry, tools: Tools, folder: Path, images: int, batch_size: int
+def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direction]:
+    """Return the directions that a model's codes are edited along, by the attribute's name.
+
+    Raises:
+        ValueError: There are none, or none of an attribute that is asked for.
+    """
+    editor = model.editor
+    known = editor.known if config.directions is None else directions_in(config.directions)
+    mine = {d.name for d in known if d.generator_sha256 == editor.generator_sha256}
+    names = config.attributes or tuple(name for name in NAMES if name in mine)
+    if not names or not set(names) <= set(NAMES):
+        raise ValueError(
+            f"expected directions of {model.name}'s generator for attributes of portraits, got "
+            f"{', '.join(names) or 'none'}"
+        )
+    found = (find_direction(name, editor.generator_sha256, known) for name in names)
+    return {direction.name: editor.direction(direction) for direction in found}
+
+
+def measure(
+    one: Entry, reader: Reader, directions: Iterable[Direction], indices: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Measure everything about one method: arrays with a row for each image."""
-    size, part = one.batch_size(batch_size), partial(measure, one, tools)
-    return arrays_in_parts(folder / "parts", images, size, part, one.name)
-
-
-def measure(one: Entry, tools: Tools, indices: Sequence[int]) -> dict[str, np.ndarray]:
-    """Invert some test portraits, and edit each of their attributes.
+    """Invert some test portraits, and edit them along directions named after attributes.
 
     Returns:
         `mse`, `perceptual`, `kept` (identity) of the reconstructions and `w_distance` (N,), and
         what `measure_edit` gives, with the attributes as the second axis; `examples` of the first
         few portraits alone.
     """
-    found = inverted(one, tools, indices)
-    target, kept = found.target, tools.reader(found.target).embeddings
-    network = tools.reader.network
+    found = inverted(one, reader, indices)
+    target, kept = found.target, reader(found.target).embeddings
     with torch.no_grad():
         arrays = {
             "mse": l2(found.reconstruction, target).cpu().numpy(),
-            "perceptual": perceptual(network, found.reconstruction, target).cpu().numpy(),
+            "perceptual": perceptual(reader.network, found.reconstruction, target).cpu().numpy(),
             "kept": (found.seen.embeddings * kept).sum(axis=1),
             "w_distance": w_distance(found.ws).cpu().numpy(),
         }
-        edits = [
-            measure_edit(found, name, direction, tools.reader)
-            for name, direction in tools.directions.items()
-        ]
+        edits = [measure_edit(found, direction, reader) for direction in directions]
     arrays |= {key: np.stack([edit[key] for edit in edits], axis=1) for key in edits[0]}
     arrays["examples"] = arrays["examples"][np.array(indices) < EXAMPLES]
     return arrays
 
 
-def inverted(one: Entry, tools: Tools, indices: Sequence[int]) -> Inverted:
+def inverted(one: Entry, reader: Reader, indices: Sequence[int]) -> Inverted:
     """Invert some test portraits, and read what came of it."""
-    people = [tools.portraits[i].attributes for i in indices]
-    target = as_images(tools.portraits.images(indices)).to(one.model.device)
+    portraits = unseen_portraits("portraits", one.model.domain.input_size)
+    people = [portraits[i].attributes for i in indices]
+    target = from_uint8(portraits.images(indices)).to(one.model.device)
     *_, estimate = one.method(target, one.model.start(len(target)))
     render = render_of(one)
     with torch.no_grad():
         image = render(estimate.ws)
         reconstruction = pool_to(image, target)
-        seen, unedited = tools.reader(reconstruction), tools.reader(image)
+        seen, unedited = reader(reconstruction), reader(image)
     return Inverted(render, estimate.ws, people, target, reconstruction, seen, unedited)
 
 
@@ -152,9 +144,7 @@ def w_distance(ws: Tensor) -> Tensor:
     return ws.var(dim=1, correction=0).sum(dim=1).sqrt()
 
 
-def measure_edit(
-    one: Inverted, name: str, direction: Direction, reader: Reader
-) -> dict[str, np.ndarray]:
+def measure_edit(one: Inverted, direction: Direction, reader: Reader) -> dict[str, np.ndarray]:
     """Change one attribute of inverted portraits, and compare with the true change.
 
     Returns:
@@ -169,18 +159,20 @@ def measure_edit(
         - `features` of the edit and `truth_features` (N, F); `examples` (N, 4, h, w, 3) uint8:
           target, reconstruction, edit and truth.
     """
-    own, target = NAMES.index(name), one.target
-    found = sweep(one.render, one.ws, direction, STRENGTHS, reader, own, one.unedited)
+    name, target = direction.name, one.target
+    found = sweep(one.render, one.ws, direction, STRENGTHS, reader, one.unedited)
     others = [changed(person, name, reader.network) for person in one.people]
-    truth = drawn(others, target)
-    asked = asked_change(name, one.people, others, truth, target, reader)
+    visible = shown_in_both(one.people, others)
+    truth = from_uint8(np.stack([render(o, target.shape[-1]) for o in others])).to(target.device)
+    asked = asked_change(name, one.people, others, (target, truth), reader)
+    asked = np.where(visible[:, found.own], asked, np.nan)
     strengths = found.strength_for(asked)
     ws = shift(one.ws, direction, torch.from_numpy(np.nan_to_num(strengths)).to(one.ws))
     edit = pool_to(one.render(ws), target)
     seen = reader(edit)
     there = ~np.isnan(strengths)
     arrays = {
-        "drift": _seen(drift(seen.values, found.before, own), one.people, others),
+        "drift": np.where(visible, drift(seen.values, found.before, found.own), np.nan),
         "identity": (seen.embeddings * one.seen.embeddings).sum(axis=1),
         "edit_w_distance": w_distance(ws).cpu().numpy(),
         "truth_mse": l2(edit, truth).cpu().numpy(),
@@ -204,39 +196,26 @@ def measure_edit(
     }
 
 
-def drawn(people: Sequence[Attributes], like: Tensor) -> Tensor:
-    """Draw portraits of people, of the size and on the device of `like` (N, 3, h, w)."""
-    from restyle.portraits import render
-
-    return as_images(np.stack([render(p, like.shape[-1]) for p in people])).to(like.device)
+def shown_in_both(people: Sequence[Attributes], others: Sequence[Attributes]) -> np.ndarray:
+    """Tell what is shown before and after a change, (N, A): a hat hides the parting."""
+    return np.logical_and(list(map(shown, people)), list(map(shown, others)))
 
 
 def asked_change(
     name: str,
     people: Sequence[Attributes],
     others: Sequence[Attributes],
-    truth: Tensor,
-    target: Tensor,
+    pictures: tuple[Tensor, Tensor],
     reader: Reader,
 ) -> np.ndarray:
-    """Return how much an attribute is to change, (N,) in deviations; NaN where it is not seen.
+    """Return how much an attribute is to change from people to others, (N,) in deviations.
 
     Of a continuous attribute it is the true change; of an accessory most of what the judge reads in
-    the true pictures.
+    the pictures (N, 3, h, w) of both.
     """
     own = NAMES.index(name)
     if name in ACCESSORIES:
-        asked = ALMOST * (reader(truth).values[:, own] - reader(target).values[:, own])
-    else:
-        moved = np.stack([o.to_vector() for o in others]) - [p.to_vector() for p in people]
-        asked = moved[:, own] / reader.network.scale[own].item()
-    visible = [shown(p)[own] and shown(o)[own] for p, o in zip(people, others, strict=True)]
-    return np.where(visible, asked, np.nan)
-
-
-def _seen(
-    moved: np.ndarray, people: Sequence[Attributes], others: Sequence[Attributes]
-) -> np.ndarray:
-    """Keep what is shown both before and after the true change: a hat hides the parting."""
-    there = [np.logical_and(shown(p), shown(o)) for p, o in zip(people, others, strict=True)]
-    return np.where(there, moved, np.nan)
+        before, after = (reader(images).values[:, own] for images in pictures)
+        return ALMOST * (after - before)
+    moved = np.stack([o.to_vector() for o in others]) - [p.to_vector() for p in people]
+    return moved[:, own] / reader.network.scale[own].item()

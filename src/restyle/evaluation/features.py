@@ -1,4 +1,4 @@
-"""How good a feature network is on portraits that it was not trained on."""
+"""The report on a feature network, on portraits that it was not trained on."""
 
 from restyle.evaluation.report import Report
 from restyle.evaluation.settings import FeatureEvaluation

@@ -1,6 +1,4 @@
-"""How good a generator of portraits is, as the judge sees it."""
-
-from __future__ import annotations
+"""Quality of a generator's samples (Fréchet distance, precision, recall, spectra, attributes)."""
 
 from functools import partial
 from pathlib import Path
@@ -9,21 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from restyle.evaluation.attributes import people_in
-from restyle.evaluation.data import Targets, as_images, unseen_portraits
-from restyle.evaluation.records import Records, arrays_in_parts, claim_folder
+from restyle.evaluation.data import unseen_portraits
+from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import GeneratorEvaluation, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import folder_of, load_features, load_generator
 from restyle.inversion.optimisation import optimise_ws
 from restyle.io.checkpoints import load_config, weights_hash
+from restyle.io.images import from_uint8
 from restyle.io.tables import Column
 from restyle.losses.pixels import l2
 from restyle.metrics.distributions import frechet_distance, precision_recall
-from restyle.metrics.intervals import bootstrap_mean, bootstrap_ratio
+from restyle.metrics.intervals import bootstrap_ratio, mean_record
 from restyle.metrics.spectra import octave_energy, radial_power
 from restyle.portraits.attributes import Attributes, class_names
 from restyle.portraits.features import FeatureNetwork
@@ -35,6 +33,7 @@ SHARED = ("hair_style", "hair_colour", "glasses", "beard", "hat")
 
 PART = 500
 BATCH = 50
+OPTIMISED = 8  # images at once
 
 
 def evaluate_generators(config: GeneratorEvaluation) -> Report:
@@ -75,7 +74,7 @@ def evaluate_generator(
         "precision": precision,
         "recall": recall,
         "octaves": octave_ratios(real["power"], fake["power"]),
-        "projection_mse": bootstrap_mean(projected["mse"])._asdict(),
+        "projection_mse": mean_record(projected["mse"]),
         "projection_missed": bootstrap_ratio(projected["missed"], projected["energy"])._asdict(),
         "shares": shares(real, fake),
     }
@@ -88,9 +87,9 @@ def read_portraits(
     portraits = unseen_portraits(config.data, (side, side))
 
     def part(indices: range) -> dict[str, np.ndarray]:
-        images = as_images(portraits.images(indices))
+        images = from_uint8(portraits.images(indices))
         truth = visible_labels([portraits[i].attributes for i in indices])
-        return measured(judge, images) | {"true_labels": truth}
+        return judged(judge, images) | {"true_labels": truth}
 
     return arrays_in_parts(folder, config.samples, PART, part, "portraits")
 
@@ -105,7 +104,7 @@ def read_samples(
         z = torch.randn(len(indices), generator.config.z_dim, generator=rng)
         with torch.no_grad():
             images = torch.cat([generator(chunk) for chunk in z.split(BATCH)])
-        return measured(judge, images)
+        return judged(judge, images)
 
     return arrays_in_parts(folder, config.samples, PART, part, "samples")
 
@@ -115,18 +114,18 @@ def judged(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
     """Look at images (N, 3, h, w) in [-1, 1] of any size.
 
     Returns:
-        `features` (N, F); `labels` (N, len(SHARED)) as of `visible_labels`.
+        `features` (N, F); `labels` (N, len(SHARED)) as of `visible_labels`; `power` (N, h // 2 + 1)
+        of `radial_power`.
     """
     features, people = [], []
     for batch in images.split(BATCH):
         features.append(judge.features(batch).numpy())
         people += people_in(judge, judge.heads(batch))
-    return {"features": np.concatenate(features), "labels": visible_labels(people)}
-
-
-def measured(judge: FeatureNetwork, images: Tensor) -> dict[str, np.ndarray]:
-    """Return what `judged` gives, and the `power` (N, h // 2 + 1) of `radial_power`."""
-    return judged(judge, images) | {"power": radial_power(images).numpy()}
+    return {
+        "features": np.concatenate(features),
+        "labels": visible_labels(people),
+        "power": radial_power(images).numpy(),
+    }
 
 
 def visible_labels(people: list[Attributes]) -> np.ndarray:
@@ -179,32 +178,23 @@ def projections(
         the highest octave of frequency.
     """
     side = generator.config.size
-    records = Records(folder, {"iterations": config.iterations, "lr": config.lr})
-    done = {row["image"] for row in records.rows}
+    portraits = unseen_portraits(config.data, (side, side))
     render = partial(generator.synthesis, noise="fixed")
     ws = generator.broadcast(generator.w_avg[None])[0]
-    targets = Targets(config.data, (side, side), config.images)
-    iterations = len(targets.names) * config.iterations
-    with tqdm(total=iterations, unit="step", desc="optimisation", disable=None) as progress:
-        progress.update(len(done) * config.iterations)
-        for names, target in targets.batches(8, done):
-            with torch.no_grad():
-                start = average_estimate(ws, render, len(target))
-            estimate = start
-            for estimate in optimise_ws(render, l2, target, start, config.iterations, config.lr):  # noqa: B007
-                progress.update(len(target))
-            found = {
-                "mse": l2(estimate.image, target),
-                "missed": octave_energy(radial_power(estimate.image - target)),
-                "energy": octave_energy(radial_power(target)),
-            }
-            records.add(
-                {"image": name} | {key: values[i].item() for key, values in found.items()}
-                for i, name in enumerate(names)
-            )
-    rows = {row["image"]: row for row in records.rows}
-    keys = ("mse", "missed", "energy")
-    return {key: np.array([rows[name][key] for name in targets.names]) for key in keys}
+
+    def part(indices: range) -> dict[str, np.ndarray]:
+        target = from_uint8(portraits.images(indices))
+        with torch.no_grad():
+            start = average_estimate(ws, render, len(target))
+        *_, found = optimise_ws(render, l2, target, start, config.iterations, config.lr)
+        missed, energy = (radial_power(x) for x in (found.image - target, target))
+        return {
+            "mse": l2(found.image, target).numpy(),
+            "missed": octave_energy(missed).numpy(),
+            "energy": octave_energy(energy).numpy(),
+        }
+
+    return arrays_in_parts(folder, config.images, OPTIMISED, part, "optimisation")
 
 
 def report_on(results: list[dict[str, Any]]) -> Report:

@@ -1,6 +1,4 @@
-"""What is measured on each reconstruction."""
-
-from __future__ import annotations
+"""The measures of a reconstruction: a new metric is an entry of `MEASURES` and of `Judge`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -54,13 +52,12 @@ class PhotoNetworks(nn.Module):
     """
 
     def __init__(self, lpips: Any = None, faces: FaceRecognition | None = None):
-        """Take those that there are."""
         super().__init__()
         self.lpips, self.faces = lpips, faces
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """What can be measured with them."""
+        """The measures that they give."""
         return tuple(MEASURED_BY[name] for name, _ in self.named_children())
 
     def hashes(self) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Figures of the reports, as SVG files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from restyle.io.files import atomic_write
+from restyle.io.imports import needed
 
 Values = Sequence[float] | np.ndarray
 Line = tuple[Values, Values]
@@ -92,10 +91,8 @@ def _plain_numbers(axis: Any) -> None:
 
 
 def _figure(size: tuple[float, float] = (7, 4.2)) -> Any:
-    try:
+    with needed("evaluate", "plots need matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'restyle[evaluate]'") from error
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.add_subplot()
 

@@ -1,6 +1,4 @@
-"""What a long measurement has found so far, in a folder that a repeated command goes on from."""
-
-from __future__ import annotations
+"""Findings of a long measurement so far, in a folder that a repeated command goes on from."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -35,12 +33,7 @@ class Records:
     def __init__(self, folder: Path, settings: dict[str, Any]):
         """Open a folder, made where missing.
 
-        Args:
-            folder: Where the rows are kept.
-            settings: What they depend on; JSON-able.
-
-        Raises:
-            ValueError: The folder holds a measurement with other settings.
+        Its `settings`, JSON-able, are what the rows depend on, as `claim_folder` checks it.
         """
         self.folder = Path(folder)
         claim_folder(self.folder, settings)

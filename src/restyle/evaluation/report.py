@@ -1,7 +1,5 @@
 """One report for every measurement: printed in Markdown, kept as JSON, shown as one HTML file."""
 
-from __future__ import annotations
-
 import base64
 import shlex
 import sys
@@ -74,7 +72,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What a measurement says.
+    """The outcome of a measurement.
 
     Attributes:
         title: Its heading.
@@ -125,7 +123,7 @@ class Report:
             yield "<h2>Left out</h2>"
             yield _closed_if_long(Table(["file", "why"], list(self.left_out.items())))
 
-    def write(self, folder: Path) -> Report:
+    def write(self, folder: Path) -> "Report":
         """Write `report.html`, which stands alone, and `results.json`; return the report."""
         with atomic_write(folder / "report.html") as temporary:
             temporary.write_text(self.html(), encoding="utf-8")

@@ -1,7 +1,5 @@
 """Running methods of inversion on the same images, and keeping what came of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +13,17 @@ from tqdm import tqdm
 from restyle.evaluation.data import Targets
 from restyle.evaluation.measures import Judge
 from restyle.evaluation.records import Records
-from restyle.evaluation.timing import Stopwatch, peak_memory, reset_peak_memory
 from restyle.inversion.methods import Chain, Method
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
+from restyle.runtime.timing import Stopwatch, peak_memory, reset_peak_memory
 
 ROUND = (1, 2, 3, 5, 7)
 """The iterations of an optimisation that are measured, times powers of ten."""
 
 SPEED_STEPS = 5
-"""How many steps of a stage are timed at each batch size, at most."""
+"""The most steps of a stage that are timed at each batch size."""
 
 LONG = 50  # steps from which on a batch has a progress bar of its own
 

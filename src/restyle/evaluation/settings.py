@@ -1,10 +1,8 @@
-"""What is measured, and how: frozen records, free of torch, that the command line derives from."""
-
-from __future__ import annotations
+"""Configurations of all measurements, free of torch; the command line derives from them."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from restyle.runtime.options import Device, Dtype
 
@@ -22,21 +20,20 @@ def determining(config: Any, *free: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Counted:
-    def __post_init__(self):
-        """Check the counts.
+    LEAST: ClassVar[dict[str, int]] = {"seed": 0}
+    """The least values of whole numbers, where it is not 1."""
 
-        Raises:
-            ValueError: A whole number other than the seed is below 1.
-        """
+    def __post_init__(self):
+        """Refuse counts below the least ones."""
         for one in fields(self):
-            found = getattr(self, one.name)
-            if type(found) is int and found < 1 and one.name != "seed":
-                raise ValueError(f"{one.name}: expected a number of 1 or more, got {found}")
+            found, least = getattr(self, one.name), self.LEAST.get(one.name, 1)
+            if type(found) is int and found < least:
+                raise ValueError(f"{one.name}: expected a number of {least} or more, got {found}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Judged(_Counted):
-    """What a network measures.
+    """A measurement by a feature network.
 
     Attributes:
         judge: The feature network that judges, a bundled name or a folder.
@@ -47,7 +44,7 @@ class _Judged(_Counted):
 
 @dataclass(frozen=True, kw_only=True)
 class _Batches(_Counted):
-    """What is measured in batches.
+    """A measurement in batches.
 
     Attributes:
         batch_size: Images at once.
@@ -228,11 +225,7 @@ class LoopAnalysis(_Batches):
     steps: int = 20
     out: Path = Path("results/analysis")
 
-    def __post_init__(self):
-        """Check the counts."""
-        super().__post_init__()
-        if self.steps < 10:
-            raise ValueError(f"steps: expected a number of 10 or more, got {self.steps}")
+    LEAST = {"steps": 10}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from restyle.faces.networks import CascadeNetwork
 
 SMALLEST_FACE = 20
 THRESHOLDS = (0.15, 0.25, 0.35)
-"""How sure each network must be: lower than in the paper, as pSp's identity score has them.
+"""Least scores of each network: lower than in the paper, as pSp's identity score has them.
 
 The first one's scores are shared out over the width of the picture, so that all of them are small.
 """
@@ -53,20 +53,12 @@ class FaceCascade(nn.Module):
         proposal: Slides over pictures of any size.
         refinement: Looks at 24 x 24 pixels.
         landmarks: Looks at 48 x 48 pixels.
-        smallest: Height and width in pixels from which faces are found.
     """
 
-    def __init__(
-        self,
-        proposal: nn.Module,
-        refinement: nn.Module,
-        landmarks: nn.Module,
-        smallest: int = SMALLEST_FACE,
-    ):
+    def __init__(self, proposal: nn.Module, refinement: nn.Module, landmarks: nn.Module):
         """Take the three networks, whose inputs and outputs are those of `CascadeNetwork`."""
         super().__init__()
         self.proposal, self.refinement, self.landmarks = proposal, refinement, landmarks
-        self.smallest = smallest
 
     @torch.no_grad()
     def find(self, picture: Image.Image) -> FoundFaces:
@@ -95,7 +87,7 @@ class FaceCascade(nn.Module):
     def _proposed(self, picture: Image.Image) -> np.ndarray:
         """Return what the first network finds at all scales."""
         boxes, offsets, scores = [np.zeros((0, 4))], [np.zeros((0, 4))], [np.zeros(0)]
-        for scale in pyramid(picture.size, self.smallest):
+        for scale in pyramid(picture.size):
             width, height = (math.ceil(side * scale) for side in picture.size)
             shrunk = picture.resize((width, height), Image.Resampling.BILINEAR)
             shifts, probabilities = self.proposal(_batch([shrunk]).to(self._device))

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from restyle.io.imports import needed
+
 DETECTOR = "dlib frontal face detector"
 PREDICTOR = "shape_predictor_68_face_landmarks"
 LICENCES = {
@@ -18,7 +20,6 @@ LICENCES = {
 }
 """The models that find faces, and what each may be used for."""
 
-_MISSING = "finding faces needs the extra 'faces': pip install 'restyle[faces]'"
 _ENLARGED_UP_TO = 1024  # longest side of photographs whose small faces are looked for as well
 _SEARCHED_SIZE = 2048  # longest side that is searched for faces
 _SURE = 0.3  # weaker detections are often none, and come last
@@ -104,11 +105,9 @@ def choose(faces: list[Face], which: int | None) -> list[Face]:
 
 @cache
 def _models() -> tuple[Any, Any, Any]:
-    try:
+    with needed("faces", "finding faces needs dlib and its landmark model"):
         dlib = importlib.import_module("dlib")
-    except ImportError as error:
-        raise ImportError(_MISSING) from error
-    predictor = dlib.shape_predictor(str(_predictor_file()))
+        predictor = dlib.shape_predictor(str(_predictor_file()))
     return dlib, dlib.get_frontal_face_detector(), predictor
 
 
@@ -119,4 +118,4 @@ def _predictor_file() -> Path:
         path = Path(folder) / "models" / f"{PREDICTOR}.dat"
         if path.is_file():
             return path
-    raise ImportError(_MISSING)
+    raise ImportError(f"{PREDICTOR}.dat is missing")

@@ -1,4 +1,4 @@
-"""Whether two pictures show the same person, as the identity scores of the literature are taken.
+"""Identity similarity of two pictures, as the scores of the literature are taken.
 
 Each face is found by a cascade of networks, turned upright by its five landmarks, and embedded
 (pSp, ReStyle: MTCNN and CurricularFace's IR-101). The score is the cosine of the embeddings.

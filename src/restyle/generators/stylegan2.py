@@ -5,8 +5,6 @@ demodulation (section 2.2) and RGB skip connections (section 4.1). One implement
 width and size, and holds the official weights exactly.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +23,7 @@ DEEPEST_MAPPING = 64  # the official ones have 8 layers
 
 @dataclass(frozen=True)
 class StyleGAN2Config:
-    """What a generator's shape depends on.
+    """The shape of a generator.
 
     Attributes:
         size: Height and width of the images in pixels, a power of two from 16 to 1024.

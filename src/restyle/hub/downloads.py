@@ -9,10 +9,10 @@ from pathlib import Path
 
 from restyle.hub.catalogue import PUBLIC, PublicModel, find
 from restyle.io.files import cache_folder
+from restyle.io.imports import needed
 
 RETRIES = 3
 TIMEOUT = 60  # seconds without a byte
-_MISSING = "downloading models needs the extra 'hub': pip install 'restyle[hub]'"
 
 
 class DownloadError(OSError):
@@ -110,12 +110,10 @@ def _download_path(model: PublicModel) -> Path:
 
 def _from_web(source: str, path: Path, quiet: bool) -> None:
     """Download from Google Drive or any web server; what arrived is kept for the next call."""
-    try:
+    with needed("hub", "downloading models needs gdown"):
         import gdown
         from gdown.exceptions import DownloadError as Incomplete
         from gdown.exceptions import FileURLRetrievalError
-    except ImportError as error:
-        raise ImportError(_MISSING) from error
     drive = source.removeprefix("drive:")
     address = {"id": drive} if drive != source else {"url": source}
     options = {"resume": True, "quiet": quiet, "retries": RETRIES, "timeout": TIMEOUT}
@@ -141,11 +139,9 @@ def _from_web(source: str, path: Path, quiet: bool) -> None:
 
 def _from_hub(source: str, path: Path, quiet: bool) -> None:
     """Download from the Hugging Face hub, whose client keeps what arrived."""
-    try:
+    with needed("hub", "downloading models needs huggingface_hub"):
         import huggingface_hub
         from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
-    except ImportError as error:
-        raise ImportError(_MISSING) from error
     _, repository, file = source.split(":")
     (disable_progress_bars if quiet else enable_progress_bars)()
     try:

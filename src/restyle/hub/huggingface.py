@@ -4,19 +4,15 @@ All traffic goes through huggingface_hub (the extra `restyle[hub]`), which keeps
 the user's token. Only configuration, weights (safetensors) and texts are fetched, never code.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from restyle.hub.downloads import DownloadError
 from restyle.io.checkpoints import CONFIG, WEIGHTS, load_config
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from restyle.io.imports import needed
 
 PREFIX = "hf://"
 FILES = (CONFIG, WEIGHTS, "README.md", "card.md", "LICENSE")
@@ -42,7 +38,8 @@ def fetch(repository: str) -> Path:
         DownloadError: There is no such repository, it cannot be reached, or it holds no checkpoint.
         ImportError: The extra is not installed.
     """
-    hub = _library()
+    with needed("hub", "the Hugging Face Hub needs huggingface_hub"):
+        import huggingface_hub as hub
     print(f"asking the Hugging Face Hub for {repository} ...", file=sys.stderr)
     try:
         folder = Path(hub.snapshot_download(repository, allow_patterns=list(FILES)))
@@ -83,7 +80,8 @@ def push(folder: str | os.PathLike[str], repository: str, private: bool = False)
             f"{folder}: expected a checkpoint with all its weights, got one that shares some with "
             f"{owner}; save it anew first (restyle.load, save_pretrained)"
         )
-    hub = _library()
+    with needed("hub", "the Hugging Face Hub needs huggingface_hub"):
+        import huggingface_hub as hub
     files: dict[str, Any] = {name: folder / name for name in (CONFIG, WEIGHTS)}
     files["README.md"] = model_card(folder, config).encode()
     if (folder / "LICENSE").is_file():
@@ -114,16 +112,6 @@ def model_card(folder: Path, config: dict[str, Any]) -> str:
     head = ["---", f"license: {named}", "library_name: restyle"]
     head += ["tags:", "- stylegan", "- gan-inversion", f"- {config['kind']}", "---", "", ""]
     return "\n".join(head) + text
-
-
-def _library() -> ModuleType:
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise ImportError(
-            "the Hugging Face Hub needs the extra 'hub': pip install 'restyle[hub]'"
-        ) from error
-    return huggingface_hub
 
 
 def _first_line(error: BaseException) -> str:

@@ -56,11 +56,7 @@ CASCADE: dict[str, tuple[Callable[[], CascadeNetwork], dict[str, str]]] = {
 
 
 def read_embedding(weights: Weights) -> ArcFace:
-    """Read a face embedding file: ArcFace's IR-SE50, or CurricularFace's IR-101.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights.
-    """
+    """Read a face embedding file: ArcFace's IR-SE50, or CurricularFace's IR-101."""
     gated = any(".res_layer.5." in name for name in weights.names())
     widths, units, tensors = take_trunk(weights, "ir_se")
     dimensions = weights.shape("output_layer.3.bias", 1)[0]
@@ -80,17 +76,8 @@ def read_embedding(weights: Weights) -> ArcFace:
     return build(make, with_prefix(tensors, "trunk") | outputs, weights.source)
 
 
-def is_cascade(weights: Weights) -> bool:
-    """Tell whether a table is one of the face detector's networks."""
-    return "features.conv1.weight" in weights and "features.prelu1.weight" in weights
-
-
 def read_cascade(weights: Weights) -> CascadeNetwork:
-    """Read one of the face detector's networks.
-
-    Raises:
-        CheckpointError: None of the three, or missing, unexpected or mis-shaped weights.
-    """
+    """Read one of the face detector's networks."""
     for last, (make, table) in CASCADE.items():
         if f"{last}.weight" in weights:
             tensors = weights.rename(table)
@@ -112,9 +99,6 @@ def read_array(path: str | os.PathLike[str]) -> Weights:
     """Read the table of arrays in a `.npy` file of the face detector.
 
     Such a file holds a pickle, which is read as PyTorch reads weights: arrays and containers only.
-
-    Raises:
-        CheckpointError: The file holds anything else, or is damaged.
     """
     source = os.fspath(path)
     if os.path.getsize(path) > _MAX_ARRAY_FILE:

@@ -2,24 +2,18 @@
 
 import codecs
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
 from restyle.faces.networks import CascadeNetwork
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.importers.archive import is_archive, read_archive
-from restyle.importers.faces import is_array, is_cascade, read_array, read_cascade, read_embedding
+from restyle.importers.faces import is_array, read_array, read_cascade, read_embedding
 from restyle.importers.keys import Weights
 from restyle.importers.moco import is_moco, take_moco
 from restyle.importers.nvidia import is_pickle, read_pickle
-from restyle.importers.perceptual import (
-    LPIPSPart,
-    is_calibration,
-    is_stages,
-    take_calibration,
-    take_stages,
-)
+from restyle.importers.perceptual import LPIPSPart, take_calibration, take_stages
 from restyle.importers.pixel2style import read_model
 from restyle.importers.rosinality import read_generator
 from restyle.importers.trunks import read_torchvision
@@ -30,7 +24,16 @@ from restyle.nn.backbones import ArcFace, Trunk
 
 GZIP_START = b"\x1f\x8b"
 Imported = ReStyle | StyleGAN2 | ArcFace | Trunk | CascadeNetwork | MoCo | LPIPSPart
-"""What a foreign file may hold."""
+"""All that a foreign file may hold."""
+
+TABLES: dict[str, Callable[[Weights], Imported]] = {
+    "input_layer.0.weight": read_embedding,
+    "features.prelu1.weight": read_cascade,
+    "layer1.0.conv1.weight": read_torchvision,
+    "features.0.weight": take_stages,
+    "lin0.model.1.weight": take_calibration,
+}
+"""Readers of plain tables of weights, by an entry that tells the kind; a new one is a line here."""
 
 
 def read(path: str | os.PathLike[str]) -> Imported:
@@ -77,16 +80,9 @@ def _from_archive(content: object, source: str) -> Imported:
         return read_model(content, source)
     if content and all(isinstance(value, Tensor) for value in content.values()):
         weights = Weights(content, source)
-        if "input_layer.0.weight" in weights:
-            return read_embedding(weights)
-        if is_cascade(weights):
-            return read_cascade(weights)
-        if "layer1.0.conv1.weight" in weights:
-            return read_torchvision(weights)
-        if is_stages(weights):
-            return take_stages(weights)
-        if is_calibration(weights):
-            return take_calibration(weights)
+        for entry, take in TABLES.items():
+            if entry in weights:
+                return take(weights)
     raise CheckpointError(
         f"{source}: expected a ReStyle, pSp or e4e model, a StyleGAN2 generator, a backbone or a "
         f"network of a loss, got a table of {listed(content) or 'nothing'}"

@@ -1,4 +1,8 @@
-"""Moving weights from foreign names to ours: importers take a table apart until it is empty."""
+"""Moving weights from foreign names to ours: importers take a table apart until it is empty.
+
+All that reads or takes weights in this package raises `CheckpointError`, which names the file,
+where some are missing, left over, mis-shaped or no finite numbers.
+"""
 
 import os
 import re
@@ -13,11 +17,7 @@ from restyle.io.checkpoints import FLOATS, CheckpointError, Network, build_stric
 def build(
     make: Callable[[], Network], tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
 ) -> Network:
-    """Build a network as `build_strict` does, in evaluation mode, without counters of its norms.
-
-    Raises:
-        CheckpointError: The file's shapes make no network, or as `check_strict` raises it.
-    """
+    """Build a network as `build_strict` does, in evaluation mode, without counters of its norms."""
     try:
         return build_strict(make, tensors, source, counters=False).eval()
     except CheckpointError:
@@ -43,65 +43,48 @@ class Weights:
         source: The file, for messages.
     """
 
-    def __init__(self, tensors: Mapping[str, object], source: str | os.PathLike[str]):
-        """Copy the table (not its tensors).
-
-        Raises:
-            CheckpointError: An entry is no tensor of floating-point numbers, or has no name.
-        """
+    def __init__(self, tensors: object, source: str | os.PathLike[str]):
+        """Copy the table (not its tensors)."""
+        self.source = source
+        if not isinstance(tensors, Mapping):
+            raise self.error("a table", type(tensors).__name__)
         strange = [n for n, t in tensors.items() if not (isinstance(n, str) and is_plain(t))]
         if strange:
-            raise CheckpointError(
-                f"{source}: expected tensors of floating-point numbers by name, "
-                f"got others: {listed(strange)}"
-            )
-        self.source = source
+            wanted = "tensors of floating-point numbers by name"
+            raise self.error(wanted, f"others: {listed(strange)}")
         self._left: dict[str, Tensor] = {n: t for n, t in tensors.items() if isinstance(t, Tensor)}
 
     def __contains__(self, name: str) -> bool:
         """Tell whether an entry is there and not yet taken."""
         return name in self._left
 
+    def error(self, expected: str, found: object) -> CheckpointError:
+        """Return an error that names the file."""
+        return CheckpointError(f"{self.source}: expected {expected}, got {found}")
+
     def names(self) -> list[str]:
         """Return what is left, in the file's order."""
         return list(self._left)
 
     def shape(self, name: str, ndim: int) -> tuple[int, ...]:
-        """Return the shape of an entry that is left.
-
-        Raises:
-            CheckpointError: There is no such entry, or it has not `ndim` dimensions.
-        """
+        """Return the shape of an entry that is left, which must have `ndim` dimensions."""
         shape = tuple(self._need(name).shape)
         if len(shape) != ndim:
-            raise CheckpointError(
-                f"{self.source}: expected {name} to have {ndim} dimensions, got {shape}"
-            )
+            raise self.error(f"{name} to have {ndim} dimensions", shape)
         return shape
 
     def take(self, name: str) -> Tensor:
-        """Remove an entry and return it.
-
-        Raises:
-            CheckpointError: There is no such entry.
-        """
+        """Remove an entry and return it."""
         tensor = self._need(name)
         del self._left[name]
         return tensor
 
     def take_stack(self, names: list[str], ndim: int) -> Tensor:
-        """Remove entries of equal shape, and return them as one tensor of `ndim + 1` dimensions.
-
-        Raises:
-            CheckpointError: One is missing, or they have not `ndim` dimensions, or differ.
-        """
+        """Remove entries of equal shape, and return them as one tensor of `ndim + 1` dimensions."""
         shapes = {name: self.shape(name, ndim) for name in names}
         odd = next((name for name in names if shapes[name] != shapes[names[0]]), None)
         if odd:
-            raise CheckpointError(
-                f"{self.source}: expected {odd} of {names[0]}'s shape {shapes[names[0]]}, "
-                f"got {shapes[odd]}"
-            )
+            raise self.error(f"{odd} of {names[0]}'s shape {shapes[names[0]]}", shapes[odd])
         return torch.stack([self.take(name) for name in names])
 
     def take_prefix(self, prefix: str) -> "Weights":
@@ -131,16 +114,9 @@ class Weights:
         return taken
 
     def finish(self, what: str) -> None:
-        """Check that nothing is left.
-
-        Raises:
-            CheckpointError: Entries are left over.
-        """
+        """Check that nothing is left."""
         if self._left:
-            raise CheckpointError(
-                f"{self.source}: expected the weights of {what}, got unexpected: "
-                f"{listed(self.names())}"
-            )
+            raise self.error(f"the weights of {what}", f"unexpected: {listed(self.names())}")
 
     def _need(self, name: str) -> Tensor:
         if name not in self._left:

@@ -1,4 +1,4 @@
-"""What a foreign file turned out to be, and what takes it, in words for messages."""
+"""Kinds of foreign files in words for messages: each with what takes it."""
 
 from restyle.faces.networks import CascadeNetwork
 from restyle.generators.stylegan2 import StyleGAN2

@@ -107,9 +107,6 @@ def take_generator(weights: Weights, settings: Mapping[str, Any]) -> StyleGAN2:
     Args:
         weights: Its state dict, in NVIDIA's naming.
         settings: The arguments that NVIDIA's constructor was called with.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights, or settings that we do not have.
     """
     source = weights.source
     top = _checked(settings, GENERATOR_SETTINGS, source)

@@ -45,7 +45,7 @@ def read_lpips(network: str | os.PathLike[str], heads: str | os.PathLike[str]) -
     Raises:
         CheckpointError: Missing, unexpected or mis-shaped weights, or heads for another network.
     """
-    return take_lpips(_table(network), _table(heads))
+    return take_lpips(*(Weights(read_archive(path), path) for path in (network, heads)))
 
 
 def take_lpips(network: Weights, heads: Weights) -> LPIPS:
@@ -60,17 +60,8 @@ def take_lpips(network: Weights, heads: Weights) -> LPIPS:
     return build(lambda: LPIPS(stages.network), stages.tensors | calibration.tensors, source)
 
 
-def is_stages(weights: Weights) -> bool:
-    """Tell whether a table is AlexNet or a VGG network in torchvision's naming."""
-    return "features.0.weight" in weights
-
-
 def take_stages(weights: Weights) -> LPIPSPart:
-    """Take the convolutions of AlexNet or VGG-16.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights.
-    """
+    """Take the convolutions of AlexNet or VGG-16."""
     network: Network = "alex" if weights.shape("features.0.weight", 4)[-1] == 11 else "vgg"
     weights.ignore(rf"classifier\.{CLASSIFIERS[network]}\.(weight|bias)")
     tensors = {}
@@ -88,35 +79,17 @@ def take_stages(weights: Weights) -> LPIPSPart:
     return _checked(LPIPSPart("stages", network, tensors, os.fspath(weights.source)))
 
 
-def is_calibration(weights: Weights) -> bool:
-    """Tell whether a table holds the linear layers of LPIPS."""
-    return "lin0.model.1.weight" in weights
-
-
 def take_calibration(weights: Weights) -> LPIPSPart:
-    """Take the linear layers of LPIPS, version 0.1, for AlexNet or VGG-16.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights, or some of them negative.
-    """
+    """Take the linear layers of LPIPS, version 0.1, for AlexNet or VGG-16."""
     network: Network = "alex" if weights.shape("lin1.model.1.weight", 4)[1] == 192 else "vgg"
     tensors = {}
     for i in range(len(NETWORKS[network])):
         weight = weights.take(f"lin{i}.model.1.weight")
         if weight.shape[:1] != (1,) or bool((weight < 0).any()):
-            raise CheckpointError(
-                f"{weights.source}: expected one weight of 0 or more for each channel in lin{i}"
-            )
+            raise weights.error(f"one weight of 0 or more for each channel in lin{i}", "others")
         tensors[f"calibration.{i}"] = weight.flatten()
     weights.finish(f"LPIPS's linear layers for {NAMES[network]}")
     return _checked(LPIPSPart("calibration", network, tensors, os.fspath(weights.source)))
-
-
-def _table(path: str | os.PathLike[str]) -> Weights:
-    content = read_archive(path)
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: expected a table, got {type(content).__name__}")
-    return Weights(content, os.fspath(path))
 
 
 def _checked(part: LPIPSPart) -> LPIPSPart:

@@ -1,4 +1,4 @@
-"""What a pickle may be: one pass over its opcodes decides, before anything reads it.
+"""Limits on pickles: one pass over the opcodes decides, before anything reads them.
 
 A reader honours frames, and a parser of opcodes does not: a length that is changed lets each see
 another stream. Here a pickle whose frames do not fit its opcodes is refused, so that the stream
@@ -76,7 +76,7 @@ def check_pickle(pickled: IO[bytes] | mmap, whole: bool = True) -> None:
 
 @dataclass(slots=True)
 class _Object:
-    """What an object is made of, as if nothing in it were shared.
+    """The size of an object, as if nothing in it were shared.
 
     Attributes:
         size: How many objects; a long text counts as several.

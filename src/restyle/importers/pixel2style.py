@@ -18,14 +18,14 @@ from restyle.domains import CARS, CHURCHES, FACES, HORSES, TOON, WILD, Domain
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.importers.keys import Weights, build
 from restyle.importers.rosinality import take_generator, with_average
-from restyle.importers.trunks import family_of, take_trunk
-from restyle.io.checkpoints import CheckpointError, listed
+from restyle.importers.trunks import NAMINGS, family_of, take_trunk
+from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 from restyle.model import ReStyle
 from restyle.nn.backbones import Family
 
 
 class EncoderClass(NamedTuple):
-    """What an official encoder class is made of."""
+    """The parts of an official encoder class."""
 
     head: Literal["psp", "e4e"]
     family: Family
@@ -65,9 +65,6 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
     """Build an inversion model from a file's content: ReStyle's, or a single-shot pSp or e4e.
 
     A generator without an average code gets an estimated one, with a warning.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights, or an unknown encoder class.
     """
     unknown = set(content) - TRAINING_STATE - {"state_dict", "latent_avg", "opts"}
     if unknown:
@@ -103,27 +100,16 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
     """Take an encoder of an official class, a key of `CLASSES`, from weights without their prefix.
 
     Its input has `input_size` (height, width) in pixels.
-
-    Raises:
-        CheckpointError: An unknown class, or missing, unexpected or mis-shaped weights.
     """
-    source = weights.source
     if encoder_type not in CLASSES:
-        known = ", ".join(CLASSES)
-        raise CheckpointError(
-            f"{source}: expected an encoder_type of {known}, got {listed([encoder_type])}"
-        )
+        raise weights.error(f"an encoder_type of {', '.join(CLASSES)}", listed([encoder_type]))
     head, family, pyramid = CLASSES[encoder_type]
     found = family_of(weights)
     if found != family:
-        raise CheckpointError(
-            f"{source}: expected the weights of {encoder_type} ({family}), got others ({found})"
-        )
-    stem = "input_layer.0.weight" if family == "ir_se" else "conv1.weight"
-    input_channels = weights.shape(stem, 4)[1]
+        raise weights.error(f"the weights of {encoder_type} ({family})", f"others ({found})")
+    input_channels = weights.shape(f"{NAMINGS[family].first}.weight", 4)[1]
     widths, units, trunk = take_trunk(weights, family)
-    tensors = {f"trunk.{name}": tensor for name, tensor in trunk.items()}
-    tensors |= weights.rename(LATERALS) if pyramid else {}
+    tensors = with_prefix(trunk, "trunk") | (weights.rename(LATERALS) if pyramid else {})
     heads, (num_ws, w_dim, head_channels) = _take_heads(weights)
     weights.finish(f"an encoder ({encoder_type})")
 
@@ -131,7 +117,7 @@ def take_encoder(weights: Weights, encoder_type: str, input_size: tuple[int, int
         trunk = EncoderConfig(num_ws, w_dim, family, widths, units, input_size, input_channels)
         return Encoder(replace(trunk, head=head, head_channels=head_channels, pyramid=pyramid))
 
-    return build(make, tensors | heads, source)
+    return build(make, tensors | heads, weights.source)
 
 
 def _take_heads(weights: Weights) -> tuple[dict[str, Tensor], tuple[int, int, int]]:

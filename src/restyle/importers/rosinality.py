@@ -28,26 +28,16 @@ def read_generator(content: Mapping[str, object], source: str) -> StyleGAN2:
 
     Without an average code (training checkpoints have none) it is estimated, from a fixed seed,
     with a warning. Messages name `source`, the file.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights.
     """
     unknown = set(content) - OTHER_ENTRIES - {"g_ema", "latent_avg"}
     if unknown:
         raise CheckpointError(f"{source}: expected a generator, got unexpected: {listed(unknown)}")
-    table = content["g_ema"]
-    if not isinstance(table, Mapping):
-        raise CheckpointError(f"{source}: expected g_ema to be a table, got {type(table).__name__}")
-    generator = take_generator(Weights(table, source))
+    generator = take_generator(Weights(content["g_ema"], source))
     return with_average(generator, content.get("latent_avg"), source)
 
 
 def take_generator(weights: Weights) -> StyleGAN2:
-    """Take a generator, whose average code stays zero.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped weights.
-    """
+    """Take a generator, whose average code stays zero."""
     layers = ["conv1", *_numbered(weights, "convs")]
     to_rgbs = ["to_rgb1", *_numbered(weights, "to_rgbs")]
     depth = len(_numbered(weights, "style"))
@@ -76,11 +66,7 @@ def take_generator(weights: Weights) -> StyleGAN2:
 
 
 def with_average(generator: StyleGAN2, average: object, source: str) -> StyleGAN2:
-    """Give a generator its average code, of shape (w_dim,) or (num_ws, w_dim); estimated if None.
-
-    Raises:
-        CheckpointError: The average has another shape, or is not finite.
-    """
+    """Give a generator its average code, (w_dim,) or (num_ws, w_dim); it is estimated if None."""
     w_dim = generator.config.w_dim
     if average is None:
         warnings.warn(
@@ -115,16 +101,10 @@ def _take_layer(
 
 
 def check_filter(weights: Weights, name: str, gain: float = 1.0) -> None:
-    """Take a stored resampling filter, which must be the one that ours is made for.
-
-    Raises:
-        CheckpointError: There is none, or another one.
-    """
+    """Take a stored resampling filter, which must be the one that ours is made for."""
     kernel = weights.take(name)
     if kernel.shape != FILTER.shape or not torch.allclose(kernel.float(), FILTER * gain, atol=1e-6):
-        raise CheckpointError(
-            f"{weights.source}: expected {name} to be the filter [1, 3, 3, 1], got another"
-        )
+        raise weights.error(f"{name} to be the filter [1, 3, 3, 1]", "another")
 
 
 def _numbered(weights: Weights, group: str) -> list[str]:

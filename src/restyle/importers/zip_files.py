@@ -1,4 +1,4 @@
-"""What a zip archive of PyTorch may be: one that every reader reads alike.
+"""Limits on zip archives of PyTorch: those that every reader reads alike.
 
 Python's reader and PyTorch's find entries by other rules (which end record holds, whether names
 differ in case). Here an archive in which that could matter is refused, so that the pickle that is

@@ -5,13 +5,16 @@ Here every image takes the steps that still help it, and ends with the best of i
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from restyle.losses.pixels import l2
 from restyle.refine import Encoder, Estimate, Render, pool_to, step
+
+T = TypeVar("T", Tensor, np.ndarray)
 
 MOST_STEPS = 10
 TOLERANCE = 0.02
@@ -68,7 +71,7 @@ def refine_until(
             return
 
 
-def still_helps(error: Any, lowest: Any, length: Any, first: Any, tolerance: float) -> Any:
+def still_helps(error: T, lowest: T, length: T, first: T, tolerance: float) -> T:
     """Say which images go on after a step; all arguments are tensors or arrays, one entry an image.
 
     These are the squared error that the step has reached, the lowest one before it (infinity before

@@ -66,6 +66,5 @@ def check_related(source: ReStyle, target: ReStyle) -> None:
     codes, found = tuple(source.start_ws.shape), tuple(target.start_ws.shape)
     if codes != found:
         raise ValueError(
-            f"expected a target '{target.name}' with codes {codes} as the source "
-            f"'{source.name}' has them, got {found}"
+            f"expected codes {codes} of '{target.name}', as '{source.name}' has them, got {found}"
         )

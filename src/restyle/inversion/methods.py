@@ -19,7 +19,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from restyle.domains import PORTRAITS, TOON
@@ -31,7 +30,7 @@ from restyle.inversion.optimisation import NoiseMaps, Objective, optimise_w, opt
 from restyle.inversion.pivotal import PivotalTuning, tuned_generator
 from restyle.inversion.results import InversionResult
 from restyle.inversion.targets import Picture
-from restyle.io.checkpoints import CheckpointError, weights_hash
+from restyle.io.checkpoints import weights_hash
 from restyle.losses.weighted import WeightedLosses
 from restyle.portraits.features import FeatureNetwork
 from restyle.refine import Encoder, Estimate, Render, refine
@@ -47,7 +46,6 @@ DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon
 NONE = "none"
 """In the place of a feature network's name: the squared error alone."""
 
-_GENERATOR = "generator_sha256"
 _Model = TypeVar("_Model", bound="ReStyle")
 
 
@@ -71,7 +69,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Networks:
-    """What the methods are made of.
+    """The parts that methods are made of.
 
     Attributes:
         encode: (B, 6, h, w) to residuals (B, num_ws, D).
@@ -341,37 +339,18 @@ def invert_by_method(
         yield InversionResult(target, tuple(kept))
 
 
-def save_tuning(tuning: PivotalTuning, model: ReStyle, path: str | os.PathLike[str]) -> int:
-    """Write what pivotal tuning has changed in a model's generator, in half precision.
-
-    `tuned_model` reads the file, whose name ends in `.safetensors`. Return its size in bytes.
-    """
-    return tuning.save(os.fspath(path), {_GENERATOR: weights_hash(model.generator.state_dict())})
-
-
 def tuned_model(model: _Model, path: str | os.PathLike[str]) -> _Model:
     """Return a model with the generator that pivotal tuning has made for one image.
 
     Its codes are edited along the directions of the generator as it was. The model that was tuned
-    stays as it is, and shares its encoder. The file is what `save_tuning` wrote, such as
+    stays as it is, and shares its encoder. The file is what `PivotalTuning.save` wrote, such as
     OUT/generators/NAME.safetensors.
 
     Raises:
         CheckpointError: Not such a file, or one for another generator.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            found = (file.metadata() or {}).get(_GENERATOR, "no hash")
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: expected a tuned generator, got: {error}") from error
-    expected = weights_hash(model.generator.state_dict())
-    if found != expected:
-        raise CheckpointError(
-            f"{path}: expected changes of the generator with hash {expected[:12]}, "
-            f"got those of {found[:12]}"
-        )
     generator = tuned_generator(model.generator, os.fspath(path))
     encoder = model.encoder if model.has_encoder else None
     tuned = type(model)(generator, encoder, model.domain, model.name, model.card, model.start_ws)
-    tuned.editor = Editor(generator, expected)
+    tuned.editor = Editor(generator, weights_hash(model.generator.state_dict()))
     return tuned

@@ -4,8 +4,6 @@ The objective is a plain callable, (images, targets) to a distance (B,) of each 
 target's size. The images of a batch do not influence one another.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +34,16 @@ class NoiseMaps:
     weight: float = 1e5
 
 
+def learning_rate_ramp(done: float) -> float:
+    """Return the share of the learning rate when a share of the steps, 0 to 1, is done.
+
+    It goes up over the first 5 % of them, and down a cosine over the last 25 %. Source: Karras et
+    al. 2020, appendix D.
+    """
+    down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - done) / 0.25))
+    return down * min(1.0, (done + 1e-3) / 0.05)
+
+
 def optimise_ws(
     render: Render,
     objective: Objective,
@@ -57,17 +65,13 @@ def optimise_ws(
     """
     check_batch(target, start)
     ws = start.ws.detach().clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([ws], lr=lr)
-    with torch.enable_grad():
-        image = render(ws)
-    for step in range(steps):
-        with torch.enable_grad():
-            distance = objective(pool_to(image, target), target).sum()
-            (ws.grad,) = torch.autograd.grad(distance, ws)
-            _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
-            optimiser.step()
-            image = render(ws)  # yielded now, and used by the next step
-        yield Estimate(ws.detach().clone(), image.detach())
+    yield from descend(
+        [ws],
+        lambda _: Estimate(ws, render(ws)),
+        lambda estimate: objective(pool_to(estimate.image, target), target).sum(),
+        steps,
+        lr,
+    )
 
 
 def optimise_w(
@@ -113,40 +117,56 @@ def optimise_w(
         torch.randn(len(w), *own.shape[1:], generator=random).to(own).requires_grad_(True)
         for own in (noise.maps if noise else ())
     ]
-    optimiser = torch.optim.Adam([w, *maps], lr=lr)
 
     def rendered(step: int) -> Estimate:
+        if step:
+            _normalise(maps)
         strength = w_std * 0.05 * max(0.0, 1 - step / (0.75 * steps)) ** 2
         shift = strength * torch.randn(w.shape, generator=random).to(w)
         ws = (w + shift).unsqueeze(1).expand(-1, start.ws.shape[1], -1)
         return Estimate(ws, noise.render(ws, maps) if noise else render(ws))
 
+    def distance(estimate: Estimate) -> Tensor:
+        found = objective(pool_to(estimate.image, target), target).sum()
+        return found + noise.weight * noise_regularisation(maps) if noise else found
+
+    yield from descend([w, *maps], rendered, distance, steps, lr)
+
+
+def descend(
+    parameters: Sequence[Tensor],
+    rendered: Callable[[int], Estimate],
+    distance: Callable[[Estimate], Tensor],
+    steps: int,
+    lr: float,
+    ramp: Callable[[float], float] = learning_rate_ramp,
+) -> Iterator[Estimate]:
+    """Minimise a distance with Adam.
+
+    Args:
+        parameters: Are changed in place.
+        rendered: Makes of them the estimate after a number of steps; each is used twice, yielded
+            and by the step that follows.
+        distance: Of an estimate: ().
+        steps: How many steps to take.
+        lr: The learning rate at its highest.
+        ramp: The share of it when a share of the steps is done.
+
+    Yields:
+        The estimate after each step, without gradients.
+    """
+    optimiser = torch.optim.Adam(parameters)
     with torch.enable_grad():
         estimate = rendered(0)
     for step in range(steps):
         with torch.enable_grad():
-            image = pool_to(estimate.image, target)
-            distance = objective(image, target).sum()
-            if noise:
-                distance = distance + noise.weight * noise_regularisation(maps)
-            gradients = torch.autograd.grad(distance, [w, *maps])
-            for parameter, gradient in zip([w, *maps], gradients, strict=True):
+            gradients = torch.autograd.grad(distance(estimate), parameters, allow_unused=True)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
-            _set_rate(optimiser, lr * learning_rate_ramp(step / steps))
+            optimiser.param_groups[0]["lr"] = lr * ramp(step / steps)
             optimiser.step()
-            _normalise(maps)
             estimate = rendered(step + 1)
-        yield estimate.detach()
-
-
-def learning_rate_ramp(done: float) -> float:
-    """Return the share of the learning rate when a share of the steps, 0 to 1, is done.
-
-    It goes up over the first 5 % of them, and down a cosine over the last 25 %. Source: Karras et
-    al. 2020, appendix D.
-    """
-    down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - done) / 0.25))
-    return down * min(1.0, (done + 1e-3) / 0.05)
+        yield Estimate(estimate.ws.detach().clone(), estimate.image.detach())
 
 
 def noise_regularisation(maps: Sequence[Tensor]) -> Tensor:
@@ -171,11 +191,6 @@ def _normalise(maps: Sequence[Tensor]) -> None:
     for noise in maps:
         noise -= noise.mean(dim=(1, 2, 3), keepdim=True)
         noise *= noise.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = lr
 
 
 def check_batch(target: Tensor, start: Estimate) -> None:

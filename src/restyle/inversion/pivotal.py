@@ -3,21 +3,21 @@
 Source: Roich et al. 2021, "Pivotal Tuning for Latent-based Editing of Real Images" (PTI).
 """
 
-from __future__ import annotations
-
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from restyle.generators.stylegan2 import StyleGAN2
-from restyle.inversion.optimisation import Objective
-from restyle.io.checkpoints import FLOATS, CheckpointError, listed
+from restyle.inversion.optimisation import Objective, descend
+from restyle.io.checkpoints import FLOATS, CheckpointError, listed, weights_hash
 from restyle.io.files import atomic_write
+from restyle.io.tensors import read_tensors
 from restyle.refine import Estimate, pool_to
+
+_GENERATOR = "generator_sha256"
 
 
 class PivotalTuning:
@@ -61,20 +61,15 @@ class PivotalTuning:
         """
         self.generator = copy.deepcopy(self._original)
         synthesis = self.generator.synthesis.requires_grad_(True)
-        parameters = list(synthesis.parameters())
-        optimiser = torch.optim.Adam(parameters, lr=self.lr)
         pivots = start.ws.detach().clone()
-        with torch.enable_grad():
-            image = self._crop(synthesis(pivots))
-        for _ in range(self.steps):
-            with torch.enable_grad():
-                distance = self._objective(pool_to(image, target), target).sum()
-                gradients = torch.autograd.grad(distance, parameters, allow_unused=True)
-                for parameter, gradient in zip(parameters, gradients, strict=True):
-                    parameter.grad = gradient
-                optimiser.step()
-                image = self._crop(synthesis(pivots))
-            yield Estimate(pivots, image.detach())
+        yield from descend(
+            list(synthesis.parameters()),
+            lambda _: Estimate(pivots, self._crop(synthesis(pivots))),
+            lambda one: self._objective(pool_to(one.image, target), target).sum(),
+            self.steps,
+            self.lr,
+            ramp=lambda _: 1.0,
+        )
         synthesis.requires_grad_(False)
 
     def changes(self) -> dict[str, Tensor]:
@@ -90,10 +85,11 @@ class PivotalTuning:
         }
         return {name: change for name, change in changes.items() if change.any()}
 
-    def save(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> int:
-        """Write the changes as safetensors, beside texts; return the file's size in bytes."""
+    def save(self, path: str | Path) -> int:
+        """Write the changes as safetensors, with the generator's hash; return the size in bytes."""
+        texts = {_GENERATOR: weights_hash(self._original.state_dict())}
         with atomic_write(path) as temporary:
-            temporary.write_bytes(save(self.changes(), dict(metadata or {})))
+            temporary.write_bytes(save(self.changes(), texts))
         return Path(path).stat().st_size
 
 
@@ -103,12 +99,15 @@ def tuned_generator(generator: StyleGAN2, path: str | Path) -> StyleGAN2:
     Raises:
         CheckpointError: The file is damaged, or holds the changes of another generator.
     """
+    changes, texts = read_tensors(Path(path), "a tuned generator", CheckpointError)
+    expected, found = weights_hash(generator.state_dict()), texts.get(_GENERATOR, "no hash")
+    if found != expected:
+        raise CheckpointError(
+            f"{path}: expected changes of the generator with hash {expected[:12]}, "
+            f"got those of {found[:12]}"
+        )
     result = copy.deepcopy(generator)
     tensors = result.state_dict()
-    try:
-        changes = load_file(path)
-    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
-        raise CheckpointError(f"{path}: expected a tuned generator, got: {error}") from error
     for name, change in changes.items():
         fits = name in tensors and tensors[name].shape == change.shape
         if not fits or change.dtype not in FLOATS or not change.isfinite().all():

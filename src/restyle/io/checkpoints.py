@@ -71,24 +71,18 @@ def save_folder(
         new_config.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def load_folder(
-    folder: str | os.PathLike[str], kind: str | None = None
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read a native checkpoint, of a `kind` if one is given.
+def load_folder(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a native checkpoint.
 
     Returns:
         The configuration, and the weights on the CPU with every floating-point tensor as float32.
 
     Raises:
-        CheckpointError: Not a checkpoint, of another kind or format, damaged, or with weights that
-            are not finite.
+        CheckpointError: Not a checkpoint, of another format, damaged, or with weights that are not
+            finite.
     """
     folder = Path(folder)
     config = load_config(folder)
-    if kind is not None and config["kind"] != kind:
-        raise CheckpointError(
-            f"{folder}: expected a checkpoint of kind '{kind}', got '{config['kind']}'"
-        )
     weights = folder / WEIGHTS
     try:
         fits = sha256(weights) == config.get("weights_sha256")
@@ -207,11 +201,7 @@ class Unfilled(TorchFunctionMode):
 def load_strict(
     module: nn.Module, tensors: Mapping[str, Tensor], source: str | os.PathLike[str]
 ) -> None:
-    """Copy weights into a module, in place, as strictly as `check_strict` checks them.
-
-    Raises:
-        CheckpointError: Missing, unexpected or mis-shaped keys, or weights that are not finite.
-    """
+    """Copy weights into a module, in place, as strictly as `check_strict` checks them."""
     check_strict(module, tensors, source)
     module.load_state_dict(dict(tensors), strict=True)
 

@@ -1,7 +1,5 @@
 """Whose folder is this: what its results depend on, and who is working in it."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -4,8 +4,6 @@ Shards are ordinary tar files. They are listed once and then read at any place, 
 from front to back, so that a resumed training goes on with exactly the pictures that come next.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import tarfile
@@ -119,7 +117,7 @@ def _read_at(shard: Path, offset: int, size: int, path: Path) -> Image.Image:
 
 
 def _check_size(size: int, path: Path) -> None:
-    """A header may claim any size, which would be allocated before a byte is read."""
+    """Refuse a size that a header only claims: it would be allocated before a byte is read."""
     if size > _MAX_ENTRY:
         raise ImageError(path, f"at most {_MAX_ENTRY:,} bytes", f"{size:,}")
 

@@ -16,7 +16,7 @@ from typing import Any
 _FULL = 1 << 16  # bytes; a disk with fewer to give is full
 _TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{8}(\.[a-z0-9]+)?")
 SURROGATES = "backslashreplace"
-"""How bytes of file names that are not UTF-8 are encoded: as the escapes that JSON reads."""
+"""Encoding errors of file names that are not UTF-8: written as the escapes that JSON reads."""
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -153,7 +153,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Where downloads and what was made of them are kept."""
+    """Return where downloads and what was made of them are kept."""
     named = os.environ.get("RESTYLE_CACHE")
     if named:
         return Path(named)

@@ -19,7 +19,7 @@ from restyle.io.checkpoints import (
 
 
 class Pretrained:
-    """What has `save_pretrained` and `from_pretrained`.
+    """A network, or a model, that has `save_pretrained` and `from_pretrained`.
 
     Attributes:
         kind: What a checkpoint's `kind` says.
@@ -33,7 +33,8 @@ class Pretrained:
 
     def checkpoint_tensors(self) -> dict[str, Tensor]:
         """Return the weights, by the names that they have in a checkpoint."""
-        raise NotImplementedError
+        assert isinstance(self, nn.Module)
+        return self.state_dict()
 
     @classmethod
     def from_checkpoint(
@@ -102,8 +103,7 @@ class PretrainedPart(Pretrained):
 
     def checkpoint_tensors(self) -> dict[str, Tensor]:
         """Return the weights, under the network's prefix."""
-        assert isinstance(self, nn.Module)
-        return with_prefix(self.state_dict(), self.kind)
+        return with_prefix(super().checkpoint_tensors(), self.kind)
 
     @classmethod
     def from_checkpoint(

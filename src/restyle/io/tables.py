@@ -1,7 +1,5 @@
 """Tables with column formats: printed as text or Markdown, kept as JSON, shown as HTML."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -34,12 +32,10 @@ class Table:
     Attributes:
         columns: The columns; a bare string is one without a format.
         rows: Values, one for each column; None leaves the cell empty.
-        title: A heading, or nothing.
     """
 
     columns: Sequence[Column | str]
     rows: Sequence[Sequence[Any]]
-    title: str = ""
 
     def _columns(self) -> list[Column]:
         return [Column(c) if isinstance(c, str) else c for c in self.columns]
@@ -53,8 +49,7 @@ class Table:
     def text(self) -> str:
         """Return lines whose columns line up, for a terminal."""
         head = [column.title for column in self._columns()]
-        lines = ["  ".join(cells).rstrip() for cells in _padded([head, *self._cells()])]
-        return "\n".join([self.title, "", *lines] if self.title else lines)
+        return "\n".join("  ".join(row).rstrip() for row in _padded([head, *self._cells()]))
 
     def markdown(self) -> str:
         """Return a Markdown table whose columns line up."""
@@ -62,8 +57,7 @@ class Table:
         first, *rest = _padded([head, *self._cells()], least=3)
         rule = "|" + "|".join("-" * (len(cell) + 2) for cell in first) + "|"
         lines = ["| " + " | ".join(first) + " |", rule]
-        lines += ["| " + " | ".join(cells) + " |" for cells in rest]
-        return "\n".join([f"**{self.title}**", "", *lines] if self.title else lines)
+        return "\n".join(lines + ["| " + " | ".join(cells) + " |" for cells in rest])
 
     def html(self) -> str:
         """Return a `<table>`."""
@@ -72,8 +66,7 @@ class Table:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
             for cells in self._cells()
         )
-        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def record(self) -> list[dict[str, Any]]:
         """Return the rows as JSON keeps them, by the columns' titles."""

@@ -1,4 +1,4 @@
-"""Files of a single tensor, with what is known about it as text beside it."""
+"""Files of tensors, with what is known about them as text beside them."""
 
 from pathlib import Path
 
@@ -16,25 +16,30 @@ def check_file(path: Path, what: str, error: type[ValueError]) -> None:
 def read_tensor(
     path: Path, name: str, what: str, error: type[ValueError]
 ) -> tuple[Tensor, dict[str, str]]:
-    """Read a safetensors file of one tensor.
+    """Read a safetensors file of the one tensor `name`, as `read_tensors` does."""
+    tensors, texts = read_tensors(path, what, error)
+    if [*tensors] != [name]:
+        found = ", ".join(sorted(tensors)[:3]) or "nothing"
+        raise error(f"{path}: expected {what}, got a file that holds {found}")
+    return tensors[name], texts
+
+
+def read_tensors(
+    path: Path, what: str, error: type[ValueError]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file.
 
     Args:
         path: The file.
-        name: What the tensor is called.
         what: What the file is to be, for messages.
         error: What is raised where it is missing, empty, damaged, or something else.
 
     Returns:
-        The tensor, and the texts beside it.
+        The tensors by name, and the texts beside them.
     """
     check_file(path, what, error)
     try:
         with safe_open(path, "pt") as file:
-            names, facts = sorted(file.keys()), file.metadata() or {}
-            tensor = file.get_tensor(name) if names == [name] else None
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except Exception as fault:  # a damaged file fails in as many ways as it can be damaged
         raise error(f"{path}: expected {what}, got: {fault}") from fault
-    if tensor is None:
-        found = ", ".join(names[:3]) or "nothing"
-        raise error(f"{path}: expected {what}, got a file that holds {found}")
-    return tensor, facts

@@ -7,9 +7,9 @@
 Functions are loaded when first used, so that their options can be read without torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from restyle.io.imports import on_first_use
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 
 __all__ = [
@@ -54,9 +54,4 @@ if TYPE_CHECKING:
     from restyle.jobs.rendering import render
     from restyle.jobs.sampling import sample
 
-
-def __getattr__(name: str) -> Any:
-    """Import a function on first use (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'restyle.jobs' has no attribute {name!r}")
-    return getattr(import_module(f"restyle.jobs.{_HOME[name]}"), name)
+__getattr__ = on_first_use(__name__, _HOME)

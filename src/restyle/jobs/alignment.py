@@ -18,7 +18,7 @@ from restyle.jobs.settings import Align
 FOLDER = "aligned"
 PASTED = "pasted"
 FOUND_WITH = LICENCES
-"""What results with faces in them depend on, and its licences, for manifests and metadata."""
+"""The models that results with faces depend on, and their licences, for manifests."""
 
 
 def align(job: Align) -> Summary:

@@ -1,4 +1,4 @@
-"""What `restyle edit`, `mix` and `animate` do: codes from anywhere in, pictures and films out."""
+"""`restyle edit`, `mix` and `animate`: codes from anywhere in, pictures and films out."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ Found = Prepared | Tensor
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for, checked against the model.
+    """The edits that are asked for, checked against the model.
 
     Attributes:
         direction: What changes.
@@ -256,15 +256,12 @@ def edited(model: ReStyle, subject: Subject, plan: Plan, strengths: Sequence[flo
     return model.editor.edit(ws, plan.direction, amounts, plan.layers)
 
 
-@torch.no_grad()
-def _rendered(model: ReStyle, ws: Tensor) -> Tensor:
-    return model.generate(ws.to(model.device)).cpu()
-
-
 def renders(model: ReStyle, ws: Tensor) -> Iterator[Tensor]:
     """Yield pictures (3, H, W) of codes (N, num_ws, D), a few of them in memory at once."""
     for batch in ws.split(_BATCH):
-        yield from _rendered(model, batch)
+        with torch.no_grad():
+            images = model.generate(batch.to(model.device)).cpu()
+        yield from images
 
 
 def mix(job: Mix) -> None:

@@ -1,4 +1,4 @@
-"""How targets are inverted: the model's own steps, or a method by name."""
+"""Ways to invert targets: the model's own steps, or a method by name."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,14 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from restyle.inversion.methods import (
-    NONE,
-    Chain,
-    build,
-    networks_of,
-    objective_for,
-    save_tuning,
-    usual_features,
-)
+from restyle.inversion.methods import NONE, Chain, build, networks_of, objective_for, usual_features
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.inversion.results import InversionResult
 from restyle.jobs.manifest import Item
 from restyle.model import ReStyle, Steps
 
 STRIP_STEPS = 6
-"""How many steps of a method are shown and kept, beside the start, at most."""
+"""The most steps of a method that are shown and kept, beside the start."""
 
 _LONG = 20  # steps from which on a method has a progress bar of its own
 
@@ -40,7 +32,7 @@ def nothing_more(result: InversionResult, item: Item, out: Path) -> tuple[Output
 
 @dataclass(frozen=True)
 class Inverter:
-    """How targets are inverted.
+    """One way to invert targets.
 
     Attributes:
         invert: Takes targets (B, 3, h, w).
@@ -103,7 +95,7 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Inverter:
         partial(_follow, chain, model, set(labels)),
         settings,
         list(labels.values()),
-        partial(_save_tuned, chain.tuning, model) if chain.tuning else nothing_more,
+        partial(_save_tuned, chain.tuning) if chain.tuning else nothing_more,
         alone=chain.tuning is not None,  # each image is given a generator of its own
     )
 
@@ -146,7 +138,7 @@ def _follow(chain: Chain, model: ReStyle, shown: set[int], targets: Tensor) -> I
 
 
 def _save_tuned(
-    tuning: PivotalTuning, model: ReStyle, result: InversionResult, item: Item, out: Path
+    tuning: PivotalTuning, result: InversionResult, item: Item, out: Path
 ) -> tuple[Outputs, dict[str, Any]]:
     path = f"generators/{item.name}.safetensors"
-    return {"generator": path}, {"generator_bytes": save_tuning(tuning, model, out / path)}
+    return {"generator": path}, {"generator_bytes": tuning.save(out / path)}

@@ -1,4 +1,4 @@
-"""What became of each input of a command, kept in the manifest of its output folder.
+"""The manifest of an output folder: each input of a command, and its results or its error.
 
 Of several lines of `manifest.jsonl` about one input the last one holds.
 """
@@ -29,7 +29,7 @@ Prepared = TypeVar("Prepared")
 
 @dataclass
 class Summary:
-    """How many inputs were done, failed, and had been done before.
+    """Counts of inputs that were done, failed, or had been done before.
 
     Attributes:
         done: Inputs that were done.
@@ -55,7 +55,7 @@ class Item:
 
 @dataclass
 class Manifest:
-    """What the manifest of an output folder says about each input, and what is added to it.
+    """The manifest of an output folder: records of inputs, and what is added to them.
 
     Attributes:
         out: The output folder.
@@ -136,7 +136,7 @@ class Manifest:
 
 
 def _is_whole(record: dict[str, Any]) -> bool:
-    """Whether a line was not changed by others."""
+    """Tell whether a line was not changed by others."""
     outputs = record.get("outputs", {})
     texts = [record.get("input"), record.get("name")]
     texts += outputs.values() if isinstance(outputs, dict) else [None]

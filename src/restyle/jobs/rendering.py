@@ -10,6 +10,7 @@ from tqdm import tqdm
 from restyle.io.claims import claim
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl
 from restyle.io.images import save_image
+from restyle.io.imports import needed
 from restyle.jobs.settings import Render
 from restyle.portraits import Portrait, Portraits
 
@@ -56,11 +57,9 @@ def _row(number: int, file: str, portrait: Portrait) -> dict[str, Any]:
 
 
 def _write_parquet(out: Path) -> None:
-    try:
+    with needed("train", "Parquet needs pyarrow"):
         import pyarrow
         from pyarrow import parquet
-    except ImportError as error:
-        raise ImportError("Parquet needs pyarrow: pip install 'restyle[train]'") from error
     rows = {row["number"]: row for row in read_jsonl(out / METADATA)}
     table = pyarrow.Table.from_pylist([rows[number] for number in sorted(rows)])
     with atomic_write(out / "metadata.parquet") as temporary:

@@ -1,4 +1,4 @@
-"""What keeps latent codes where a generator is editable: distances of the codes themselves."""
+"""Distances of latent codes, which keep them where a generator is editable."""
 
 from torch import Tensor
 

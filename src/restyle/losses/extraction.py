@@ -1,4 +1,4 @@
-"""What networks see in images, computed once for everything that compares them."""
+"""Features of images, computed once for everything that compares them."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Extracted(NamedTuple):
-    """What was extracted from B images.
+    """Features of B images.
 
     Attributes:
         maps: For `restyle.losses.perceptual`; empty if no network gave any.

@@ -13,7 +13,7 @@ class Embedding(Protocol):
     """A network that knows persons."""
 
     def embed(self, images: Tensor) -> Tensor:
-        """Embeddings (B, E) of unit length of images (B, 3, H, W) in [-1, 1]."""
+        """Compute embeddings (B, E) of unit length of images (B, 3, H, W) in [-1, 1]."""
         ...
 
 
@@ -30,7 +30,7 @@ class AlignedFaces(nn.Module):
         self.network, self.size = network, size
 
     def embed(self, images: Tensor) -> Tensor:
-        """Embeddings (B, E) of unit length of aligned pictures (B, 3, H, W) in [-1, 1]."""
+        """Compute embeddings (B, E) of unit length of aligned pictures (B, 3, H, W) in [-1, 1]."""
         height, width = images.shape[-2:]
         top, bottom = (round(share * height) for share in FACE_ROWS)
         left, right = (round(share * width) for share in FACE_COLUMNS)

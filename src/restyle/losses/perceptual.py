@@ -16,7 +16,7 @@ class FeatureMaps(Protocol):
     """
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Maps (B, C, h, w) of images (B, 3, H, W) in [-1, 1], from fine to coarse."""
+        """Compute maps (B, C, h, w) of images (B, 3, H, W) in [-1, 1], from fine to coarse."""
         ...
 
 
@@ -25,7 +25,7 @@ Images = Tensor | Sequence[Tensor]
 
 
 def perceptual(network: FeatureMaps, images: Images, targets: Images) -> Tensor:
-    """Perceptual distance of each image to its target; LPIPS, if the network is calibrated.
+    """Measure the perceptual distance of each image to its target; LPIPS if calibrated.
 
     At every place of every map the features are scaled to unit length; their squared distance is
     averaged over places and weighted over maps (Zhang et al. 2018, "The Unreasonable Effectiveness
@@ -46,7 +46,7 @@ def perceptual(network: FeatureMaps, images: Images, targets: Images) -> Tensor:
 
 
 def distances_by_map(network: FeatureMaps, images: Images, targets: Images) -> Tensor:
-    """What each map adds to `perceptual`, which has the same arguments: (B, maps)."""
+    """Return the share of each map in `perceptual`, which has the same arguments: (B, maps)."""
     seen, wanted = (
         network.maps(one) if isinstance(one, Tensor) else one for one in (images, targets)
     )

@@ -19,7 +19,7 @@ def l2(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def pyramid(images: Tensor, targets: Tensor, levels: int = 4) -> Tensor:
-    """Mean absolute error of each image on the levels of a Laplacian pyramid.
+    """Measure the mean absolute error of each image on the levels of a Laplacian pyramid.
 
     As in Bojanowski et al. 2018, "Optimizing the Latent Space of Generative Networks", section 3.2;
     but fine detail has little amplitude, so each level counts twice the next coarser one.

@@ -40,7 +40,7 @@ class WeightedLosses:
         self._wanted: Extracted | None = None
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The distance (B,) of images (B, 3, h, w) in [-1, 1] to their targets."""
+        """Return the distance (B,) of images (B, 3, h, w) in [-1, 1] to their targets."""
         total = self.l2 * l2(images, targets)
         if self.features is None:
             return total
@@ -68,7 +68,7 @@ class WeightedLosses:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _of(self, targets: Tensor) -> Extracted:
-        """What the network sees in the targets; computed once as long as they are the same."""
+        """Extract the targets' features, once as long as they are the same."""
         if self._wanted is None or self._target is not targets:
             with torch.no_grad():
                 self._wanted = self._extract(targets)

@@ -1,10 +1,12 @@
-"""How alike two sets of images are, by the features that a network sees in them."""
+"""Fréchet distance, precision and recall: two sets of images by the features of a network."""
 
 import numpy as np
 
+from restyle.io.imports import needed
+
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Fréchet distance of the normal distributions that fit two sets of features.
+    """Measure the Fréchet distance of the normal distributions that fit two sets of features.
 
     Source: Dowson and Landau 1982; for images Heusel et al. 2017, "GANs Trained by a Two Time-Scale
     Update Rule Converge to a Local Nash Equilibrium", equation 6. The trace of the root of the
@@ -34,7 +36,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 def precision_recall(
     real: np.ndarray, generated: np.ndarray, neighbours: int = 3
 ) -> tuple[float, float]:
-    """Improved precision and recall.
+    """Measure improved precision and recall.
 
     A set covers what lies within a ball around any of its members, as large as the distance to that
     member's k-th nearest neighbour in the set (Kynkäänniemi et al. 2019, "Improved Precision and
@@ -58,13 +60,9 @@ def precision_recall(
 
 
 def _covered(members: np.ndarray, points: np.ndarray, neighbours: int) -> float:
-    try:
+    with needed("evaluate", "precision and recall need scikit-learn"):
         from sklearn.metrics import pairwise_distances_chunked
         from sklearn.neighbors import NearestNeighbors
-    except ImportError as error:
-        raise ImportError(
-            "precision and recall need scikit-learn: pip install 'restyle[evaluate]'"
-        ) from error
 
     search = NearestNeighbors(n_neighbors=neighbours, algorithm="brute").fit(members)
     radii = search.kneighbors()[0][:, -1]  # without an argument no member is its own neighbour

@@ -1,15 +1,17 @@
-"""How sure a mean is."""
+"""Bootstrap intervals of means."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from restyle.io.imports import needed
 
 RESAMPLES = 2000
 BATCH_VALUES = 2_000_000  # resampled at once: all of them would grow with the number of images
 
 
 class Interval(NamedTuple):
-    """A mean and the interval that holds it with the chosen confidence."""
+    """A mean and the interval that holds it with a confidence of 95 %."""
 
     mean: float
     low: float
@@ -21,32 +23,22 @@ class Interval(NamedTuple):
         return f"{mean} [{low}, {high}]"
 
 
-def bootstrap_mean(values: np.ndarray, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Return the mean with a percentile bootstrap interval (Efron 1979).
+def bootstrap_mean(values: np.ndarray) -> Interval:
+    """Return the mean of values (N,), one an image, with a 95 % percentile bootstrap interval.
 
-    Give the difference of two methods on the same images for a paired comparison.
-
-    Args:
-        values: (N,), one for each image.
-        confidence: Share of the resampled means inside the interval.
-        seed: Of the resampling; equal values give equal intervals.
+    Equal values give equal intervals. Give the difference of two methods on the same images for a
+    paired comparison. Source: Efron 1979, "Bootstrap Methods: Another Look at the Jackknife".
 
     Raises:
         ValueError: No values, or one that is not finite.
     """
-    return _interval(np.mean, confidence, seed, values)
+    return _interval(np.mean, values)
 
 
-def bootstrap_ratio(
-    above: np.ndarray, below: np.ndarray, confidence: float = 0.95, seed: int = 0
-) -> Interval:
-    """Return the ratio of two means over the same images, which are resampled together.
+def bootstrap_ratio(above: np.ndarray, below: np.ndarray) -> Interval:
+    """Return the ratio of two means over the same images (N,), which are resampled together.
 
-    Args:
-        above: (N,), one for each image.
-        below: (N,), of the same images; no resample's mean may be 0.
-        confidence: As in `bootstrap_mean`.
-        seed: As in `bootstrap_mean`.
+    The interval is that of `bootstrap_mean`; no resample's mean of those `below` may be 0.
 
     Raises:
         ValueError: No values, not as many of both, or one that is not finite.
@@ -55,7 +47,13 @@ def bootstrap_ratio(
     def ratio(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
         return a.mean(axis=axis) / b.mean(axis=axis)
 
-    return _interval(ratio, confidence, seed, above, below)
+    return _interval(ratio, above, below)
+
+
+def mean_record(values: np.ndarray) -> dict[str, float] | None:
+    """Return `bootstrap_mean` of what is finite, as JSON keeps it; None where nothing is."""
+    known = values[np.isfinite(values)]
+    return bootstrap_mean(known)._asdict() if len(known) else None
 
 
 def mean_known(values: np.ndarray) -> np.ndarray:
@@ -63,11 +61,9 @@ def mean_known(values: np.ndarray) -> np.ndarray:
     return np.ma.masked_invalid(values).mean(axis=0).filled(np.nan)
 
 
-def _interval(statistic: Any, confidence: float, seed: int, *columns: np.ndarray) -> Interval:
-    try:
+def _interval(statistic: Any, *columns: np.ndarray) -> Interval:
+    with needed("evaluate", "intervals need scipy"):
         from scipy.stats import bootstrap
-    except ImportError as error:
-        raise ImportError("intervals need scipy: pip install 'restyle[evaluate]'") from error
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     for array in arrays:
         usable = array.ndim == 1 and len(array) and array.shape == arrays[0].shape
@@ -82,8 +78,8 @@ def _interval(statistic: Any, confidence: float, seed: int, *columns: np.ndarray
         n_resamples=RESAMPLES,
         batch=max(1, BATCH_VALUES // len(arrays[0])),
         paired=len(arrays) > 1,
-        confidence_level=confidence,
+        confidence_level=0.95,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     ).confidence_interval
     return Interval(mean, float(found.low), float(found.high))

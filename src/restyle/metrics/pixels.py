@@ -4,12 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restyle.io.imports import needed
+
 MS_SSIM_SIDE = 256
 """Smaller images are enlarged to this height and width for MS-SSIM, as the official code does."""
 
 
 def psnr(images: Tensor, targets: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in decibels; the peak is 2, the width of [-1, 1].
+    """Measure the peak signal-to-noise ratio in decibels; the peak is 2, the width of [-1, 1].
 
     Args:
         images: (B, 3, h, w), RGB; clipped to [-1, 1], as a file would be.
@@ -23,7 +25,7 @@ def psnr(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def ms_ssim(images: Tensor, targets: Tensor) -> Tensor:
-    """Multi-scale structural similarity (Wang et al. 2003), on images of at least 256 pixels.
+    """Measure multi-scale structural similarity (Wang et al. 2003), on 256 pixels or more.
 
     Smaller images are enlarged bilinearly first, since five scales need 161 pixels at least. That
     makes values of small images comparable with each other, not with those of large ones.
@@ -38,12 +40,8 @@ def ms_ssim(images: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ImportError: pytorch-msssim is missing (`pip install 'restyle[evaluate]'`).
     """
-    try:
+    with needed("evaluate", "MS-SSIM needs pytorch-msssim"):
         from pytorch_msssim import ms_ssim as measure
-    except ImportError as error:
-        raise ImportError(
-            "MS-SSIM needs pytorch-msssim: pip install 'restyle[evaluate]'"
-        ) from error
 
     pair = [_enlarged(x.clamp(-1, 1)) + 1 for x in (images, targets)]
     # On CPUs its filters run several times faster in this layout; the values are the same.

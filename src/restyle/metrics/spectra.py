@@ -1,4 +1,4 @@
-"""How much fine detail images hold: their energy by frequency."""
+"""Energy of images by frequency: how much fine detail they hold."""
 
 import torch
 from torch import Tensor

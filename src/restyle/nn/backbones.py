@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Family = Literal["ir_se", "resnet"]
+Family = Literal["ir_se", "resnet", "bottleneck"]
 Unit = Callable[[int, int, int], nn.Module]
 
 IR_SE50 = {"widths": (64, 64, 128, 256, 512), "units": (3, 4, 14, 3)}
@@ -36,7 +36,7 @@ class Trunk(nn.Module):
         """Build a trunk.
 
         Args:
-            family: `"ir_se"` or `"resnet"`.
+            family: `"ir_se"`, `"resnet"`, or `"bottleneck"` for the deeper residual networks.
             in_channels: Channels of the input.
             widths: Channels of the stem, then of each stage.
             units: How many units each stage has.
@@ -54,7 +54,7 @@ class Trunk(nn.Module):
         kernel, stem_stride, unit, first_stride = _FAMILIES[family]
         strides = [first_stride] + [2] * (len(units) - 1)
         self.widths = tuple(widths)
-        self.stem = _convolution(in_channels, widths[0], kernel, stem_stride)
+        self.stem = convolution(in_channels, widths[0], kernel, stem_stride)
         self.stem.append(PReLU(widths[0]))
         self.stages = nn.ModuleList(
             _stage(unit, before, width, count, stride)
@@ -162,7 +162,7 @@ class IRSEUnit(nn.Module):
         self.shortcut = (
             Subsample(stride)
             if in_channels == channels
-            else _convolution(in_channels, channels, 1, stride)
+            else convolution(in_channels, channels, 1, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ class ResidualUnit(nn.Module):
         self.shortcut = (
             nn.Identity()
             if in_channels == channels and stride == 1
-            else _convolution(in_channels, channels, 1, stride)
+            else convolution(in_channels, channels, 1, stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -194,7 +194,31 @@ class ResidualUnit(nn.Module):
         return self.act(y + self.shortcut(x))
 
 
-def _convolution(in_channels: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
+class Bottleneck(nn.Module):
+    """The residual unit of the deeper networks: 1x1, 3x3 with the stride, 1x1 convolutions."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int):
+        """Build a unit from `in_channels` to `channels`, through a quarter of these."""
+        super().__init__()
+        self.conv1, self.norm1 = convolution(in_channels, channels // 4, 1, 1)
+        self.conv2, self.norm2 = convolution(channels // 4, channels // 4, 3, stride)
+        self.conv3, self.norm3 = convolution(channels // 4, channels, 1, 1)
+        self.act = nn.ReLU()
+        self.shortcut = (
+            nn.Identity()
+            if in_channels == channels and stride == 1
+            else convolution(in_channels, channels, 1, stride)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) to (B, channels, H / stride, W / stride)."""
+        y = self.act(self.norm1(self.conv1(x)))
+        y = self.act(self.norm2(self.conv2(y)))
+        return self.act(self.norm3(self.conv3(y)) + self.shortcut(x))
+
+
+def convolution(in_channels: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
+    """Build a padded convolution, square, with a batch norm in the place of its bias."""
     padding = kernel // 2
     conv = nn.Conv2d(in_channels, channels, kernel, stride, padding=padding, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels))
@@ -210,4 +234,5 @@ def _stage(unit: Unit, in_channels: int, channels: int, count: int, stride: int)
 _FAMILIES: dict[str, tuple[int, int, Unit, int]] = {
     "ir_se": (3, 1, IRSEUnit, 2),
     "resnet": (7, 2, ResidualUnit, 1),
+    "bottleneck": (7, 2, Bottleneck, 1),
 }

@@ -5,8 +5,6 @@ Equalised learning rates follow Karras et al., "Progressive Growing of GANs" (IC
 optimiser moves all of them at the same relative speed.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -23,7 +21,6 @@ class EqualLinear(nn.Module):
     Args:
         in_features: Width of the input.
         out_features: Width of the output.
-        bias: Whether a bias is added.
         bias_init: What the bias starts at.
         lr_multiplier: How much slower than the rest this layer learns; stored values are as much
             larger.
@@ -33,22 +30,18 @@ class EqualLinear(nn.Module):
         self,
         in_features: int,
         out_features: int,
-        bias: bool = True,
         bias_init: float = 0.0,
         lr_multiplier: float = 1.0,
     ):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
-        self.bias = (
-            nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier)) if bias else None
-        )
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init / lr_multiplier))
         self.scale = lr_multiplier / math.sqrt(in_features)
         self.lr_multiplier = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
-        bias = None if self.bias is None else self.bias * self.lr_multiplier
-        return F.linear(x, self.weight * self.scale, bias)
+        return F.linear(x, self.weight * self.scale, self.bias * self.lr_multiplier)
 
 
 class EqualConv2d(nn.Module):
@@ -79,7 +72,7 @@ class EqualConv2d(nn.Module):
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """StyleGAN's activation: slope 0.2, scaled by sqrt(2) to keep the variance."""
+    """Apply StyleGAN's activation: slope 0.2, scaled by sqrt(2) to keep the variance."""
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
@@ -89,7 +82,7 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 def fir_kernel(like: Tensor, channels: int, gain: float = 1.0) -> Tensor:
-    """The separable [1, 3, 3, 1] filter: a depthwise (channels, 1, 4, 4) kernel of sum `gain`."""
+    """Return the [1, 3, 3, 1] filter: a depthwise (channels, 1, 4, 4) kernel of sum `gain`."""
     x = torch.arange(4.0, device=like.device)
     taps = (x * (3 - x) + 1) / 8  # [1, 3, 3, 1] without a copy that a GPU has to wait for
     kernel = (taps[:, None] * taps[None, :] * gain).to(like.dtype)

@@ -1,4 +1,4 @@
-"""What a portrait is made of: the schema, its classes and ranges, and how people are drawn from it.
+"""The attributes of a portrait: their schema, classes and ranges, and people drawn from it.
 
 The schema is the class `Attributes` itself. Every field says its range or classes, how it is
 distributed, and whether it belongs to the *identity* of a person or is a *nuisance* that changes
@@ -8,8 +8,6 @@ Sampling is counter based (Philox, Salmon et al., SC 2011): the person's number 
 view is part of the counter, so any portrait can be drawn without drawing those before it. Only the
 raw integer stream and plain arithmetic are used, which makes it the same on every machine.
 """
-
-from __future__ import annotations
 
 import math
 from bisect import bisect_right
@@ -26,7 +24,7 @@ NUISANCE = "nuisance"
 
 @dataclass(frozen=True)
 class Distribution:
-    """How positions in [0, 1] are distributed.
+    """A distribution of positions in [0, 1].
 
     Attributes:
         draw: Maps three independent uniform numbers in [0, 1) to a position.
@@ -156,7 +154,7 @@ class Attributes:
     hat: str = _one_of(NUISANCE, none=0.88, brimmed=0.06, beanie=0.06)
     neckline: str = _one_of(NUISANCE, round=0.4, collar=0.3, open=0.3)
 
-    def with_(self, **changes: float | str) -> Attributes:
+    def with_(self, **changes: float | str) -> "Attributes":
         """Return a copy with some attributes changed.
 
         Raises:
@@ -176,7 +174,7 @@ class Attributes:
         return np.array([_NUMBER[name][getattr(self, name)] for name in class_names])
 
     @classmethod
-    def from_vectors(cls, vector: np.ndarray, labels: np.ndarray) -> Attributes:
+    def from_vectors(cls, vector: np.ndarray, labels: np.ndarray) -> "Attributes":
         """Build attributes from what `to_vector` and `to_labels` return; values are clipped."""
         values = np.clip(vector, -1, 1).astype(np.float64) * _HALF_RANGE + _MIDDLE
         classes = [

@@ -1,7 +1,5 @@
 """Portraits in words: one plain English sentence from the attributes."""
 
-from __future__ import annotations
-
 from restyle.portraits.attributes import Attributes
 
 _TONES = ("very light", "light", "tan", "brown", "dark brown")

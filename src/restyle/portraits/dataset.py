@@ -1,7 +1,5 @@
 """Portraits as a data set: millions of people, drawn when they are asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property

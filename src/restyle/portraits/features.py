@@ -4,8 +4,6 @@ It stands in for LPIPS and for face recognition where those weights cannot be ha
 `maps` and `embed` can take its place, such as the real ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from restyle.io.checkpoints import CheckpointError, load_strict
 from restyle.io.pretrained import Pretrained
+from restyle.nn.backbones import convolution
 from restyle.portraits.attributes import SCHEMA, class_names, continuous_names, sample
 from restyle.portraits.keypoints import COUNT, EYES, MOUTH, NOSE
 
@@ -48,8 +47,8 @@ class Residual(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.first = _conv(width, width)
-        self.second = _conv(width, width)
+        self.first = convolution(width, width, 3, 1)
+        self.second = convolution(width, width, 3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to the same shape."""
@@ -70,7 +69,7 @@ class Pointer(nn.Module):
         super().__init__()
         width = config.widths[1]
         self.laterals = nn.ModuleList([nn.Conv2d(w, width, 1) for w in config.widths[1:4]])
-        self.merge = _conv(width, width)
+        self.merge = convolution(width, width, 3, 1)
         self.attention = nn.Conv2d(width, POINTS, 1)
         self.look = nn.Conv2d(width, LOOK, 1)
         side = config.size // 2
@@ -153,9 +152,9 @@ class FeatureNetwork(nn.Module, Pretrained):
         if config.size < 16 or config.size % 16:
             raise ValueError(f"size: expected a multiple of 16, got {config.size}")
         self.config = config
-        self.levels = nn.ModuleList([_conv(3, config.widths[0])])
+        self.levels = nn.ModuleList([convolution(3, config.widths[0], 3, 1)])
         for narrow, wide in zip(config.widths, config.widths[1:], strict=False):
-            level = nn.Sequential(_conv(narrow, wide, stride=2), nn.ReLU(), Residual(wide))
+            level = nn.Sequential(convolution(narrow, wide, 3, 2), nn.ReLU(), Residual(wide))
             self.levels.append(level)
         last = config.widths[-1] * (config.size // 16) ** 2
         self.pointer = Pointer(config)
@@ -199,10 +198,6 @@ class FeatureNetwork(nn.Module, Pretrained):
     def checkpoint_config(self) -> dict[str, Any]:
         """Return the network's shape and the attributes that it measures."""
         return {"network": asdict(self.config), "attributes": list(SCHEMA)}
-
-    def checkpoint_tensors(self) -> dict[str, Tensor]:
-        """Return the weights."""
-        return self.state_dict()
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Compute five feature maps of images (B, 3, h, w) in [-1, 1].
@@ -293,14 +288,8 @@ def _sight() -> nn.Sequential:
     """Build what reads one kind of glimpse: (B, 3, GLIMPSE_SIDE, GLIMPSE_SIDE) to (B, SIGHT)."""
     layers: list[nn.Module] = []
     for inputs, outputs, stride in ((3, 24, 1), (24, 32, 2), (32, 48, 2), (48, 48, 1)):
-        layers += [_conv(inputs, outputs, stride), nn.ReLU()]
+        layers += [convolution(inputs, outputs, 3, stride), nn.ReLU()]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(48 * (GLIMPSE_SIDE // 4) ** 2, SIGHT))
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs)
-    )
 
 
 def _resize(images: Tensor, size: int) -> Tensor:

@@ -6,8 +6,6 @@ of random portraits are distributed as a mapping network's input is. It looks at
 alone, so their length is always the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate

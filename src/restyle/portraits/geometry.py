@@ -6,8 +6,6 @@ upright; rolling it and placing it in the picture gives picture coordinates, fro
 top left corner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin, sqrt
@@ -40,7 +38,7 @@ def smooth_step(x: float, begin: float, end: float) -> float:
 
 @dataclass(frozen=True)
 class Proportions:
-    """How a drawing style stretches the features; the defaults are lifelike."""
+    """Factors by which a drawing style stretches the features; the defaults are lifelike."""
 
     eyes: float = 1.0
     nose: float = 1.0

@@ -1,14 +1,12 @@
 """Points of the face whose places are known exactly: more of them than the five landmarks."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.geometry import layout
 
 COUNT = 41
-"""How many points a face has: two eyes of 8, nose 5, mouth 6, outline of the head 14."""
+"""Points of a face: two eyes of 8, nose 5, mouth 6, outline of the head 14."""
 
 EYES = slice(0, 8), slice(8, 16)
 NOSE = slice(16, 21)

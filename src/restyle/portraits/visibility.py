@@ -1,7 +1,5 @@
 """Which of a portrait's attributes can be seen in the picture at all."""
 
-from __future__ import annotations
-
 from restyle.portraits.attributes import SCHEMA, Attributes
 from restyle.portraits.geometry import smooth_step
 

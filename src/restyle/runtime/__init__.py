@@ -1,1 +1,1 @@
-"""How networks run: devices, precision, and the fast CPU forms of both networks."""
+"""Running networks: devices, precision, timing, and the fast CPU forms of both networks."""

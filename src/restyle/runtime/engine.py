@@ -1,4 +1,4 @@
-"""How a frozen generator and a frozen encoder run: the fastest way that gives the same numbers."""
+"""Running a frozen generator and encoder: the fastest way that gives the same numbers."""
 
 from collections.abc import Callable, Hashable
 from itertools import chain

@@ -8,8 +8,6 @@ waits for the memory, and fresh memory of that size is first cleared by the oper
 at a time. A band stays in the cache.
 """
 
-from __future__ import annotations
-
 from typing import cast
 
 import torch

@@ -1,4 +1,4 @@
-"""How OpenMP's threads wait."""
+"""The waiting of OpenMP's threads."""
 
 import os
 

@@ -1,7 +1,5 @@
 """The checkpoint of a run, read as a file of unknown origin is."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,15 +1,13 @@
-"""What a training would do, without doing it: the answer to `--dry-run`."""
-
-from __future__ import annotations
+"""The description of a training that is not run: the answer to `--dry-run`."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.runtime.devices import autocast
 from restyle.training.config import EncoderTraining, GeneratorTraining
 from restyle.training.data import HELD_OUT, Source, open_source
 from restyle.training.encoder import build_trainer
@@ -116,8 +114,9 @@ def generator_memory(trainer: GeneratorTrainer, batch: int) -> dict[str, float]:
     """
 
     def step() -> None:
-        fake = trainer.synthesise(trainer.sample_ws(batch))
-        trainer.adversary.discriminate(fake, torch.empty_like(fake))
+        with autocast(trainer.device, trainer.dtype):
+            fake = trainer.synthesise(trainer.sample_ws(batch))
+            trainer.adversary.discriminate(fake, torch.empty_like(fake))
 
     trained = [trainer.generator, trainer.adversary]
     return _memory(trained, [trainer.ema.model], _MOMENTS["adam"], step)
@@ -129,7 +128,7 @@ def _memory(
     weights = [t for part in trained + frozen for t in (*part.parameters(), *part.buffers())]
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     known = {_storage(fake.from_tensor(t)) for t in weights}
-    kept: dict[Any, Tensor] = {}
+    kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         if _storage(tensor) not in known:
@@ -147,7 +146,7 @@ def _memory(
     }
 
 
-def _storage(tensor: Tensor) -> Any:
+def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 

@@ -1,7 +1,5 @@
 """An exponential moving average of a network's weights, measured in images."""
 
-from __future__ import annotations
-
 import copy
 from typing import Generic, TypeVar
 

@@ -1,9 +1,6 @@
 """Training an encoder: the networks of a configuration, the loop, validation and exports."""
 
-from __future__ import annotations
-
 import dataclasses
-import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from restyle.encoders import PRESETS, Encoder
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
 from restyle.io.images import from_uint8, grid, save_image
+from restyle.runtime.timing import peak_memory
 from restyle.training.config import EncoderTraining
 from restyle.training.data import Batches, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
@@ -121,35 +119,28 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
 
 def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) -> None:
     """Validate, draw strips, and export the model; all processes."""
-    result = validate(trainer, held_out, run.rank, run.processes)
+    numbers, strips = validate(trainer, held_out, run.rank, run.processes)
     run.note_broken(train, held_out)
     if not run.is_main:
         return
-    run.log({**result.numbers, "memory_gb": memory_gb(run.device)})
-    sheet = grid(result.strips, columns=1)
+    run.log({**numbers, "memory_gb": peak_memory(run.device) / 1e9})
+    sheet = grid(strips, columns=1)
     save_image(sheet, run.folder / "samples" / f"{run.images:08d}.png")
     run.log_image("samples", np.asarray(sheet))
     model = trainer.model()
     model.card = {
         "images_seen": run.images,
-        "validation": result.numbers,
+        "validation": numbers,
         "training": as_record(trainer.config),
     }
     if trainer.began:
         model.card["initial"] = trainer.began
     model.save_pretrained(run.folder / "model", half=True)
     best = _card(run.folder / "best")
-    if not best or result.numbers["val_loss"] < best["validation"]["val_loss"]:
+    if not best or numbers["val_loss"] < best["validation"]["val_loss"]:
         model.save_pretrained(run.folder / "best", half=True)
 
 
 def _card(folder: Path) -> dict[str, Any]:
     """The card of an exported model; empty where there is none, or half of one."""
     return load_config(folder)["card"] if (folder / CONFIG).exists() else {}
-
-
-def memory_gb(device: torch.device) -> float:
-    """The most memory that this process has taken: on the GPU, or at all, in 10^9 bytes."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

@@ -6,8 +6,6 @@ are done. A single-shot encoder (pSp, e4e) is the same training with one step an
 sees the target alone.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -82,12 +80,12 @@ class EncoderTrainer:
         self.validation_steps = 1 if config.single_shot else loop.validation_steps or loop.steps
         """Refinement steps of a validation."""
         self.began: dict[str, Any] | None = None
-        """How the model that it began as was trained: its name may mean another one later."""
+        """The training of the model that it began as, whose name may mean another one later."""
         self._norms = [m for m in self.encoder.modules() if isinstance(m, _BatchNorm)]
         self._learn()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed training needs; all processes."""
+        """Return everything that a resumed training needs; all processes."""
         adversary = self.objective.adversary
         return {
             "encoder": self.encoder.state_dict(),
@@ -123,7 +121,7 @@ class EncoderTrainer:
                 adversary.pool.codes = state["pools"][rank].to(self.device)
 
     def stage_at(self, images: int) -> int:
-        """How many of e4e's deltas are on after a number of images (Tov et al., section 4.2)."""
+        """Count e4e's deltas that are on after a number of images (Tov et al., section 4.2)."""
         config, all_of_them = self.config, self.generator.num_ws - 1
         if config.head != "e4e" or not config.loop.progressive_interval:
             return all_of_them
@@ -250,7 +248,7 @@ class EncoderTrainer:
         self._learn()
 
     def steps_before(self, positions: Iterable[int]) -> Tensor:
-        """How often images are refined before they are learned from; by their positions alone."""
+        """Draw, by positions alone, how often images are refined before they are learned from."""
         # No state: every process and every resumed run comes to the same answer.
         share = 0.0 if self.config.single_shot else self.config.loop.rollout
         random = (np.random.default_rng((self.config.seed, position, 2)) for position in positions)
@@ -286,7 +284,7 @@ class EncoderTrainer:
             yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}
 
     def model(self) -> ReStyle:
-        """The generator and a copy of the encoder as they are now, as a model.
+        """Return the generator and a copy of the encoder as they are now, as a model.
 
         Deltas that are not switched on yet are zero in the copy.
         """

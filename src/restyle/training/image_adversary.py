@@ -1,6 +1,4 @@
-"""What a generator is trained against: a discriminator of pixels, and one of features if asked."""
-
-from __future__ import annotations
+"""The adversary of a generator: a discriminator of pixels, and one of features if asked."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -66,12 +64,12 @@ class ImageAdversary(nn.Module):
         return adversary.to(device, memory_format=torch.channels_last)  # pyright: ignore
 
     def groups(self, lr: float) -> list[dict[str, Any]]:
-        """Parameters with their learning rates: low for heads, whose slope nothing holds."""
+        """Return parameters with learning rates: low for heads, whose slope nothing holds."""
         parts = [(self.pixels, lr), (self.projected, lr * HEADS_RATE)]
         return [{"params": [*part.parameters()], "lr": rate} for part, rate in parts if part]
 
     def discriminate(self, fake: Tensor, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The discriminators' loss on (B, 3, H, W) images, and numbers to look at."""
+        """Return the discriminators' loss on (B, 3, H, W) images, and numbers to look at."""
         fake_score, real_score = self.pixels(fake), self.pixels(real)
         loss = F.softplus(fake_score).mean() + F.softplus(-real_score).mean()
         numbers = {"loss_d": loss.detach(), "real_score": real_score.detach().mean()}
@@ -85,7 +83,7 @@ class ImageAdversary(nn.Module):
         return loss, numbers
 
     def fool(self, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The generator's loss on the (B, 3, H, W) images just discriminated, and numbers."""
+        """Return the generator's loss on the (B, 3, H, W) images just discriminated; numbers."""
         loss = F.softplus(-self.pixels(fake)).mean()
         numbers = {"loss_g": loss.detach()}
         if self.projected is not None and self.maps is not None:
@@ -108,12 +106,12 @@ class ImageAdversary(nn.Module):
 
 
 def coarse_maps(features: FeatureMaps) -> Maps:
-    """A network's maps but the one in full resolution, which is left to the pixels' adversary."""
+    """Drop a network's map in full resolution, which is left to the pixels' adversary."""
     return lambda images: features.maps(images)[1:]
 
 
 def r1_penalty(discriminator: nn.Module, real: Tensor, autocast: Autocast) -> Tensor:
-    """Mean squared gradient of the scores at the data (Mescheder et al. 2018, equation 9).
+    """Compute the mean squared gradient of the scores at the data (Mescheder et al. 2018, eq. 9).
 
     Args:
         discriminator: Maps images to scores (B,).

@@ -4,8 +4,6 @@ Tov et al., "Designing an Encoder for StyleGAN Image Manipulation" (SIGGRAPH 202
 after Nitzan et al., "Face Identity Disentanglement via Latent Space Mapping" (2020).
 """
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from typing import Any
 
@@ -99,13 +97,7 @@ class LatentAdversary:
         steps: Turns taken.
     """
 
-    def __init__(
-        self,
-        w_dim: int,
-        device: torch.device,
-        options: Adversary = PLAIN,
-    ):
-        """Build an untrained discriminator."""
+    def __init__(self, w_dim: int, device: torch.device, options: Adversary = PLAIN):
         self.discriminator = CodeDiscriminator(w_dim).to(device).requires_grad_(False)
         same_everywhere(self.discriminator)
         self.optimiser = torch.optim.Adam(
@@ -146,7 +138,7 @@ class LatentAdversary:
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the pool, which each process has its own of."""
+        """Return everything but the pool, which each process has its own of."""
         return {
             "discriminator": self.discriminator.state_dict(),
             "optimiser": self.optimiser.state_dict(),

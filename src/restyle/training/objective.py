@@ -1,6 +1,4 @@
-"""What an encoder is trained for: the weighted sum of the losses that take part."""
-
-from __future__ import annotations
+"""The objective of an encoder's training: the weighted sum of the losses that take part."""
 
 from dataclasses import dataclass
 

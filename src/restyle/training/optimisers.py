@@ -1,12 +1,12 @@
 """The optimisers that encoders are trained with, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
+
+from restyle.io.imports import needed
 
 RANGER = {"betas": (0.95, 0.999), "eps": 1e-5, "k": 6, "alpha": 0.5, "degenerated_to_sgd": True}
 
@@ -31,12 +31,8 @@ def make_optimiser(
         ImportError: Ranger's library is missing.
     """
     if name == "ranger":
-        try:
+        with needed("train", "the optimiser 'ranger' needs pytorch-optimizer"):
             from pytorch_optimizer import Ranger
-        except ImportError as error:
-            raise ImportError(
-                "the optimiser 'ranger' needs the extra 'train': pip install 'restyle[train]'"
-            ) from error
         return Ranger(parameters, lr=lr, **RANGER | options)
     makers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if name not in makers:

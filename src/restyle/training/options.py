@@ -1,7 +1,5 @@
 """Options of trainings, whatever is trained: flat names, ranges, and names of older versions."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import fields, is_dataclass, replace
 from math import inf, isinf

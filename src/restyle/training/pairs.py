@@ -1,7 +1,5 @@
 """Pairs of drawn portraits as training data for feature networks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restyle.io.images import from_uint8
-from restyle.portraits.attributes import Attributes, class_names, continuous_names
 from restyle.portraits.dataset import Portraits
-from restyle.portraits.keypoints import COUNT, face_points
+from restyle.portraits.keypoints import face_points
 from restyle.portraits.visibility import visible
 from restyle.training.data import ahead
 
@@ -39,7 +36,7 @@ class Batch:
     points: Tensor
     shown: Tensor
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """Move everything to a device."""
         return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
 
@@ -72,12 +69,7 @@ class Pool:
         self.first, self.stride, self.workers = first, stride, workers
         self.drawn = 0
         self._coming: Iterator[tuple[np.ndarray, ...]] | None = None
-        size, shown = portraits.size, len(continuous_names) + len(class_names)
-        self._images = np.empty((capacity, 2, size, size, 3), np.uint8)
-        self._vectors = np.empty((capacity, 2, len(continuous_names)), np.float32)
-        self._labels = np.empty((capacity, 2, len(class_names)), np.int64)
-        self._points = np.empty((capacity, 2, COUNT, 2), np.float32)
-        self._shown = np.empty((capacity, 2, shown), bool)
+        self._pairs: list[tuple[np.ndarray, ...]] = [()] * capacity  # what `views` gives
         self._filled = 0  # pairs drawn into the pool since the start of this process
 
     def batch(self, persons: int, fresh: int, rng: np.random.Generator) -> Batch:
@@ -94,47 +86,30 @@ class Pool:
         new = [self._draw() for _ in range(fresh)]
         # A new pair may have taken the place of a chosen old one; then it comes twice.
         rows = np.concatenate([np.array(old, dtype=np.int64), np.array(new, dtype=np.int64)])
-        kinds = (self._vectors, self._labels, self._points, self._shown)
-        told = (torch.from_numpy(_views_apart(kind[rows])) for kind in kinds)
-        return Batch(from_uint8(_views_apart(self._images[rows])), *told)
+        kinds = (np.stack(kind) for kind in zip(*(self._pairs[row] for row in rows), strict=True))
+        images, *others = (np.concatenate([kind[:, 0], kind[:, 1]]) for kind in kinds)
+        return Batch(from_uint8(images), *map(torch.from_numpy, others))
 
     def _draw(self) -> int:
-        """Draws the next person into the pool; returns the row."""
+        """Draw the next person into the pool; return the row."""
         if self._coming is None:
             people = range(self.first + self.drawn * self.stride, LAST, self.stride)
             self._coming = ahead(partial(views, self.portraits), people, self.workers)
         row = self._filled % self.capacity
-        kinds = (self._images, self._vectors, self._labels, self._points, self._shown)
-        for kind, value in zip(kinds, next(self._coming), strict=True):
-            kind[row] = value
+        self._pairs[row] = next(self._coming)
         self.drawn += 1
         self._filled += 1
         return row
 
 
 def views(portraits: Portraits, person: int) -> tuple[np.ndarray, ...]:
-    """Draw two views of a person: images, and vectors, labels, points and what is shown of each."""
-    index = person % len(portraits)
-    both = (portraits[index], portraits.view(index, 1))
-    seen = [portrait.attributes for portrait in both]
-    return (
-        np.stack([portrait.image for portrait in both]),
-        np.stack([attributes.to_vector() for attributes in seen]),
-        np.stack([attributes.to_labels() for attributes in seen]),
-        np.stack([face_points(attributes) for attributes in seen]),
-        np.stack([shown(attributes) for attributes in seen]),
-    )
-
-
-def shown(attributes: Attributes) -> np.ndarray:
-    """What a portrait shows: (C + K,) bool, the continuous attributes before the classes."""
-    seen = visible(attributes)
-    return np.array([seen[name] for name in (*continuous_names, *class_names)])
-
-
-def _views_apart(pairs: np.ndarray) -> np.ndarray:
-    """Turns (N, 2, ...) into (2 N, ...): all first views, then all second ones."""
-    return np.concatenate([pairs[:, 0], pairs[:, 1]])
+    """Draw two views of a person, and tell what they show: (2, ...) each, in `Batch`'s order."""
+    told = []
+    for portrait in (portraits.view(person % len(portraits), k) for k in (0, 1)):
+        a = portrait.attributes
+        shown = np.array([*visible(a).values()])  # the schema has the continuous attributes first
+        told.append((portrait.image, a.to_vector(), a.to_labels(), face_points(a), shown))
+    return tuple(np.stack(pair) for pair in zip(*told, strict=True))
 
 
 def augment(images: Tensor) -> Tensor:

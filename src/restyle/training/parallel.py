@@ -3,8 +3,6 @@
 Without several processes every function here does nothing, so that a trainer has one text.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import uuid

@@ -1,7 +1,5 @@
 """The random generators of a process, captured and restored for an exact resume."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from typing import Any

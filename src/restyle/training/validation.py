@@ -1,9 +1,5 @@
 """Measuring an encoder in training on images that it is not trained on."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -19,24 +15,10 @@ from restyle.training.parallel import gather
 STRIPS = 8
 
 
-@dataclass(frozen=True)
-class Validation:
-    """What a validation found.
-
-    Attributes:
-        numbers: `val_loss`, its parts after the last step, and the squared error after each step,
-            means over all images.
-        strips: Target and steps of some images.
-    """
-
-    numbers: dict[str, float]
-    strips: list[Image.Image]
-
-
 @torch.no_grad()
 def validate(
     trainer: EncoderTrainer, source: Source, rank: int = 0, processes: int = 1
-) -> Validation:
+) -> tuple[dict[str, float], list[Image.Image]]:
     """Measure an encoder on a source, each image once, whatever the batch size; all processes.
 
     Args:
@@ -44,6 +26,10 @@ def validate(
         source: Images, or pairs.
         rank: Number of this process.
         processes: How many share the images.
+
+    Returns:
+        `val_loss`, its parts after the last step, and the squared error after each step, means over
+        all images; and strips of target and steps of some images.
     """
     config, model = trainer.config, trainer.model()
     count = min(config.data.validation_images or len(source), len(source))
@@ -61,7 +47,7 @@ def validate(
             strips = [_strip(one) for one in result.split()[:STRIPS]]
     shares = gather(sums)
     means = {name: sum(share[name] for share in shares) / count for name in names}
-    return Validation(means, strips)
+    return means, strips
 
 
 IMAGE_LOSSES = ("l2", "perceptual", "identity", "moco")

@@ -1,7 +1,5 @@
 """A small layer over skia: smooth shapes, strokes and soft shadows on an RGBA array."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -13,6 +11,8 @@ from restyle.portraits.geometry import Point, toward
 
 Colour = tuple[float, float, float]
 """RGB, each from 0 to 1."""
+Path = Any
+"""A path of skia, whose package says no types."""
 WHITE: Colour = (1.0, 1.0, 1.0)
 BLACK: Colour = (0.0, 0.0, 0.0)
 _LEAST_DRAWN = 128  # pixels; smaller pictures are averaged from a larger drawing
@@ -73,9 +73,9 @@ class Brush:
         return ((total + k * k // 2) // (k * k)).astype(np.uint8)
 
     @property
-    def whole(self) -> Any:
+    def whole(self) -> Path:
         """The square of the picture as a path."""
-        return self.polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
+        return self.path((0, 0), (1, 0), (1, 1), (0, 1))
 
     @contextmanager
     def placed(self, centre: Point, roll: float = 0.0, unit: float = 1.0) -> Iterator[None]:
@@ -88,14 +88,14 @@ class Brush:
         self.canvas.restore()
 
     @contextmanager
-    def inside(self, path: Any) -> Iterator[None]:
+    def inside(self, path: Path) -> Iterator[None]:
         """Keep what is drawn within a path."""
         self.canvas.save()
         self.canvas.clipPath(path, True)
         yield
         self.canvas.restore()
 
-    def curve(self, points: Sequence[Point], closed: bool = True) -> Any:
+    def curve(self, points: Sequence[Point], closed: bool = True) -> Path:
         """Return the smooth path through the points (a Catmull-Rom spline)."""
         n, parts = len(points), []
         for i in range(n if closed else n - 1):
@@ -106,7 +106,7 @@ class Brush:
             parts.append((*first, c[0] - (d[0] - b[0]) / 6, c[1] - (d[1] - b[1]) / 6, *c))
         return self.path(points[0], *parts, closed=closed)
 
-    def path(self, start: Point, *parts: Sequence[float], closed: bool = True) -> Any:
+    def path(self, start: Point, *parts: Sequence[float], closed: bool = True) -> Path:
         """Return a path of lines (x, y to) and cubic curves (two controls, then x, y to)."""
         path = self.skia.Path()
         path.moveTo(*start)
@@ -116,30 +116,26 @@ class Brush:
             path.close()
         return path
 
-    def arc(self, a: Point, middle: Point, b: Point) -> Any:
+    def arc(self, a: Point, middle: Point, b: Point) -> Path:
         """Return the open curve from a to b (a parabola) that passes through the middle."""
         path = self.path(a, closed=False)
         path.quadTo(*toward(toward(a, b, 0.5), middle, 2), *b)
         return path
 
-    def lens(self, a: Point, upper: Point, b: Point, lower: Point) -> Any:
+    def lens(self, a: Point, upper: Point, b: Point, lower: Point) -> Path:
         """Return the almond with corners a and b whose edges pass through upper and lower."""
         path = self.arc(a, upper, b)
         path.quadTo(*toward(toward(a, b, 0.5), lower, 2), *a)
         path.close()
         return path
 
-    def polygon(self, points: Sequence[Point]) -> Any:
-        """Return the closed path with straight edges through the points."""
-        return self.path(*points)
-
-    def rounded(self, centre: Point, rx: float, ry: float, corner: float) -> Any:
+    def rounded(self, centre: Point, rx: float, ry: float, corner: float) -> Path:
         """Return an upright rectangle with round corners."""
         (x, y), path = centre, self.skia.Path()
         path.addRoundRect(self.skia.Rect(x - rx, y - ry, x + rx, y + ry), corner, corner)
         return path
 
-    def ellipse(self, centre: Point, rx: float, ry: float) -> Any:
+    def ellipse(self, centre: Point, rx: float, ry: float) -> Path:
         """Return an upright ellipse."""
         (x, y), path = centre, self.skia.Path()
         path.addOval(self.skia.Rect(x - rx, y - ry, x + rx, y + ry))
@@ -148,14 +144,14 @@ class Brush:
     def _paint(self, colour: Colour, alpha: float) -> Any:
         return self.skia.Paint(AntiAlias=True, Color4f=self.skia.Color4f(*colour, alpha))
 
-    def fill(self, path: Any, colour: Colour, alpha: float = 1.0, blur: float = 0.0) -> None:
+    def fill(self, path: Path, colour: Colour, alpha: float = 1.0, blur: float = 0.0) -> None:
         """Fill a path; `blur` softens its edge by that standard deviation."""
         paint = self._paint(colour, alpha)
         if blur:
             paint.setMaskFilter(self.skia.MaskFilter.MakeBlur(self.skia.kNormal_BlurStyle, blur))
         self.canvas.drawPath(path, paint)
 
-    def stroke(self, path: Any, colour: Colour, width: float, alpha: float = 1.0) -> None:
+    def stroke(self, path: Path, colour: Colour, width: float, alpha: float = 1.0) -> None:
         """Draw a path's line with round ends."""
         paint = self._paint(colour, alpha)
         paint.setStyle(self.skia.Paint.kStroke_Style)
@@ -164,25 +160,23 @@ class Brush:
         paint.setStrokeJoin(self.skia.Paint.kRound_Join)
         self.canvas.drawPath(path, paint)
 
-    def blend(self, path: Any, start: Point, end: Point, colours: Sequence[Colour]) -> None:
+    def blend(self, path: Path, start: Point, end: Point, colours: Sequence[Colour]) -> None:
         """Fill a path with colours that change evenly from one point to another."""
         self.shade(path, start, end, [(c, 1.0) for c in colours])
 
     def shade(
-        self, path: Any, start: Point, end: Point, stops: Sequence[tuple[Colour, float]]
+        self, path: Path, start: Point, end: Point, stops: Sequence[tuple[Colour, float]]
     ) -> None:
         """Fill a path with colours and alphas that change evenly from one point to another."""
-        skia = self.skia
-        colours = [skia.Color4f(*c, alpha).toColor() for c, alpha in stops]
-        shader = skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours)
-        self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
+        ends = [self.skia.Point(*start), self.skia.Point(*end)]
+        shader = self.skia.GradientShader.MakeLinear(ends, self._ints(stops))
+        self.canvas.drawPath(path, self.skia.Paint(AntiAlias=True, Shader=shader))
 
-    def glow(self, path: Any, centre: Point, radius: float, colours: Sequence[Colour]) -> None:
+    def glow(self, path: Path, centre: Point, radius: float, colours: Sequence[Colour]) -> None:
         """Fill a path with colours that change evenly from a centre outwards."""
-        skia = self.skia
-        ints = [skia.Color4f(*c, 1.0).toColor() for c in colours]
-        shader = skia.GradientShader.MakeRadial(skia.Point(*centre), radius, ints)
-        self.canvas.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
+        ints, middle = self._ints([(c, 1.0) for c in colours]), self.skia.Point(*centre)
+        shader = self.skia.GradientShader.MakeRadial(middle, radius, ints)
+        self.canvas.drawPath(path, self.skia.Paint(AntiAlias=True, Shader=shader))
 
     def spot(self, centre: Point, rx: float, ry: float, colour: Colour, alpha: float) -> None:
         """Draw a soft ellipse that fades out to its edge."""
@@ -197,11 +191,11 @@ class Brush:
     def _spot_shader(self, colour: Colour) -> Any:
         """Return the fading unit disc of a colour; a few colours serve for all spots."""
         if colour not in self._spots:
-            skia = self.skia
-            self._spots[colour] = skia.GradientShader.MakeRadial(
-                skia.Point(0, 0),
-                1.0,
-                [skia.Color4f(*colour, part).toColor() for part in (1.0, 0.75, 0.25, 0.0)],
-                [0.0, 0.35, 0.7, 1.0],
+            ints = self._ints([(colour, part) for part in (1.0, 0.75, 0.25, 0.0)])
+            self._spots[colour] = self.skia.GradientShader.MakeRadial(
+                self.skia.Point(0, 0), 1.0, ints, [0.0, 0.35, 0.7, 1.0]
             )
         return self._spots[colour]
+
+    def _ints(self, stops: Sequence[tuple[Colour, float]]) -> list[int]:
+        return [self.skia.Color4f(*colour, alpha).toColor() for colour, alpha in stops]

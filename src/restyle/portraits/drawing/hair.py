@@ -1,7 +1,5 @@
 """The outlines of hair and hats in the face plane, shared by both styles."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import cos, pi, sin
 

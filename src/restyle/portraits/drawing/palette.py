@@ -1,7 +1,5 @@
 """The colours of a portrait, shared by both styles."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from restyle.portraits.attributes import Attributes

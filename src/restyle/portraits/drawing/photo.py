@@ -1,11 +1,7 @@
 """The photo-like drawing of a portrait: soft light, shadows, skin, strands of hair."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.drawing.brush import WHITE, Brush, mix, scale
+from restyle.portraits.drawing.brush import WHITE, Brush, Path, mix, scale
 from restyle.portraits.drawing.photo_accessories import (
     draw_back_hair,
     draw_front_hair,
@@ -103,8 +99,8 @@ def _clothes(s: Scene) -> None:
     if s.a.neckline == "collar":
         for sign in (-1, 1):
             flap = [(sign * 0.42, 0.96), (sign * 0.56, 1.2), (sign * 0.3, 1.48), (0.0, 1.26)]
-            b.fill(b.polygon(flap), mix(colour, WHITE, 0.22))
-            b.stroke(b.polygon(flap), scale(colour, 0.6), 0.02, 0.7)
+            b.fill(b.path(*flap), mix(colour, WHITE, 0.22))
+            b.stroke(b.path(*flap), scale(colour, 0.6), 0.02, 0.7)
 
 
 def _ears(s: Scene) -> None:
@@ -116,7 +112,7 @@ def _ears(s: Scene) -> None:
         b.spot((x + 0.01 * sign, y + 0.01), 0.08, 0.14, s.deep, 0.6)
 
 
-def _head(s: Scene, path: Any) -> None:
+def _head(s: Scene, path: Path) -> None:
     skin = s.colours.skin
     cx, cy = s.face.pose.outline(0, 0.05, 0.2)
     tones = [mix(skin, (1.0, 0.95, 0.88), 0.2), skin, scale(skin, 0.9), scale(skin, 0.62)]

@@ -1,7 +1,5 @@
 """Hair, glasses and hats of the photo-like drawing."""
 
-from __future__ import annotations
-
 from restyle.portraits.drawing.brush import BLACK, WHITE, mix, scale
 from restyle.portraits.drawing.hair import Hair, band_of, crown_of
 from restyle.portraits.drawing.scene import Scene
@@ -77,7 +75,7 @@ def draw_glasses(s: Scene) -> None:
         b.shade(lens, (cx - rx, cy - ry), (cx + rx, cy + ry), [(WHITE, 0.26), (WHITE, 0.02)])
         b.stroke(lens, colour, width)
         ear = face.pose.outline(eye.side * face.half_width * 1.02, -0.08, -0.02)
-        b.stroke(b.polygon([(cx + eye.side * rx, cy - 0.06), ear]), colour, 0.8 * width)
+        b.stroke(b.path((cx + eye.side * rx, cy - 0.06), ear), colour, 0.8 * width)
         inner_ends.append((cx - eye.side * rx, cy - 0.04))
     x, y = toward(inner_ends[0], inner_ends[1], 0.5)
     b.stroke(b.arc(inner_ends[0], (x, y - 0.04), inner_ends[1]), colour, width)
@@ -102,6 +100,6 @@ def draw_hat(s: Scene) -> None:
     with b.inside(fold):
         for i in range(-7, 8):
             x = 0.12 * i
-            b.stroke(b.polygon([(x, -0.75), (x, -0.1)]), BLACK, 0.025, 0.22)
+            b.stroke(b.path((x, -0.75), (x, -0.1)), BLACK, 0.025, 0.22)
     top = s.face.pose.outline(0, -1.27, -0.1)
     b.fill(b.ellipse(top, 0.13, 0.12), mix(colour, WHITE, 0.25))

@@ -1,10 +1,6 @@
 """Eyes, brows, nose, mouth and beard of the photo-like drawing."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from restyle.portraits.drawing.brush import BLACK, WHITE, mix, scale
+from restyle.portraits.drawing.brush import BLACK, WHITE, Path, mix, scale
 from restyle.portraits.drawing.scene import Scene
 from restyle.portraits.geometry import Eye, toward
 
@@ -100,7 +96,7 @@ def draw_mouth(s: Scene) -> None:
         b.spot(corner, 0.05, 0.05, s.deep, 0.5)
 
 
-def draw_beard(s: Scene, skin: Any) -> None:
+def draw_beard(s: Scene, skin: Path) -> None:
     """Draw stubble or a full beard, below `skin` the outline of the head."""
     if s.a.beard not in ("stubble", "full"):
         return

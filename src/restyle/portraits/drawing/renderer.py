@@ -1,7 +1,5 @@
 """Portraits as pictures: attributes in, pixels and landmarks out."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from restyle.portraits.attributes import Attributes
@@ -54,11 +52,7 @@ def landmarks(attributes: Attributes, size: int = 64, style: str = "photo") -> n
 
 
 def check_style(size: int, style: str) -> None:
-    """Check what a picture is to be.
-
-    Raises:
-        ValueError: The size is not positive, or the style is none of `STYLES`.
-    """
+    """Refuse a size that is not positive, or a style that is none of `STYLES`."""
     if size < 1:
         raise ValueError(f"expected a size of at least 1 pixel, got {size}")
     if style not in STYLES:

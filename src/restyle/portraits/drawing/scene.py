@@ -1,6 +1,4 @@
-"""What both drawing styles start from: a portrait with its layout, colours and light."""
-
-from __future__ import annotations
+"""The start of both drawing styles: a portrait with its layout, colours and light."""
 
 from dataclasses import dataclass
 
@@ -13,7 +11,7 @@ from restyle.portraits.geometry import Layout
 
 @dataclass(frozen=True)
 class Scene:
-    """What every part of a drawing needs."""
+    """All that a part of a drawing needs."""
 
     brush: Brush
     a: Attributes

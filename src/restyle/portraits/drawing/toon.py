@@ -1,22 +1,10 @@
 """The toon drawing: the same people with large eyes, flat colours and thick outlines."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from restyle.portraits.attributes import Attributes
-from restyle.portraits.drawing.brush import BLACK, WHITE, Brush, Colour, mix, scale
+from restyle.portraits.drawing.brush import BLACK, WHITE, Brush, Colour, Path, mix, scale
 from restyle.portraits.drawing.hair import band_of, crown_of
 from restyle.portraits.drawing.scene import Scene, scene_of
-from restyle.portraits.geometry import (
-    CENTRE,
-    UNIT,
-    Eye,
-    Layout,
-    Proportions,
-    smooth_step,
-    toward,
-)
+from restyle.portraits.geometry import CENTRE, UNIT, Eye, Layout, Proportions, smooth_step, toward
 
 CARTOON = Proportions(eyes=1.5, nose=0.75, mouth=1.12, brows=1.35, jaw=0.84)
 """Large eyes, thick brows, a small nose, a narrow jaw."""
@@ -55,7 +43,7 @@ def _vivid(colour: Colour, amount: float = 0.35) -> Colour:
     return (r, g, b)
 
 
-def _outlined(s: Scene, path: Any, colour: Colour, width: float = _LINE) -> None:
+def _outlined(s: Scene, path: Path, colour: Colour, width: float = _LINE) -> None:
     s.brush.fill(path, colour)
     s.brush.stroke(path, _INK, width)
 
@@ -95,7 +83,7 @@ def _body(s: Scene) -> None:
     if s.a.neckline == "collar":
         for sign in (-1, 1):
             flap = [(sign * 0.36, 1.02), (sign * 0.5, 1.28), (sign * 0.26, 1.52), (0.0, 1.3)]
-            _outlined(s, b.polygon(flap), mix(colour, WHITE, 0.35), 0.7 * _LINE)
+            _outlined(s, b.path(*flap), mix(colour, WHITE, 0.35), 0.7 * _LINE)
 
 
 def _head(s: Scene) -> None:
@@ -145,7 +133,7 @@ def _eye(s: Scene, eye: Eye) -> None:
     b.stroke(lid, _INK, 1.3 * _LINE)
     corner = (x + eye.side * rx, y - 0.25 * ry)
     tip = (corner[0] + 0.06 * eye.side, corner[1] - 0.05 - 0.05 * s.a.eye_tilt)
-    b.stroke(b.polygon([corner, tip]), _INK, _LINE)
+    b.stroke(b.path(corner, tip), _INK, _LINE)
 
 
 def _brow(s: Scene, eye: Eye) -> None:
@@ -246,9 +234,9 @@ def _glasses(s: Scene) -> None:
         b.fill(lens, WHITE, 0.15)
         b.stroke(lens, colour, width)
         ear = face.pose.outline(eye.side * face.half_width, -0.05, -0.02)
-        b.stroke(b.polygon([(x + eye.side * rx, y), ear]), colour, width)
+        b.stroke(b.path((x + eye.side * rx, y), ear), colour, width)
         ends.append((x - eye.side * rx, y - 0.03))
-    b.stroke(b.polygon(ends), colour, width)
+    b.stroke(b.path(*ends), colour, width)
 
 
 def _hat(s: Scene) -> None:

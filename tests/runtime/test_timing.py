@@ -2,7 +2,7 @@ import time
 
 import torch
 
-from restyle.evaluation.timing import (
+from restyle.runtime.timing import (
     Stopwatch,
     describe_machine,
     peak_memory,

@@ -1,6 +1,4 @@
-"""What a measurement of time depends on, and how it is taken."""
-
-from __future__ import annotations
+"""Time and peak memory of a device's work, and the machine that they depend on."""
 
 import os
 import platform
@@ -22,7 +20,6 @@ class Stopwatch:
     """
 
     def __init__(self, device: torch.device):
-        """Stopped, at zero."""
         self.device = device
         self.seconds = 0.0
         self._since = 0.0
@@ -33,7 +30,7 @@ class Stopwatch:
         self._since = time.perf_counter()
 
     def stop(self) -> float:
-        """Halt; returns the seconds so far."""
+        """Halt, and return the seconds so far."""
         synchronise(self.device)
         self.seconds += time.perf_counter() - self._since
         return self.seconds
@@ -60,21 +57,18 @@ def peak_memory(device: torch.device) -> int:
     """Return the most bytes in use since `reset_peak_memory`, of the GPU or the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
+    if most := _fact("/proc/self/status", "VmHWM"):
+        return 1024 * int(most.split()[0])
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Processor, threads, device and versions."""
+    """Return processor, threads, device and versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     return {
         "device": name,
-        "processor": _processor(),
+        "processor": _fact("/proc/cpuinfo", "model name") or platform.processor() or "unknown",
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -83,10 +77,10 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
+def _fact(path: str, name: str) -> str:
+    """Return what a file of `name: value` lines says first, nothing where it does not."""
+    with suppress(OSError):  # Linux alone has them
+        for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith(name):
                 return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return ""
