@@ -26,11 +26,16 @@ class Domain:
         if self.crop is not None:
             object.__setattr__(self, "crop", tuple(self.crop))
 
+    def rows(self, height: int) -> tuple[int, int]:
+        """Return the first row of a render of a height that belongs to the picture, and the end."""
+        top, bottom = self.crop or (0, 1)
+        return round(top * height), round(bottom * height)
+
     def crop_render(self, image: Tensor) -> Tensor:
         """Cut the picture (B, 3, rows, W) out of a render (B, 3, H, W)."""
         if self.crop is None:
             return image
-        top, bottom = (round(share * image.shape[-2]) for share in self.crop)
+        top, bottom = self.rows(image.shape[-2])
         return image[..., top:bottom, :]
 
 

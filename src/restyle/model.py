@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from restyle.domains import Domain
+from restyle.editing.drag import Dragged, Dragger, Points
 from restyle.editing.editor import Editor, Edits
 from restyle.editing.edits import Layers, check_codes
 from restyle.encoders import Encoder
@@ -353,6 +354,16 @@ class ReStyle(Pretrained):
         """
         edited = self.editor.edit(ws.to(self.device), directions, strength, layers)
         return Estimate(edited, self.generate(edited))
+
+    def drag(
+        self, ws: Tensor, handles: Points, targets: Points, mask: Tensor | None = None, **how: Any
+    ) -> Iterator[Dragged]:
+        """Pull points of a picture to where they shall be, step by step, as `Dragger` does.
+
+        Points are x and y in pixels: `drag(ws, [(20, 40)], [(18, 38)], steps=60)`.
+        """
+        dragger = Dragger(self.generator, self.domain, self._inference.features, self.generate)
+        return dragger(ws.to(self.device), handles, targets, mask, **how)
 
     def weights_hash(self) -> str:
         """Hash the weights of both networks (SHA-256, hex)."""

@@ -152,3 +152,21 @@ def test_a_discriminator_may_see_detail_amplified():
         assert seen[:, 3:].abs().mean() == pytest.approx(16 * 0.05 * 2 / 3 * 2, rel=0.1)
         torch.testing.assert_close(network(flat), network(flat + 0.5))  # no detail, nothing seen
         assert (network(fine) - network(flat)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("resolution", [4, 8, 32])
+def test_a_feature_map_is_what_the_first_layers_make(generator, ws, resolution):
+    seen = []
+    layers = generator.synthesis.layers
+    hooks = [layer.register_forward_hook(lambda *args: seen.append(args[2])) for layer in layers]
+    generator.synthesis(ws)
+    for hook in hooks:
+        hook.remove()
+    last = [x for x in seen if x.shape[-1] == resolution][-1]
+    assert torch.equal(generator.synthesis.features(ws, resolution), last)
+
+
+@pytest.mark.parametrize("resolution", [0, 2, 12, 64])
+def test_a_map_that_there_is_not_is_refused(generator, ws, resolution):
+    with pytest.raises(ValueError, match=f"power of two up to the size, got {resolution}"):
+        generator.synthesis.features(ws, resolution)

@@ -90,7 +90,7 @@ def function(place: str) -> Callable[[Any], Any]:
 
 
 def _option_name(name: re.Match[str]) -> str:
-    return "--" + name[1].replace("_", "-")
+    return "--" + name[1].strip("_").replace("_", "-")
 
 
 def _leaves(kind: type) -> Iterator[tuple[str, Any, Any]]:

@@ -20,6 +20,7 @@ def add_jobs(app: App) -> None:
     add_command(app, "bootstrap", jobs.Bootstrap, _on_files("bootstrap", "translated"), files)
     signed = Command(positional="inputs", signed=["strengths"])
     add_command(app, "edit", jobs.Edit, _on_files("edit", "edited"), signed)
+    add_command(app, "drag", jobs.Drag, _on_files("drag", "dragged"), files)
     add_command(app, "mix", jobs.Mix, _to("mix", "the mixtures are in {out}"), files)
     add_command(app, "animate", jobs.Animate, _to("animate", "the film is in {out}"), files)
     generator = Command(positional="generator")

@@ -120,7 +120,7 @@ def paste_back(
     side = max(round(float(np.hypot(*(quad[3] - quad[0])))), 1)
     if crop.width > side:  # reduced without aliasing
         crop = crop.resize((side, side), Image.Resampling.LANCZOS)
-    to_crop = _into_square(quad - [left, top], crop.width)
+    to_crop = into_square(quad - [left, top], crop.width)
     area = (int(right - left), int(bottom - top))
     placed = crop.transform(
         area, Image.Transform.AFFINE, tuple(to_crop.flatten()), Image.Resampling.BICUBIC
@@ -201,8 +201,11 @@ def _blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
     return planes[:, 0].permute(1, 2, 0).numpy()
 
 
-def _into_square(quad: np.ndarray, size: int) -> np.ndarray:
-    """Return the (2, 3) matrix from a photograph to a crop, pixel centres at one half."""
+def into_square(quad: np.ndarray, size: int) -> np.ndarray:
+    """Return the (2, 3) matrix from a photograph to a crop of `size` pixels.
+
+    Pixel centres are at one half in both; corners (4, 2) of the crop as `ffhq_quad` returns them.
+    """
     corner, right, down = quad[0] + 0.5, quad[3] - quad[0], quad[1] - quad[0]
     to_unit = np.linalg.inv(np.stack([right, down], axis=1))
     return size * np.column_stack([to_unit, -to_unit @ corner])

@@ -208,12 +208,7 @@ class Synthesis(nn.Module):
         Raises:
             ValueError: If `ws` has another number of rows than the network has layers.
         """
-        if ws.ndim != 3 or ws.shape[1] != self.num_ws:
-            raise ValueError(
-                f"ws: expected (B, {self.num_ws}, w_dim) latent codes, got {tuple(ws.shape)}"
-            )
-        x = self.input.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = self.layers[0](x, ws[:, 0], noise)
+        x = self.layers[0](self._constant(ws), ws[:, 0], noise)
         rgb = self.to_rgbs[0](x, ws[:, 1])
         for level in range(1, len(self.to_rgbs)):
             if x.shape[-1] == resolution:
@@ -225,6 +220,36 @@ class Synthesis(nn.Module):
             fade = self.fade if level == len(self.to_rgbs) - 1 else 1.0
             rgb = torch.add(upsample(rgb), fresh, alpha=fade)
         return rgb.contiguous()
+
+    def features(self, ws: Tensor, resolution: int, noise: Noise = "fixed") -> Tensor:
+        """Compute a feature map: what the layers up to a height and width make of codes.
+
+        Args:
+            ws: As `forward` takes them; rows of later layers change nothing.
+            resolution: Of the map, a power of two from 4 to the full size.
+            noise: As `forward` takes it.
+
+        Returns:
+            (B, C, resolution, resolution), before the conversion to RGB.
+
+        Raises:
+            ValueError: Another resolution, or another number of rows.
+        """
+        if not 4 <= resolution <= 4 * 2 ** (len(self.to_rgbs) - 1) or resolution.bit_count() != 1:
+            raise ValueError(f"expected a map of a power of two up to the size, got {resolution}")
+        x = self._constant(ws)
+        for row in range(2 * resolution.bit_length() - 5):
+            x = self.layers[row](x, ws[:, row], noise)
+        return x
+
+    def _constant(self, ws: Tensor) -> Tensor:
+        """Return the learned input (B, C, 4, 4), for each of so many codes."""
+        if ws.ndim != 3 or ws.shape[1] != self.num_ws:
+            raise ValueError(
+                f"ws: expected (B, {self.num_ws}, w_dim) latent codes, got {tuple(ws.shape)}"
+            )
+        x = self.input.expand(len(ws), -1, -1, -1)
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 class StyleGAN2(nn.Module, PretrainedPart):

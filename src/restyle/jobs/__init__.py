@@ -10,12 +10,14 @@ Functions are loaded when first used, so that their options can be read without 
 from typing import TYPE_CHECKING
 
 from restyle.io.imports import on_first_use
+from restyle.jobs.drag_settings import Drag
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 
 __all__ = [
     "Align",
     "Animate",
     "Bootstrap",
+    "Drag",
     "Edit",
     "Invert",
     "Mix",
@@ -25,6 +27,7 @@ __all__ = [
     "align",
     "animate",
     "bootstrap",
+    "drag",
     "edit",
     "invert",
     "mix",
@@ -38,6 +41,7 @@ _HOME = {
     "align": "alignment",
     "animate": "editing",
     "bootstrap": "bootstrapping",
+    "drag": "dragging",
     "edit": "editing",
     "invert": "inversion",
     "mix": "editing",
@@ -48,6 +52,7 @@ _HOME = {
 if TYPE_CHECKING:
     from restyle.jobs.alignment import align
     from restyle.jobs.bootstrapping import bootstrap
+    from restyle.jobs.dragging import drag
     from restyle.jobs.editing import animate, edit, mix
     from restyle.jobs.inversion import invert
     from restyle.jobs.manifest import Summary

@@ -98,7 +98,7 @@ def edit(job: Edit) -> Summary:
     """
     files, summary = find_inputs(job.inputs, job.out, FOLDERS, (*SUFFIXES, LATENTS))
     model = registry.load(job.model, job.device, job.dtype)
-    steps = checked_steps(model, job, [file.path for file in files])
+    steps = checked_steps(model, job.steps, [file.path for file in files])
     plan = make_plan(model, job)
     settings = {
         **model_facts(model),
@@ -141,14 +141,14 @@ def edit(job: Edit) -> Summary:
     return summary
 
 
-def checked_steps(model: ReStyle, job: Edit | Mix | Animate, files: Sequence[Path]) -> Steps:
+def checked_steps(model: ReStyle, steps: Steps, files: Sequence[Path]) -> Steps:
     """Return the steps of inversions; None for a generator alone, which has none to do.
 
     Raises:
         ValueError: The model cannot take so many steps, or photographs need an encoder.
     """
     photographs = any(path.suffix != LATENTS for path in files)
-    return model.checked_steps(job.steps) if model.has_encoder or photographs else None
+    return model.checked_steps(steps) if model.has_encoder or photographs else None
 
 
 def found_in(path: Path, model: ReStyle, align: bool) -> Found:
@@ -308,7 +308,7 @@ def people(model: ReStyle, job: Mix | Animate) -> list[Subject]:
         ValueError: One of them cannot be used.
     """
     files = [Path(path) for path in job.inputs]
-    steps = checked_steps(model, job, files)
+    steps = checked_steps(model, job.steps, files)
     subjects = inverted(model, [found_in(path, model, job.align) for path in files], steps)
     samples = [Subject(model.sample(1, seed, job.truncation).ws.cpu()) for seed in job.seed]
     return subjects + samples

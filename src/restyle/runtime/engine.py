@@ -68,6 +68,11 @@ class Inference:
         with autocast(self.generator.w_avg.device, self.dtype):
             return self._plain(synthesis)(ws, "fixed", resolution).float()
 
+    def features(self, ws: Tensor, resolution: int) -> Tensor:
+        """Compute the generator's feature map (B, C, resolution, resolution) of codes, float32."""
+        with autocast(self.generator.w_avg.device, self.dtype):
+            return self.generator.synthesis.features(ws, resolution).float()
+
     def _folds(self, network: nn.Module, x: Tensor) -> bool:
         # Fused optimisers change weights behind autograd's back, which no stamp would show.
         trained = any(parameter.requires_grad for parameter in network.parameters())
