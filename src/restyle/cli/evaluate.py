@@ -42,6 +42,7 @@ _COMMANDS = [
     ("generator", settings.GeneratorEvaluation, "generator:evaluate_generators", "folders"),
     ("features", settings.FeatureEvaluation, "features:evaluate_features", "name"),
     ("editing", settings.EditingEvaluation, "editability:evaluate_editing", ""),
+    ("drag", settings.DragEvaluation, "dragged_portraits:evaluate_drag", ""),
     ("bootstrapping", settings.BootstrappingEvaluation, "bootstrapping:evaluate_bootstrapping", ""),
     ("crossing", settings.CrossDomainEvaluation, "cross_domain:evaluate_cross_domain", ""),
 ]

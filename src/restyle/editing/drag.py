@@ -247,8 +247,9 @@ class Dragger:
             An iterator over the start and what there is after each step.
 
         Raises:
-            ValueError: Codes of several pictures, layers that there are not, points that are not in the picture or without a
-                target, a mask of another shape, or steps that are no number from 1 to 1000.
+            ValueError: Codes of several pictures, points that are not in the picture or without a
+                target, a mask of another shape, layers that there are not, or steps that are no
+                number from 1 to 1000.
         """
         check_codes(ws, *self.codes)
         layer_numbers(options.layers, self.codes[0])

@@ -167,6 +167,33 @@ class EditingEvaluation(_Judged, _Batches):
 
 
 @dataclass(frozen=True)
+class DragEvaluation(_Judged, _Counted):
+    """Measure how near dragged points come to where the truth has them.
+
+    The renderer draws the same person with the mouth, the eyes or the turn of the head truly
+    changed. Points of the inverted portrait are dragged to where that drawing has them; the judge
+    says where they are then. Beside it stands the direction that does the same, at the strength
+    that comes nearest.
+
+    Attributes:
+        model: A model of portraits: a bundled name or a checkpoint folder.
+        images: Test portraits.
+        steps: Steps of dragging, at most.
+        least: A point counts where the truth moves it by this many pixels or more, of a picture of
+            128 pixels.
+        device: Where to compute; auto is a GPU where there is one.
+        out: The folder of the results.
+    """
+
+    model: str = "portraits"
+    images: int = 64
+    steps: int = 60
+    least: float = 3.0
+    device: Device = "auto"
+    out: Path = Path("results/drag")
+
+
+@dataclass(frozen=True)
 class BootstrappingEvaluation(_Judged, _Batches):
     """Measure bootstrapping against the renderer's true toon of each test portrait.
 
