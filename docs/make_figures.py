@@ -13,6 +13,7 @@ from PIL import Image
 
 import restyle
 from restyle.io.images import grid, save_image, strip
+from restyle.jobs.dragging import marked
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -82,6 +83,26 @@ def edits(model: restyle.ReStyle) -> None:
     save_image(grid(strips, columns=1), DOCS / "edits.png")
 
 
+DRAGS = {5: [((32, 33), (39, 33))], 9: [((28, 40), (25, 38)), ((38, 39), (41, 37))]}
+"""Points of portraits and their targets, in pixels of the model's picture."""
+
+
+def drags(model: restyle.ReStyle) -> None:
+    """Pull points of two portraits: docs/drag.png."""
+    strips = []
+    for index, pairs in DRAGS.items():
+        result = model.invert(example(index))
+        handles, targets = ([pair[side] for pair in pairs] for side in (0, 1))
+        found = list(model.drag(result.ws, handles, targets))
+        shown = sorted({round(part * (len(found) - 1) / 4) for part in range(5)})
+        ends = torch.tensor(targets, dtype=torch.float32)
+        steps = [marked(found[step].image[0], found[step].points, ends) for step in shown]
+        photo = marked(result.target[0], torch.tensor(handles), ends)
+        labels = ["target", *(f"step {step}" for step in shown)]
+        strips.append(strip([photo, *steps], labels))
+    save_image(grid(strips, columns=1), DOCS / "drag.png")
+
+
 def measured_edits(name: str) -> None:
     """Lay edits beside the truth, and copy two plots: docs/edits_truth.png, docs/editing_*.svg."""
     sheets = [
@@ -102,5 +123,6 @@ if __name__ == "__main__":
     toons(bundled, restyle.load("portraits-toon", device="cpu"))
     samples(bundled)
     edits(restyle.load("portraits-e4e", device="cpu"))
+    drags(bundled)
     if (EDITING / "results.json").exists():
         measured_edits("portraits-e4e")
