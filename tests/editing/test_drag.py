@@ -12,6 +12,7 @@ from restyle.editing.drag import (
     Networks,
     checked_points,
     drag,
+    mask_around,
     sample,
     track,
 )
@@ -185,3 +186,12 @@ def test_what_cannot_be_dragged_is_refused(change, message):
 
 def test_edges_of_the_picture_are_in_it():
     assert checked_points([(-0.5, 15.5)], (16, 16)).tolist() == [[-0.5, 15.5]]
+
+
+def test_only_the_box_around_points_may_change():
+    mask = mask_around(torch.tensor([[30.0, 40.0], [32.0, 40.0]]), (64, 48), 7 / 64)
+    assert mask.shape == (48, 64)
+    columns, rows = mask.amax(dim=0).nonzero().flatten(), mask.amax(dim=1).nonzero().flatten()
+    assert (columns.min(), columns.max()) == (23, 39)
+    assert (rows.min(), rows.max()) == (33, 47)
+    assert mask_around(torch.tensor([[1.0, 62.0]]), (64, 64))[63, 0] == 1

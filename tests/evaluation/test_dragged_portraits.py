@@ -11,7 +11,6 @@ from restyle.evaluation.dragged_portraits import (
     FIGURES,
     KINDS,
     Kind,
-    _room,
     chosen_points,
     report_on,
     truly_changed,
@@ -93,14 +92,6 @@ def test_the_points_that_move_farthest_are_chosen():
     assert chosen_points(person, person, kind, 3.0)[0] == []
     few = Kind(kind.attributes, (18, 21))
     assert set(chosen_points(person, other, few, 3.0)[0]) <= {18, 21}
-
-
-def test_only_what_is_around_points_and_targets_may_change():
-    mask = _room([torch.tensor([[30.0, 40.0]]), torch.tensor([[32.0, 40.0]])], 64)
-    columns, rows = mask.amax(dim=0).nonzero().flatten(), mask.amax(dim=1).nonzero().flatten()
-    assert (columns.min(), columns.max()) == (23, 39)
-    assert (rows.min(), rows.max()) == (33, 47)
-    assert _room([torch.tensor([[1.0, 62.0]])], 64)[63, 0] == 1
 
 
 def test_kinds_without_points_are_left_out(tmp_path):

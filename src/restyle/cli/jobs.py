@@ -6,7 +6,8 @@ from typing import Any
 from cyclopts import App
 
 from restyle import jobs
-from restyle.cli.derive import FAILED, Command, Run, add_command
+from restyle.app.settings import Page
+from restyle.cli.derive import FAILED, Command, Run, add_command, function
 from restyle.io.files import printable
 
 portraits = App(name="portraits", help="Draw portraits, the domain whose ground truth is known.")
@@ -27,6 +28,11 @@ def add_jobs(app: App) -> None:
     add_command(app, "sample", jobs.Sample, _to("sample", "{n} pictures in {out}"), generator)
     add_command(portraits, "render", jobs.Render, _to("render", "{count} portraits in {out}"))
     app.command(portraits)
+    add_command(app, "app", Page, _serve)
+
+
+def _serve(page: Page) -> None:
+    function("restyle.app.server:serve")(page)
 
 
 def _on_files(name: str, done: str) -> Run:

@@ -292,6 +292,25 @@ class Dragger:
         return F.pad(inside, (0, 0, top, self.size - bottom), value=1.0)
 
 
+def mask_around(points: Tensor, size: tuple[int, int], room: float = 0.11) -> Tensor:
+    """Let only the box around some points change.
+
+    Args:
+        points: (N, 2), x and y in pixels: handles and targets.
+        size: Width and height of the picture.
+        room: How far the box reaches beyond them, as a share of the picture's width.
+
+    Returns:
+        (H, W), 1 in the box and 0 outside.
+    """
+    places, beyond = points.float(), room * size[0]
+    left, top = (places.amin(dim=0) - beyond).floor().int().clamp_min(0).tolist()
+    right, bottom = (places.amax(dim=0) + beyond).ceil().int().add(1).tolist()
+    mask = torch.zeros(size[1], size[0])
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
 def checked_points(points: Points, size: tuple[int, int]) -> Tensor:
     """Make points (N, 2) a tensor, float32.
 

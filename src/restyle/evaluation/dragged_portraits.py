@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from restyle.editing.directions import DirectionError
+from restyle.editing.drag import mask_around
 from restyle.evaluation.data import as_images, unseen_portraits
 from restyle.evaluation.edited_portraits import STRENGTHS
 from restyle.evaluation.records import arrays_in_parts, claim_folder
@@ -139,7 +140,7 @@ class Person:
         truth = as_images(render(other, side)[None]).to(self.target)
         size = self.model.generator.config.size
         pull = [(torch.from_numpy(points) + 1) * (size / 2) - 0.5 for points in (handles, places)]
-        mask = _room(pull, size) if kind.masked else None
+        mask = mask_around(torch.cat(pull), (size, size), ROOM) if kind.masked else None
         started = time.perf_counter()
         found = list(self.model.drag(self.ws, pull[0], pull[1], mask, steps=self.config.steps))
         seconds = (time.perf_counter() - started) / max(len(found) - 1, 1)
@@ -220,16 +221,6 @@ def chosen_points(
     moved = np.linalg.norm(after - before, axis=1) * SIDE / 2
     chosen = sorted((i for i in kind.points if moved[i] >= least), key=lambda i: -moved[i])[:MOST]
     return chosen, before[chosen], after[chosen]
-
-
-def _room(pull: list[Tensor], size: int) -> Tensor:
-    """Let what lies around the points and their targets change: (size, size)."""
-    places, room = torch.cat(pull), ROOM * size
-    left, top = (places.amin(dim=0) - room).floor().int().clamp_min(0).tolist()
-    right, bottom = (places.amax(dim=0) + room).ceil().int().add(1).tolist()
-    mask = torch.zeros(size, size)
-    mask[top:bottom, left:right] = 1
-    return mask
 
 
 def report_on(arrays: dict[str, np.ndarray], config: DragEvaluation) -> Report:

@@ -206,23 +206,16 @@ def save_drag(
     return outputs, _told(found, len(frames) - 1, name)
 
 
-def marked(image: Tensor, points: Tensor, targets: Tensor) -> Image.Image:
+def marked(image: Tensor, points: Tensor, targets: Tensor, side: int = SHOWN_SIDE) -> Image.Image:
     """Draw points (N, 2) in red, and the way to their targets in blue, on a picture.
 
     Args:
         image: (3, H, W), RGB in [-1, 1].
         points: x and y in its pixels.
         targets: The same.
-
-    Returns:
-        A picture of about `SHOWN_SIDE` pixels.
+        side: The picture's longer side, about, in pixels.
     """
-    picture = to_pil(image)
-    longest = max(picture.size)
-    factor = SHOWN_SIDE / longest if longest > SHOWN_SIDE else -(-SHOWN_SIDE // longest)
-    width, height = (round(side * factor) for side in picture.size)
-    smooth = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
-    picture = picture.resize((width, height), smooth)
+    picture, factor = enlarged(image, side)
     draw = ImageDraw.Draw(picture)
     places = ((torch.stack([points.cpu(), targets.cpu()], 1) + 0.5) * factor - 0.5).tolist()
     for point, target in places:
@@ -231,6 +224,24 @@ def marked(image: Tensor, points: Tensor, targets: Tensor) -> Image.Image:
         draw.circle(target, 4, fill="blue", outline="white")
         draw.circle(point, 4, fill="red", outline="white")
     return picture
+
+
+def enlarged(image: Tensor, side: int = SHOWN_SIDE) -> tuple[Image.Image, float]:
+    """Make a picture of about a size, without smoothing where it is smaller.
+
+    Args:
+        image: (3, H, W), RGB in [-1, 1].
+        side: Its longer side, about, in pixels.
+
+    Returns:
+        The picture, and how many times it is enlarged.
+    """
+    picture = to_pil(image)
+    longest = max(picture.size)
+    factor = side / longest if longest > side else -(-side // longest)
+    width, height = (round(length * factor) for length in picture.size)
+    smooth = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
+    return picture.resize((width, height), smooth), factor
 
 
 def _told(found: Dragged, steps: int, name: str) -> dict[str, Any]:

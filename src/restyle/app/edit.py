@@ -1,0 +1,97 @@
+"""The page's second tab: a slider for each direction of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+import torch
+from PIL import Image
+
+from restyle.app.person import SIDE, Person, Shelf, found, picture_of, plain_errors
+from restyle.jobs.dragging import enlarged
+from restyle.model import ReStyle
+
+REACH = 3.0
+"""Strength at the ends of a slider; beyond it edits leave what the generator was trained on."""
+
+GROUPS = {
+    "Pose": ("yaw", "pitch", "roll"),
+    "Expression": ("smile", "mouth_open", "gaze", "eye_opening", "brow_raise", "brow_angle"),
+    "Age and accessories": ("age", "glasses", "beard", "hat"),
+    "Face": ("skin", "face", "jaw", "chin", "eye", "nose", "mouth", "lip", "brow"),
+    "Hair": ("hair",),
+    "Light, clothes and background": ("light", "clothes", "background"),
+}
+"""Headings, and names of directions or what they begin with; the first that fits is taken."""
+
+
+def grouped(names: Sequence[str]) -> dict[str, list[str]]:
+    """Sort names of directions under headings; those that fit none are under Other."""
+    groups: dict[str, list[str]] = {heading: [] for heading in (*GROUPS, "Other")}
+    for name in names:
+        exact = (heading for heading, known in GROUPS.items() if name in known)
+        part = (heading for heading, known in GROUPS.items() if name.startswith(known))
+        groups[next(exact, next(part, "Other"))].append(name)
+    return {heading: found for heading, found in groups.items() if found}
+
+
+@torch.no_grad()
+def edited(
+    model: ReStyle, names: Sequence[str], person: Person, strengths: Sequence[float]
+) -> tuple[Person, Image.Image]:
+    """Move a person along directions; return the person and what it looks like."""
+    moves = {name: float(s) for name, s in zip(names, strengths, strict=True) if s}
+    estimate = model.edit(person.ws, moves)
+    return person.changed(estimate.ws), enlarged(estimate.image[0], SIDE)[0]
+
+
+def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[gr.Slider]]:
+    """Lay the tab out; return the picture and the sliders, to be filled when it is opened."""
+    groups = grouped(model.editor.names)
+    names = [name for group in groups.values() for name in group]
+    sliders = []
+    with gr.Row():
+        with gr.Column():
+            for number, (heading, group) in enumerate(groups.items()):
+                with gr.Accordion(heading, open=number < 2):
+                    for name in group:
+                        label = name.replace("_", " ")
+                        sliders.append(gr.Slider(-REACH, REACH, value=0, step=0.1, label=label))
+        with gr.Column():
+            picture = gr.Image(
+                label="Edited", type="pil", format="jpeg", interactive=False, buttons=[]
+            )
+            with gr.Row():
+                keep = gr.Button("Keep this", variant="primary")
+                reset = gr.Button("Reset sliders")
+                undo = gr.Button("Undo")
+            files = gr.File(label="Take it home", file_count="multiple", interactive=False)
+    zeros = [0.0] * len(sliders)
+
+    def look(who: Person | None, *strengths: float) -> Image.Image:
+        with plain_errors():
+            return edited(model, names, found(who), strengths)[1]
+
+    def take(who: Person | None, *strengths: float) -> list[Any]:
+        with plain_errors():
+            one, image = edited(model, names, found(who), strengths)
+            return [one, image, shelf.put(model, one), *zeros]
+
+    def back(who: Person | None) -> list[Any]:
+        with plain_errors():
+            one = found(who).undone()
+            return [one, picture_of(model, one), shelf.put(model, one), *zeros]
+
+    def clear(who: Person | None) -> list[Any]:
+        return [picture_of(model, who), *zeros]
+
+    inputs: list[Any] = [person, *sliders]
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    for slider in sliders:  # what comes while one is computed replaces what waits
+        slider.input(look, inputs, picture, trigger_mode="always_last", **private)
+    keep.click(take, inputs, [person, picture, files, *sliders], **private)
+    undo.click(back, person, [person, picture, files, *sliders], **private)
+    reset.click(clear, person, [picture, *sliders], **private)
+    return picture, sliders
