@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from restyle.app.settings import Page
@@ -40,6 +42,8 @@ def launch(page: Page, wait: bool = False) -> gr.Blocks:
     check_port(page.host, page.port)
     # Gradio reads them when it is imported: it would ask its makers for news.
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    files = tempfile.TemporaryDirectory(prefix="restyle-")  # gone with the server
+    os.environ["GRADIO_TEMP_DIR"] = files.name
     try:
         from gradio import themes
     except ImportError as error:
@@ -61,6 +65,7 @@ def launch(page: Page, wait: bool = False) -> gr.Blocks:
         "prevent_thread_lock": True,
     }
     blocks.launch(**options)
+    weakref.finalize(blocks, files.cleanup)
     print(f"The page is at http://{page.host}:{page.port} (Ctrl+C ends it)", flush=True)
     if wait:
         blocks.block_thread()

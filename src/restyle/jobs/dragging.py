@@ -220,9 +220,10 @@ def marked(image: Tensor, points: Tensor, targets: Tensor, side: int = SHOWN_SID
     places = ((torch.stack([points.cpu(), targets.cpu()], 1) + 0.5) * factor - 0.5).tolist()
     for point, target in places:
         draw.line([*point, *target], fill="white", width=2)
+    radius = side // 64
     for point, target in places:
-        draw.circle(target, 4, fill="blue", outline="white")
-        draw.circle(point, 4, fill="red", outline="white")
+        draw.circle(target, radius, fill="blue", outline="white")
+        draw.circle(point, radius, fill="red", outline="white")
     return picture
 
 

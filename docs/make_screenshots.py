@@ -1,0 +1,65 @@
+"""Photograph the page's tabs with Debian's Chromium: `python docs/make_screenshots.py`."""
+
+import shutil
+import socket
+from pathlib import Path
+
+from playwright.sync_api import Page as Browsed
+from playwright.sync_api import sync_playwright
+
+from restyle.app.server import launch
+from restyle.app.settings import Page
+
+DOCS = Path(__file__).parent
+PORTRAIT = DOCS.parent / "examples" / "portraits" / "00000005.png"
+
+
+def invert(page: Browsed) -> None:
+    """Find a portrait."""
+    page.locator("input[type=file]").first.set_input_files(str(PORTRAIT))
+    page.get_by_label("Remove Image").first.wait_for()
+    page.get_by_role("button", name="Find it").click()
+    page.get_by_text("Step 5 of 5").wait_for()
+
+
+def edit(page: Browsed) -> None:
+    """Turn the head a little."""
+    page.get_by_role("tab", name="Edit").click()
+    page.locator("img:visible").first.wait_for()
+    page.get_by_label("range slider for yaw").focus()
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+
+
+def drag(page: Browsed) -> None:
+    """Pull the nose to the right."""
+    page.get_by_role("tab", name="Drag").click()
+    page.locator("#drag-picture img").wait_for()
+    page.get_by_role("textbox", name="Points").fill("32,33 > 39,33")
+    page.get_by_role("button", name="Drag", exact=True).click()
+    page.get_by_text("Done after").wait_for()
+
+
+def main() -> None:
+    """Write docs/page_invert.png, page_edit.png and page_drag.png."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    blocks = launch(Page(port=port, device="cpu"))
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1000, "height": 760})
+        page.goto(f"http://127.0.0.1:{port}")
+        for act in (invert, edit, drag):
+            act(page)
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(1500)
+            page.screenshot(path=DOCS / f"page_{act.__name__}.png")
+        browser.close()
+    blocks.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""The page as a person uses it, in Debian's Chromium: `ARGS="-m browser"`."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+expect = playwright.expect
+expect.set_options(timeout=20_000)
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium")
+LEFT = ("AbortError", "Unexpected error Connection errored out")  # a reload in the middle
+PORTRAIT = ROOT / "examples/portraits/00000005.png"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    command = [sys.executable, "-m", "restyle", "app", "--device", "cpu", "--port", str(port)]
+    server = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    for _ in range(240):
+        time.sleep(0.25)
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                break
+    yield f"http://127.0.0.1:{port}"
+    server.terminate()
+    server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open the page for a new visitor; what its log and network say is looked at in the end."""
+    contexts, complaints, hosts = [], [], set()
+
+    def call(**options):
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: hosts.add(request.url.partition("//")[2].split("/")[0]))
+        page.goto(address)
+        page.get_by_role("tab", name="Invert").wait_for(timeout=30_000)
+        return page
+
+    yield call
+    for context in contexts:
+        context.close()
+    assert not [text for text in complaints if not text.startswith(LEFT)]
+    assert {host for host in hosts if host} <= {address.removeprefix("http://")}
+
+
+def find(page, path=PORTRAIT):
+    page.locator("input[type=file]").first.set_input_files(str(path))
+    page.get_by_label("Remove Image").first.wait_for()
+    page.get_by_role("button", name="Find it").click()
+
+
+def drag_tab(page):
+    page.get_by_role("tab", name="Drag").click()
+    picture = page.locator("#drag-picture img")
+    picture.wait_for()
+    return picture
+
+
+def source(locator):
+    return locator.get_attribute("src")
+
+
+def click(page, picture, x, y, size=64):
+    box = picture.bounding_box()
+    page.mouse.click(
+        box["x"] + (x + 0.5) / size * box["width"], box["y"] + (y + 0.5) / size * box["height"]
+    )
+
+
+def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
+    page = visit()
+    find(page)
+    page.get_by_text("Step 5 of 5").wait_for()
+    page.get_by_role("tab", name="Edit").click()
+    edited = page.locator("img:visible").first
+    edited.wait_for()
+    before = source(edited)
+    page.get_by_label("range slider for yaw").focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    expect(edited).not_to_have_attribute("src", before)
+    picture = drag_tab(page)
+    points = page.get_by_role("textbox", name="Points")
+    click(page, picture, 32, 33)
+    expect(points).not_to_have_value("")
+    click(page, picture, 37, 33)
+    expect(points).not_to_have_value(points.input_value())
+    page.get_by_role("button", name="Drag", exact=True).click()
+    page.get_by_text("Done after").wait_for(timeout=60_000)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="KB").and_(page.locator(":visible")).first.click()
+    taken = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
+    assert taken.size == (64, 64)
+
+
+def test_what_is_no_picture_is_said_and_the_page_goes_on(visit, tmp_path):
+    page = visit()
+    (tmp_path / "broken.png").write_bytes(PORTRAIT.read_bytes()[:3000])
+    find(page, tmp_path / "broken.png")
+    page.get_by_text("Expected an intact image").wait_for()
+    page.get_by_role("button", name="Take a sample instead").click()
+    page.get_by_text("Sample ").first.wait_for()
+
+
+def test_two_visitors_do_not_see_one_another(visit):
+    first, second = visit(), visit()
+    find(first)
+    first.get_by_text("Step 5 of 5").wait_for()
+    second.get_by_role("tab", name="Drag").click()
+    second.wait_for_timeout(1500)
+    assert second.locator("#drag-picture img").count() == 0
+    assert drag_tab(first).count() == 1
+
+
+def test_a_reload_begins_anew(visit):
+    page = visit()
+    find(page)
+    page.get_by_text("Step 1 of 5").or_(page.get_by_text("Step 5 of 5")).wait_for()
+    page.reload()
+    page.get_by_text("Give a picture, or take a sample.").wait_for()
+    page.get_by_role("button", name="Take a sample instead").click()
+    page.get_by_text("Go on under Edit or Drag").wait_for()
+
+
+@pytest.mark.parametrize(
+    "options", [{"viewport": {"width": 375, "height": 740}}, {"color_scheme": "dark"}]
+)
+def test_a_phone_and_the_dark(visit, options):
+    page = visit(**options)
+    page.get_by_role("button", name="Take a sample instead").click()
+    page.get_by_text("Go on under Edit or Drag").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    drag_tab(page)
+    page.get_by_role("textbox", name="Points").fill("32,33 > 36,33")
+    page.get_by_role("button", name="Drag", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Done after").wait_for(timeout=60_000)

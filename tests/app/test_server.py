@@ -1,0 +1,68 @@
+"""The page as it is served: what it offers to whom, without a browser."""
+
+import re
+import socket
+
+import pytest
+
+gr = pytest.importorskip("gradio")
+httpx = pytest.importorskip("httpx")
+
+from restyle.app.server import build, launch  # noqa: E402 - after the check for Gradio
+from restyle.app.settings import Page  # noqa: E402
+from restyle.domains import Domain  # noqa: E402
+from restyle.model import ReStyle  # noqa: E402
+from tests.tiny import SIZE, tiny_generator, tiny_model  # noqa: E402
+
+
+def labels(blocks):
+    return {
+        getattr(block, "label", None) or getattr(block, "value", None) for block in shown(blocks)
+    }
+
+
+def shown(blocks):
+    return [block for block in blocks.blocks.values() if getattr(block, "visible", True)]
+
+
+def test_what_a_model_cannot_do_is_not_shown():
+    whole = labels(build(tiny_model()))
+    assert {"Invert", "Drag", "Find it", "Your picture", "Steps"} <= whole
+    assert "Edit" not in whole  # the tiny model has no directions
+    single = labels(build(tiny_model(input_channels=3)))
+    assert "Find it" in single and "Steps" not in single
+    alone = labels(build(ReStyle(tiny_generator(), None, Domain("any", (SIZE, SIZE)), "any")))
+    assert "Take a sample instead" in alone and not {"Find it", "Your picture"} & alone
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model().save_pretrained(folder)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    blocks = launch(Page(model=str(folder), port=port, device="cpu"))
+    yield f"http://127.0.0.1:{port}"
+    blocks.close()
+
+
+def test_nothing_is_public_and_nothing_comes_from_elsewhere(address):
+    page = httpx.get(address).text
+    loaded = re.findall(r'(?:src|href)="(https?://[^"]+)"', page)
+    assert not [url for url in loaded if not url.startswith((address, "https://gradio.app"))]
+    assert httpx.get(f"{address}/gradio_api/info").json() == {
+        "named_endpoints": {},
+        "unnamed_endpoints": {},
+    }
+    config = httpx.get(f"{address}/config").json()
+    assert {one["api_visibility"] for one in config["dependencies"]} == {"private"}
+    assert config["analytics_enabled"] is False
+
+
+def test_uploads_are_bounded_and_files_of_the_server_are_not_given(address):
+    send = f"{address}/gradio_api/upload"
+    large = httpx.post(send, files={"files": ("me.png", b"x" * 22_000_000)}, timeout=60)
+    assert large.status_code == 413
+    for path in ("/etc/passwd", "../../etc/passwd", __file__):
+        assert httpx.get(f"{address}/gradio_api/file={path}").status_code in (403, 404)
