@@ -1,5 +1,6 @@
 """The page as it is served: what it offers to whom, without a browser."""
 
+import json
 import re
 import socket
 
@@ -12,7 +13,7 @@ from restyle.app.server import build, launch  # noqa: E402 - after the check for
 from restyle.app.settings import Page  # noqa: E402
 from restyle.domains import Domain  # noqa: E402
 from restyle.model import ReStyle  # noqa: E402
-from tests.tiny import SIZE, tiny_generator, tiny_model  # noqa: E402
+from tests.tiny import SIZE, picture, tiny_generator, tiny_model  # noqa: E402
 
 
 def labels(blocks):
@@ -66,3 +67,37 @@ def test_uploads_are_bounded_and_files_of_the_server_are_not_given(address):
     assert large.status_code == 413
     for path in ("/etc/passwd", "../../etc/passwd", __file__):
         assert httpx.get(f"{address}/gradio_api/file={path}").status_code in (403, 404)
+
+
+def called(address, label, data):
+    """Call what a button does by hand, as no browser would; return the messages of the queue."""
+    config = httpx.get(f"{address}/config").json()
+    [button] = [c["id"] for c in config["components"] if c["props"].get("value") == label]
+    [number] = [d["id"] for d in config["dependencies"] if [button, "click"] in d["targets"]]
+    body = {"data": data, "fn_index": number, "session_hash": "byhand", "trigger_id": button}
+    joined = httpx.post(f"{address}/gradio_api/queue/join", json=body)
+    assert joined.status_code == 200, joined.text
+    url, messages = f"{address}/gradio_api/queue/data?session_hash=byhand", []
+    with httpx.stream("GET", url, timeout=60) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data:"):
+                messages.append(json.loads(line[5:]))
+                if messages[-1]["msg"] in ("process_completed", "close_stream"):
+                    return messages
+    return messages
+
+
+def test_a_call_by_hand_reads_no_file_of_the_server(address, tmp_path):
+    private = picture(tmp_path / "private.png")
+    data = [{"path": str(private), "meta": {"_type": "gradio.FileData"}}, False, 5]
+    *_, last = called(address, "Find it", data)
+    assert last["msg"] == "process_completed" and not last["success"]
+    assert str(tmp_path) not in json.dumps(last["output"].get("data"))
+
+
+def test_a_call_by_hand_of_somebody_who_uploaded_nothing_is_refused(address):
+    *_, last = called(address, "Drag", [None, "1,1 > 2,2", 10**9, False])
+    assert not last["success"] and "maximum" in last["output"]["error"]
+    *_, last = called(address, "Drag", [None, "1,1 > 2,2", 60, False])
+    assert not last["success"]
+    assert last["output"]["error"] == "First find a picture, or take a sample, under Invert."
