@@ -124,6 +124,9 @@ def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
         page.get_by_role("link", name="KB").and_(page.locator(":visible")).first.click()
     taken = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert taken.size == (64, 64)
+    page.get_by_role("tab", name="Toon").click()
+    page.get_by_role("button", name="Make a toon").click()
+    page.get_by_text("then 2 of portraits-toon").wait_for()
 
 
 def test_what_is_no_picture_is_said_and_the_page_goes_on(visit, tmp_path):
@@ -131,8 +134,21 @@ def test_what_is_no_picture_is_said_and_the_page_goes_on(visit, tmp_path):
     (tmp_path / "broken.png").write_bytes(PORTRAIT.read_bytes()[:3000])
     find(page, tmp_path / "broken.png")
     page.get_by_text("Expected an intact image").wait_for()
+    assert page.get_by_text(str(tmp_path)).count() == 0
     page.get_by_role("button", name="Take a sample instead").click()
     page.get_by_text("Sample ").first.wait_for()
+
+
+def test_a_picture_that_is_too_large_is_said(visit, tmp_path):
+    page = visit()
+    (tmp_path / "large.png").write_bytes(PORTRAIT.read_bytes() + b"0" * 21_000_000)
+    said = []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.accept()))
+    page.locator("input[type=file]").first.set_input_files(str(tmp_path / "large.png"))
+    page.wait_for_timeout(500)
+    assert said == ["Expected a picture of at most 20 MB, got one of 21 MB."]
+    find(page)
+    page.get_by_text("Step 5 of 5").wait_for()
 
 
 def test_two_visitors_do_not_see_one_another(visit):

@@ -33,6 +33,8 @@ def test_what_a_model_cannot_do_is_not_shown():
     single = labels(build(tiny_model(input_channels=3)))
     assert "Find it" in single and "Steps" not in single
     alone = labels(build(ReStyle(tiny_generator(), None, Domain("any", (SIZE, SIZE)), "any")))
+    toon = tiny_model(1)
+    assert "Make a toon" not in whole and "Make a toon" in labels(build(tiny_model(), toon))
     assert "Take a sample instead" in alone and not {"Find it", "Your picture"} & alone
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from restyle.app.settings import Page
 from restyle.hub import registry
+from restyle.inversion.bootstrapping import check_related
 from restyle.model import ReStyle
 
 if TYPE_CHECKING:
@@ -19,7 +20,23 @@ CSS = """
 footer { display: none !important; }
 img { image-rendering: pixelated; }
 """
-_MEBIBYTES = 20
+REFUSE_LARGE = """
+<script>
+// Gradio stops a large upload without a word.
+for (const kind of ["change", "drop", "paste"]) {
+  document.addEventListener(kind, (event) => {
+    const data = event.dataTransfer || event.clipboardData || event.target;
+    const large = [...(data.files || [])].find((file) => file.size > MOST_BYTES);
+    if (!large) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    if (event.target.value) event.target.value = "";
+    const found = Math.round(large.size / 1e6);
+    alert(`Expected a picture of at most ${MOST_BYTES / 1e6} MB, got one of ${found} MB.`);
+  }, true);
+}
+</script>
+"""
 
 
 def serve(page: Page) -> None:
@@ -48,14 +65,18 @@ def launch(page: Page, wait: bool = False) -> gr.Blocks:
         from gradio import themes
     except ImportError as error:
         raise ImportError("the page needs Gradio: pip install 'restyle[app]'") from error
+    from restyle.app.person import MOST_BYTES
+
     model = registry.load(page.model, page.device, page.dtype)
-    blocks = build(model)
+    toon = None if page.toon is None else registry.load(page.toon, page.device, page.dtype)
+    blocks = build(model, toon)
     blocks.queue(max_size=page.max_clients, default_concurrency_limit=1, api_open=False)
     options: dict[str, Any] = {
         "server_name": page.host,
         "server_port": page.port,
         "share": page.share,
-        "max_file_size": f"{_MEBIBYTES}mb",
+        "max_file_size": MOST_BYTES,
+        "head": REFUSE_LARGE.replace("MOST_BYTES", str(MOST_BYTES)),
         "footer_links": [],
         "enable_monitoring": False,
         "ssr_mode": False,
@@ -72,13 +93,24 @@ def launch(page: Page, wait: bool = False) -> gr.Blocks:
     return blocks
 
 
-def build(model: ReStyle) -> gr.Blocks:
-    """Build the page of a model: a tab for each thing that it can do."""
+def build(model: ReStyle, toon: ReStyle | None = None) -> gr.Blocks:
+    """Build the page of a model: a tab for each thing that it can do.
+
+    Args:
+        model: The model.
+        toon: What goes on from its codes to toons.
+
+    Raises:
+        ValueError: `toon` has other codes.
+    """
     import gradio as gr
 
     from restyle.app import drag, edit, invert
+    from restyle.app import toon as toons
     from restyle.app.person import KEPT, Shelf, picture_of
 
+    if toon is not None:
+        check_related(model, toon)
     shelf = Shelf()
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     with gr.Blocks(title="restyle", delete_cache=(KEPT // 6, KEPT)) as blocks:
@@ -98,6 +130,9 @@ def build(model: ReStyle) -> gr.Blocks:
         opened.select(
             lambda who: (picture_of(model, who), ""), person, [picture, points], **private
         )
+        if toon is not None and model.has_encoder:
+            with gr.Tab("Toon"):
+                toons.tab((model, toon), shelf, person)
     return blocks
 
 

@@ -18,6 +18,8 @@ class Page:
 
     Attributes:
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        toon: The model that toons are made with, which has the same codes. [default: portraits-toon
+            for portraits, else none]
         host: The address that it listens on; the default is reached from this machine alone.
         port: The port that it listens on.
         max_clients: Requests that wait at once; further ones are told that the page is busy.
@@ -27,6 +29,7 @@ class Page:
     """
 
     model: str = "portraits"
+    toon: str | None = None
     host: str = LOOPBACK
     port: int = 7860
     max_clients: int = 32
@@ -35,7 +38,9 @@ class Page:
     dtype: Dtype = "float32"
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the numbers, and find the model's toons."""
+        if self.toon is None and self.model == "portraits":
+            object.__setattr__(self, "toon", "portraits-toon")
         if not 1 <= self.port <= 65535:
             raise ValueError(f"port: expected a number from 1 to 65535, got {self.port}")
         if self.max_clients < 1:
