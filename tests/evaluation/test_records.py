@@ -1,25 +1,14 @@
 import numpy as np
 import pytest
 
-from restyle.evaluation.records import Records, arrays_in_parts
-
-
-def test_rows_are_there_when_the_folder_is_opened_again(tmp_path):
-    kept = Records(tmp_path, {"a": 1})
-    assert list(kept.rows) == []
-    kept.add([{"image": "x", "mse": 0.5}])
-    with (tmp_path / "rows.jsonl").open("a") as stream:
-        stream.write('{"image": "cut o')
-    kept.add([{"image": "y", "mse": 0.7}])
-    expected = [{"image": "x", "mse": 0.5}, {"image": "y", "mse": 0.7}]
-    assert list(kept.rows) == list(Records(tmp_path, {"a": 1}).rows) == expected
+from restyle.evaluation.records import arrays_in_parts, claim_folder
 
 
 def test_a_folder_is_for_one_measurement(tmp_path):
-    Records(tmp_path, {"images": 3, "data": ("x",)})
-    Records(tmp_path, {"images": 3, "data": ("x",)})
+    rows = claim_folder(tmp_path, {"images": 3, "data": ("x",)})
+    assert claim_folder(tmp_path, {"images": 3, "data": ("x",)}) == rows == tmp_path / "rows.jsonl"
     with pytest.raises(ValueError, match=r"expected a measurement with images 4 \(found 3\)"):
-        Records(tmp_path, {"images": 4, "data": ("x",)})
+        claim_folder(tmp_path, {"images": 4, "data": ("x",)})
 
 
 def test_finished_parts_are_not_computed_again(tmp_path):

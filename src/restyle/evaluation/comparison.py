@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy as np
 from restyle.evaluation.data import STYLES, Targets
 from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
 from restyle.evaluation.photographs import photo_networks
-from restyle.evaluation.records import Records, claim_folder
+from restyle.evaluation.records import claim_folder
 from restyle.evaluation.runner import Entry, Outcome, log_steps, measure_speed, outcome, run
 from restyle.evaluation.settings import Comparison, determining
 from restyle.hub.registry import load, load_features
 from restyle.inversion.methods import NONE, build, networks_of, objective_for
 from restyle.io.checkpoints import weights_hash
+from restyle.io.files import read_jsonl
 from restyle.losses.weighted import WeightedLosses
 from restyle.metrics.intervals import bootstrap_ratio, mean_record
 from restyle.model import ReStyle
@@ -81,7 +83,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         "batch_size": config.batch_size,
         **photo.hashes(),
     }
-    records = Records(config.out, settings)
+    records = claim_folder(config.out, settings)
     for one in entries:
         claim_folder(one.folder(config.out), {"sha256": one.weights_hash()})
     judge = Judge(network, measures, photo)
@@ -239,7 +241,7 @@ def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
     return {name: values[:, at] for name, values in arrays.items()}
 
 
-def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[str, str]]:
+def without_face(outcomes: dict[str, Outcome], records: Path) -> list[dict[str, str]]:
     """List the images without an identity similarity at the last step.
 
     Returns:
@@ -247,7 +249,7 @@ def without_face(outcomes: dict[str, Outcome], records: Records) -> list[dict[st
     """
     last = {name: (found.steps[-1], set(found.images)) for name, found in outcomes.items()}
     found = []
-    for row in records.rows:
+    for row in read_jsonl(records):
         step, images = last.get(row["method"], (None, ()))
         if row.get(NO_FACE) and row["step"] == step and row["image"] in images:
             found.append({"method": row["method"], "image": row["image"], "in": row[NO_FACE]})

@@ -21,14 +21,14 @@ from restyle.editing.directions import SUFFIX, Direction, save_direction
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
 from restyle.evaluation.direction_search import NAMED, Search, bench
 from restyle.evaluation.edit_sweep import CLEAN, Sweep, flips, matched_drift, rises
-from restyle.evaluation.records import ROWS, SETTINGS, Records, arrays_in_parts
+from restyle.evaluation.records import ROWS, SETTINGS, arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import DirectionSearch, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
 from restyle.io.checkpoints import weights_hash
 from restyle.io.claims import read_settings
-from restyle.io.files import read_jsonl, write_json
+from restyle.io.files import append_jsonl, read_jsonl, write_json
 from restyle.io.tables import Column
 from restyle.refine import Render
 from restyle.runtime.devices import resolve_device, resolve_dtype
@@ -68,23 +68,23 @@ def find_directions(config: DirectionSearch) -> Report:
     settings = json.loads(json.dumps(settings))
     if (records := earlier(out, settings, config.overwrite)) is not None:
         return report_on(records)
-    work = Records(out / UNFINISHED, settings)
+    work = claim_folder(out / UNFINISHED, settings)
     generator.to(place).to(memory_format=torch.channels_last)  # pyright: ignore - no overload
     labeller, judge = (Reader(network.to(place)) for network in networks)
     fast = renderer(generator, config.dtype)
     search = Search(config, generator, *labelled_samples(generator, fast, labeller, config, work))
     trial = bench(fast, search.codes(config.trials, 1), labeller, TRIAL_STRENGTHS)
     check = bench(renderer(generator), search.codes(config.checks, 2), judge, STRENGTHS)
-    done = {record["name"] for record in work.rows}
+    done = {record["name"] for record in read_jsonl(work)}
     there = [name for name in config.attributes if name in search.normals]
     for name in tqdm([name for name in there if name not in done], unit="direction", disable=None):
         found = replace(search.best(name, trial), generator_sha256=hashes[0])
         record = judgement(found, check(found))
         if record["kept"]:
             save_direction(found, out / f"{name}{SUFFIX}")
-        work.add([record])
+        append_jsonl(work, record)
     missing = [name for name in config.attributes if name not in there]
-    records = [*work.rows, *(_not_kept(name, "never differs") for name in missing)]
+    records = [*read_jsonl(work), *(_not_kept(name, "never differs") for name in missing)]
     write_json(out / REPORT, {"settings": settings, "directions": records})
     shutil.rmtree(out / UNFINISHED)
     return report_on(records)
@@ -130,7 +130,7 @@ def renderer(generator: StyleGAN2, dtype: str = "float32") -> Render:
 
 
 def labelled_samples(
-    generator: StyleGAN2, render: Render, labeller: Reader, config: DirectionSearch, work: Records
+    generator: StyleGAN2, render: Render, labeller: Reader, config: DirectionSearch, work: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw codes (N, D), and label their pictures (N, A), NaN where nothing is shown."""
     w = generator.sample_w(config.samples, config.seed)
@@ -140,7 +140,7 @@ def labelled_samples(
         found = [labeller.labels(render(generator.broadcast(batch))) for batch in batches]
         return {"labels": np.concatenate(found)}
 
-    arrays = arrays_in_parts(work.folder / "labels", config.samples, PART, part, "labels")
+    arrays = arrays_in_parts(work.parent / "labels", config.samples, PART, part, "labels")
     return w.cpu().numpy(), arrays["labels"]
 
 

@@ -1,6 +1,6 @@
 """Findings of a long measurement so far, in a folder that a repeated command goes on from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,45 +8,23 @@ import numpy as np
 from tqdm import tqdm
 
 from restyle.io.claims import claim
-from restyle.io.files import append_jsonl, atomic_write, read_jsonl
+from restyle.io.files import atomic_write
 
 SETTINGS = "settings.json"
 ROWS = "rows.jsonl"
 
 
-def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
+def claim_folder(folder: Path, settings: dict[str, Any]) -> Path:
     """Tie a folder to what its measurement depends on, as `restyle.io.claims.claim` does.
+
+    Returns:
+        The file for rows of the measurement, as `append_jsonl` writes and `read_jsonl` reads it.
 
     Raises:
         ValueError: The folder holds a measurement with other settings.
     """
     claim(folder / SETTINGS, settings, "a measurement")
-
-
-class Records:
-    """The rows of one measurement, which are in a file.
-
-    Attributes:
-        folder: Where they are kept.
-    """
-
-    def __init__(self, folder: Path, settings: dict[str, Any]):
-        """Open a folder, made where missing.
-
-        Its `settings`, JSON-able, are what the rows depend on, as `claim_folder` checks it.
-        """
-        self.folder = Path(folder)
-        claim_folder(self.folder, settings)
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """All rows so far, in the order of the file, without lines that were cut off."""
-        return read_jsonl(self.folder / ROWS)
-
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Append rows."""
-        for row in rows:
-            append_jsonl(self.folder / ROWS, row)
+    return folder / ROWS
 
 
 def arrays_in_parts(

@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from restyle.evaluation.data import Targets
 from restyle.evaluation.measures import Judge
-from restyle.evaluation.records import Records
+from restyle.evaluation.records import claim_folder
 from restyle.inversion.methods import Chain, Method
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.io.checkpoints import weights_hash
+from restyle.io.files import append_jsonl, read_jsonl
 from restyle.model import ReStyle
 from restyle.runtime.timing import Stopwatch, peak_memory, reset_peak_memory
 
@@ -98,14 +99,14 @@ def log_steps(last: int) -> list[int]:
     return sorted({number for number in numbers if number < last} | {last})
 
 
-def run(one: Entry, targets: Targets, judge: Judge, records: Records, batch_size: int) -> None:
+def run(one: Entry, targets: Targets, judge: Judge, records: Path, batch_size: int) -> None:
     """Invert all images and record a row for each image and measured step.
 
     A row says `method`, `image`, `step`, `seconds` (per image, from the first step on) and the
     measures. Images that have all their rows are passed over.
     """
     last = one.steps
-    mine = (row for row in records.rows if row["method"] == one.name)
+    mine = (row for row in read_jsonl(records) if row["method"] == one.name)
     done = {row["image"] for row in mine if row["step"] == last}
     size = one.batch_size(batch_size)
     warm = False
@@ -116,7 +117,8 @@ def run(one: Entry, targets: Targets, judge: Judge, records: Records, batch_size
             if not warm:  # the first use of a network is slower than all others
                 next(iter(one.method(target, one.model.start(len(target)))))
                 warm = True
-            records.add(_rows(one, names, target, judge))
+            for row in _rows(one, names, target, judge):
+                append_jsonl(records, row)
             progress.update(len(names))
 
 
@@ -163,13 +165,13 @@ class Outcome:
     values: dict[str, np.ndarray]
 
 
-def outcome(records: Records, name: str, measures: Iterable[str], targets: Targets) -> Outcome:
+def outcome(records: Path, name: str, measures: Iterable[str], targets: Targets) -> Outcome:
     """Collect what a method did on those of the targets that it is done with.
 
     Raises:
         ValueError: There are none.
     """
-    mine = [row for row in records.rows if row["method"] == name]
+    mine = [row for row in read_jsonl(records) if row["method"] == name]
     steps = sorted({row["step"] for row in mine})
     done = {row["image"] for row in mine if row["step"] == steps[-1]}
     done &= set(targets.names)
@@ -202,8 +204,8 @@ def measure_speed(entries: list[Entry], out: Path, batch_size: int) -> dict[str,
         By model and stage: `batch_1` and so on, seconds an image and step; and `peak_memory` in
         bytes, while these steps ran.
     """
-    kept = Records(out, {"steps": SPEED_STEPS, "batch_size": batch_size})
-    known = {row["method"]: row for row in kept.rows}
+    kept = claim_folder(out, {"steps": SPEED_STEPS, "batch_size": batch_size})
+    known = {row["method"]: row for row in read_jsonl(kept)}
     found = {}
     for one in entries:
         for part, stage, steps in zip(one.parts, one.method.stages, one.method.steps, strict=True):
@@ -213,7 +215,7 @@ def measure_speed(entries: list[Entry], out: Path, batch_size: int) -> dict[str,
                 reset_peak_memory(one.model.device)
                 row = {f"batch_{n}": _seconds(one.model, stage, steps, n) for n in sizes}
                 known[name] = {"method": name, **row, "peak_memory": peak_memory(one.model.device)}
-                kept.add([known[name]])
+                append_jsonl(kept, known[name])
             found[name] = known[name]
     return found
 
