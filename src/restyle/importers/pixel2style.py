@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -23,25 +23,18 @@ from restyle.io.checkpoints import CheckpointError, listed, with_prefix
 from restyle.model import ReStyle
 from restyle.nn.backbones import Family
 
-
-class EncoderClass(NamedTuple):
-    """The parts of an official encoder class."""
-
-    head: Literal["psp", "e4e"]
-    family: Family
-    pyramid: bool
-
-
-CLASSES = {
-    "BackboneEncoder": EncoderClass("psp", "ir_se", False),
-    "ResNetBackboneEncoder": EncoderClass("psp", "resnet", False),
-    "ProgressiveBackboneEncoder": EncoderClass("e4e", "ir_se", False),
-    "ResNetProgressiveBackboneEncoder": EncoderClass("e4e", "resnet", False),
-    "GradualStyleEncoder": EncoderClass("psp", "ir_se", True),
-    "ResNetGradualStyleEncoder": EncoderClass("psp", "resnet", True),
-    "Encoder4Editing": EncoderClass("e4e", "ir_se", True),
-    "ResNetEncoder4Editing": EncoderClass("e4e", "resnet", True),
+CLASSES: dict[str, tuple[Literal["psp", "e4e"], Family, bool]] = {
+    "BackboneEncoder": ("psp", "ir_se", False),
+    "ResNetBackboneEncoder": ("psp", "resnet", False),
+    "ProgressiveBackboneEncoder": ("e4e", "ir_se", False),
+    "ResNetProgressiveBackboneEncoder": ("e4e", "resnet", False),
+    "GradualStyleEncoder": ("psp", "ir_se", True),
+    "ResNetGradualStyleEncoder": ("psp", "resnet", True),
+    "Encoder4Editing": ("e4e", "ir_se", True),
+    "ResNetEncoder4Editing": ("e4e", "resnet", True),
 }
+"""Official encoder classes: the head, the trunk's family, and whether there is a pyramid."""
+
 DOMAINS = {  # the official data-set types; a type of the user's own is treated as faces are
     "ffhq_encode": FACES,
     "ffhq_frontalize": FACES,

@@ -98,10 +98,6 @@ class ArcFace(nn.Module):
         x = self.standardise(self.project(self.norm(self.trunk(images)).flatten(1)))
         return x / x.norm(dim=1, keepdim=True)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Do the same as `embed`."""
-        return self.embed(images)
-
 
 class SqueezeExcitation(nn.Module):
     """Scale each channel by a gate computed from all channels' means (Hu et al., eq. 2 to 4)."""
