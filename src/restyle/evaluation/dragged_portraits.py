@@ -13,14 +13,14 @@ from torch import Tensor
 
 from restyle.editing.directions import DirectionError
 from restyle.editing.drag import mask_around
-from restyle.evaluation.data import as_images, unseen_portraits
+from restyle.evaluation.data import unseen_portraits
 from restyle.evaluation.edited_portraits import STRENGTHS
 from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import DragEvaluation, determining
 from restyle.hub.registry import load, load_features
 from restyle.io.checkpoints import weights_hash
-from restyle.io.images import save_image, strip
+from restyle.io.images import from_uint8, save_image, strip
 from restyle.io.tables import Column
 from restyle.losses.pixels import l2
 from restyle.metrics.intervals import bootstrap_mean
@@ -97,7 +97,7 @@ def measure(
     rows = []
     for index in indices:
         person = portraits[index].attributes
-        target = as_images(portraits.images([index])).to(model.device)
+        target = from_uint8(portraits.images([index])).to(model.device)
         with torch.no_grad():
             ws = model.invert(target).ws
         one = Person(model, judge, config, person, target, ws)
@@ -137,7 +137,7 @@ class Person:
         chosen, handles, places = chosen_points(self.attributes, other, kind, self.config.least)
         if not len(chosen):
             return dict.fromkeys(FIGURES, float("nan"))
-        truth = as_images(render(other, side)[None]).to(self.target)
+        truth = from_uint8(render(other, side)[None]).to(self.target)
         size = self.model.generator.config.size
         pull = [(torch.from_numpy(points) + 1) * (size / 2) - 0.5 for points in (handles, places)]
         mask = mask_around(torch.cat(pull), (size, size), ROOM) if kind.masked else None
