@@ -18,7 +18,8 @@ def test_every_step_is_shown_and_the_last_one_is_the_librarys(model, shelf, tmp_
     expected = model.invert(photo, steps=3)
     for (_, _, _, person, _), estimate in zip(shown, expected.steps, strict=True):
         assert torch.allclose(person.ws, estimate.ws, atol=1e-6)
-    pair, *_, files = shown[-1]
+    pair, _, said, _, files = shown[-1]
+    assert said.endswith("s. Go on under Edit or Drag.") and "Go on" not in shown[-2][2]
     assert [one.size for one in pair] == [(512, 512)] * 2 and len(files) == 2
 
 

@@ -54,7 +54,9 @@ def invert(
         pair = _pair(target, estimate.image)
         error = l2(pool_to(estimate.image, target), target).item()
         said = f"Step {number} of {count}: squared error {error:.4f}, {seconds:.1f} s."
-        files = shelf.put(model, person) if number == count else gr.skip()
+        files = gr.skip()
+        if number == count:
+            files, said = shelf.put(model, person), f"{said} Go on under Edit or Drag."
         yield pair, gr.skip(), said, person, files
 
 
