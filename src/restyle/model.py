@@ -17,7 +17,8 @@ from restyle.editing.edits import Layers, check_codes
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.adaptive import refine_until
-from restyle.inversion.methods import DEFAULT_STEPS, MOST_STEPS, invert_by_method
+from restyle.inversion.methods import DEFAULT_STEPS, invert_by_method, stopping
+from restyle.inversion.parsing import MOST_STEPS
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.targets import Picture, as_pictures, to_target
 from restyle.io.checkpoints import CheckpointError, weights_hash
@@ -43,6 +44,7 @@ class ReStyle(Pretrained):
         name: What the model is called.
         card: Facts about the weights (training data, images seen, licence), saved with them.
         start_ws: The codes (num_ws, D) that every inversion starts from.
+        folder: Of the native checkpoint that it was read from; None if there is none.
     """
 
     kind = "restyle"
@@ -86,6 +88,7 @@ class ReStyle(Pretrained):
         if tuple(start_ws.shape) != codes:
             raise ValueError(f"expected start_ws of shape {codes}, got {tuple(start_ws.shape)}")
         self.start_ws = start_ws.detach().clone()
+        self.folder: Path | None = None
         self._average: Estimate | None = None
 
     @classmethod
@@ -174,7 +177,7 @@ class ReStyle(Pretrained):
         batch_size: int = 8,
         preview: int | None = None,
         method: str | None = None,
-        features: str | None = None,
+        features: str | tuple[Any, Any] | None = None,
     ) -> InversionResult:
         """Find latent codes whose renders look like the images.
 
@@ -188,10 +191,12 @@ class ReStyle(Pretrained):
             batch_size: How many images go through the networks at once.
             preview: Render all steps but the last only up to this height and width, a power of two
                 from the encoder's input size on; faster, and slightly different. Not with "auto".
-            method: Instead of steps and previews another way to invert, such as "restyle:2+ws:100"
-                (`restyle.inversion.methods`).
+            method: Instead of steps and previews another way to invert, such as
+                "restyle:2+newton:3" (`restyle.inversion.methods`); with `steps="auto"` what has no
+                number stops by itself: "restyle:2+newton".
             features: The network whose distances a method minimises beside the squared error: a
-                bundled name, a folder, or "none"; the one for the model's images if None.
+                bundled name, a folder, "none", or two networks, one with `maps` and one with
+                `embed` or None; the one for the model's images if None.
 
         Returns:
             The result for the whole batch, in the order of the images. It carries no gradients, and
@@ -200,7 +205,7 @@ class ReStyle(Pretrained):
         Raises:
             ValueError: `steps` or `batch_size` below 1, more than one single-shot step,
                 no images, another preview resolution, a tensor of another shape or range, an
-                unknown method, or one together with steps or a preview.
+                unknown method, or one together with a number of steps or a preview.
             ImageError: A file is not a readable image.
         """
         pictures = as_pictures(images)
@@ -208,8 +213,9 @@ class ReStyle(Pretrained):
             if features is not None:
                 raise ValueError("expected features together with a method, got them alone")
             return joined(list(self.batches(pictures, steps, batch_size, preview)))
-        if steps is not None or preview is not None:
+        if steps not in (None, "auto") or preview is not None:
             raise ValueError("expected a method alone, whose numbers are its steps, got both")
+        method = stopping(method) if steps == "auto" else method
         return joined(list(invert_by_method(self, method, pictures, batch_size, features)))
 
     def invert_iter(
@@ -393,7 +399,11 @@ class ReStyle(Pretrained):
         if config["kind"] == StyleGAN2.kind:
             model = cls.of_generator(generator, str(config.get("name") or Path(str(source)).name))
             model.card = dict(config.get("card") or {})
-            return model
-        encoder = Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
-        facts = config["name"], config.get("card"), tensors["start_ws"]
-        return cls(generator, encoder, Domain(**config["domain"]), *facts)
+        else:
+            encoder = (
+                Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
+            )
+            facts = config["name"], config.get("card"), tensors["start_ws"]
+            model = cls(generator, encoder, Domain(**config["domain"]), *facts)
+        model.folder = source if isinstance(source, Path) else None
+        return model

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from restyle.cli.derive import FAILED
+from restyle import jobs
+from restyle.cli.derive import FAILED, Command, add_command
 from restyle.io.files import printable
 
 if TYPE_CHECKING:
@@ -170,6 +171,13 @@ def import_model(file: Path, *, out: Path) -> None:
     from restyle.importers import convert
 
     print(f"{file} holds a {type(convert(file, out)).__name__}, which is now in {out}")
+
+
+def _curvature(job: jobs.EstimateCurvature) -> None:
+    print(printable(f"the curvature of {job.model} is in {jobs.estimate_curvature(job)}"))
+
+
+add_command(app, "curvature", jobs.EstimateCurvature, _curvature, Command(positional="model"))
 
 
 def lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:

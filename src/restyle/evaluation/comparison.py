@@ -14,7 +14,7 @@ from restyle.evaluation.photographs import photo_networks
 from restyle.evaluation.records import claim_folder
 from restyle.evaluation.runner import Entry, Outcome, log_steps, measure_speed, outcome, run
 from restyle.evaluation.settings import Comparison, determining
-from restyle.hub.registry import load, load_features
+from restyle.hub.registry import load, load_features, loss_networks
 from restyle.inversion.methods import NONE, build, networks_of, objective_for
 from restyle.io.checkpoints import weights_hash
 from restyle.io.files import read_jsonl
@@ -70,7 +70,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         photo.check_size(model.domain.input_size)
     judged = {"perceptual", "identity"} & set(measures)
     network = load_features(config.judge).to(place) if judged else None
-    objective = objective_for(config.methods, features, place, first.dtype)
+    objective = objective_for(config.methods, loss_networks(features), place, first.dtype)
     entries = line_up(models, config.methods, objective)
     # More of these may join later; what is there already must stay comparable.
     free = ("model", "methods", "images", "optimised", "identity_network", "mtcnn")

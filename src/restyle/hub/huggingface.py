@@ -15,7 +15,8 @@ from restyle.io.checkpoints import CONFIG, WEIGHTS, load_config
 from restyle.io.imports import needed
 
 PREFIX = "hf://"
-FILES = (CONFIG, WEIGHTS, "README.md", "card.md", "LICENSE")
+BESIDE = ("LICENSE", "curvature.safetensors")
+FILES = (CONFIG, WEIGHTS, "README.md", "card.md", *BESIDE)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -84,8 +85,7 @@ def push(folder: str | os.PathLike[str], repository: str, private: bool = False)
         import huggingface_hub as hub
     files: dict[str, Any] = {name: folder / name for name in (CONFIG, WEIGHTS)}
     files["README.md"] = model_card(folder, config).encode()
-    if (folder / "LICENSE").is_file():
-        files["LICENSE"] = folder / "LICENSE"
+    files |= {name: folder / name for name in BESIDE if (folder / name).is_file()}
     adds = [hub.CommitOperationAdd(name, content) for name, content in files.items()]
     api = hub.HfApi()
     try:

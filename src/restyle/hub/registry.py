@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,8 +12,10 @@ from restyle.hub.catalogue import PUBLIC
 from restyle.hub.downloads import pulled
 from restyle.io.bundled import bundled_names, bundled_or_path
 from restyle.io.checkpoints import CONFIG, CheckpointError
+from restyle.losses.identity import AlignedFaces, Embedding
 from restyle.losses.perceptual import FeatureMaps
 from restyle.model import ReStyle
+from restyle.nn.backbones import ArcFace
 from restyle.portraits.features import FeatureNetwork
 from restyle.runtime.devices import resolve_device, resolve_dtype
 
@@ -131,6 +134,40 @@ def load_maps(name: str) -> FeatureMaps:
 
         return read_lpips(*map(network_file, LPIPS[name]))
     return load_features(name)
+
+
+def load_faces(name: str) -> Embedding:
+    """Load a network for the identity distance: ArcFace's file, or one for portraits.
+
+    Raises:
+        CheckpointError: The file holds another network.
+    """
+    if (path := find_file(name)) is None:
+        return load_features(name)
+    from restyle import importers
+
+    found = importers.read(path)
+    if not isinstance(found, ArcFace):
+        raise CheckpointError(f"{path}: expected an ArcFace network, got {type(found).__name__}")
+    return AlignedFaces(found)
+
+
+def loss_networks(name: str) -> str | tuple[Any, Any]:
+    """Load the networks that an inversion's objective looks through, those for photographs.
+
+    Args:
+        name: One of LPIPS's (lpips-alex, lpips-vgg), which has to be pulled, with or without a face
+            recognition network's file or pulled name (ir-se50) after a +; any other name is
+            returned as it is.
+
+    Raises:
+        ValueError: A file is not there.
+        CheckpointError: A network cannot be used.
+    """
+    maps, _, faces = name.partition("+")
+    if maps not in LPIPS:
+        return name
+    return load_maps(maps), load_faces(faces) if faces else None
 
 
 def find_file(name: str) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import CheckpointError, weights_hash
 from restyle.io.files import atomic_write, cache_folder
 from restyle.losses.weighted import WeightedLosses
@@ -25,10 +27,13 @@ from restyle.refine import Render, pool_to
 Residuals = Callable[[Tensor, Tensor], Tensor]
 """(images, targets), (B, 3, h, w) each, to residuals (B, M): their squared norms are minimised."""
 
-PROBES = 512
-RANK = 192
-BATCH = 8
-_KIND = "curvature"
+PROBES = 1024
+RANK = 512
+MOST_PIXELS = 8 * 256 * 256
+"""In a batch of renders, which memory bounds."""
+FILE = "curvature.safetensors"
+"""Its name in a model's folder."""
+_KIND, _TIES = "curvature", ("generator_sha256", "objective_sha256")
 
 
 @dataclass(frozen=True)
@@ -48,16 +53,15 @@ class Curvature:
     @property
     def mean(self) -> float:
         """The mean of all N eigenvalues."""
-        count, rank = self.vectors.shape
-        return (float(self.values.sum()) + self.rest * (count - rank)) / count
+        codes, rank = self.vectors.shape
+        return (float(self.values.sum()) + self.rest * (codes - rank)) / codes
 
-    def solve(self, b: Tensor, damping: Tensor) -> Tensor:
-        """Return the solution x of (H + damping I) x = b.
+    def to(self, like: Tensor) -> Curvature:
+        """Return the same with a tensor's device and type."""
+        return Curvature(self.vectors.to(like), self.values.to(like), self.rest)
 
-        Args:
-            b: (B, N).
-            damping: (B, 1), positive.
-        """
+    def solve(self, b: Tensor, damping: float) -> Tensor:
+        """Return the solution x (B, N) of (H + damping I) x = b, for a positive damping."""
         flat = b / (self.rest + damping)
         inside = b @ self.vectors
         gain = 1 / (self.values + damping) - 1 / (self.rest + damping)
@@ -75,7 +79,7 @@ class Curvature:
             "values": self.values.float().cpu().contiguous(),
             "rest": torch.tensor([self.rest]),
         }
-        facts = {"kind": _KIND, "generator_sha256": generator, "objective_sha256": objective}
+        facts = {"kind": _KIND, **dict(zip(_TIES, (generator, objective), strict=True))}
         with atomic_write(path) as temporary:
             temporary.write_bytes(save(tensors, facts))
 
@@ -86,25 +90,38 @@ class Curvature:
         Raises:
             CheckpointError: Damaged, or for another generator or objective.
         """
-        try:
-            with safe_open(path, "pt") as file:
-                facts = file.metadata() or {}
-                tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-            vectors, values = tensors["vectors"], tensors["values"]
-            rest = float(tensors["rest"])
-        except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{path}: expected a curvature, got: {error}") from error
-        wanted = {"kind": _KIND, "generator_sha256": generator, "objective_sha256": objective}
-        for name, value in wanted.items():
+        facts, tensors = _read(path)
+        for name, value in zip(_TIES, (generator, objective), strict=True):
             if facts.get(name) != value:
                 raise CheckpointError(
                     f"{path}: expected the curvature of this generator and objective ({name} "
                     f"{value[:12]}), got {str(facts.get(name))[:12]}"
                 )
+        vectors, values, rest = tensors["vectors"], tensors["values"], float(tensors["rest"])
         finite = all(bool(torch.isfinite(t).all()) for t in tensors.values())
         if vectors.ndim != 2 or values.shape != vectors.shape[1:] or not finite or rest <= 0:
             raise CheckpointError(f"{path}: expected finite (N, rank) vectors and (rank,) values")
         return cls(vectors, values, rest)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return what a file says that it belongs to, and its tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+            tensors = {
+                name: file.get_tensor(name).float() for name in ("vectors", "values", "rest")
+            }
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path}: expected a curvature, got: {error}") from error
+    if facts.get("kind") != _KIND or tensors["rest"].numel() != 1:
+        raise CheckpointError(f"{path}: expected a curvature, got: {facts.get('kind')}")
+    return facts, tensors
+
+
+def _ties_of(path: Path) -> tuple[str | None, ...]:
+    facts = _read(path)[0]
+    return tuple(facts.get(name) for name in _TIES)
 
 
 def estimate_curvature(
@@ -118,40 +135,49 @@ def estimate_curvature(
 ) -> Curvature:
     """Estimate the mean curvature of an objective from random vector-Jacobian products.
 
-    With v of independent normal entries, the products g = J'v have covariance J'J. The probes are
-    kept, (probes, N) numbers; the matrix of N x N is never built.
+    With v of independent normal entries, the products g = J'v have covariance J'J. Neither the
+    matrix of N x N nor all products are kept: where there are four times as many as `rank`, the
+    `rank` largest directions of those so far take their place.
 
     Args:
         render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1], differentiable.
         residuals: Of images and of targets, for which the images themselves are taken.
         codes: Batches (B, num_ws, D) around which the curvature is wanted; as many are taken as the
             probes need, one for each of them.
-        probes: Products in all; several times `rank`, for a good estimate.
+        probes: Products in all; at least twice `rank`, for a good estimate.
         rank: Eigenvectors that are kept; at most `probes` and N.
         size: Height and width at which images are compared; the render's own if None.
         show: Show the progress.
     """
     random = torch.Generator().manual_seed(0)
     rows: list[Tensor] = []
-    progress = tqdm(total=probes, unit="probe", desc="curvature", disable=None if show else True)
-    while sum(map(len, rows)) < probes:
-        ws = next(codes).detach().requires_grad_(True)
-        with torch.enable_grad():
-            image = render(ws)
-            image = image if size is None else pool_to(image, image.new_empty(1, 3, *size))
-            r = residuals(image, image.detach())
-            v = torch.randn(r.shape, generator=random).to(r)
-            (gradient,) = torch.autograd.grad(r, ws, v)
-        rows.append(gradient.flatten(1))
-        progress.update(len(gradient))
-    progress.close()
-    sampled = torch.cat(rows)[:probes] / probes**0.5
-    _, sizes, vectors = torch.linalg.svd(sampled, full_matrices=False)
-    values = sizes.square()
-    rank = min(rank, len(values))
-    left = sampled.shape[1] - rank
-    rest = float(values[rank:].sum()) / left if left else 0.0
-    return Curvature(vectors[:rank].T.contiguous(), values[:rank], max(rest, 1e-12))
+    done, energy = 0, 0.0
+    with tqdm(total=probes, unit="probe", desc="curvature", disable=None if show else True) as bar:
+        while done < probes:
+            ws = next(codes)[: probes - done].detach().requires_grad_(True)
+            with torch.enable_grad():
+                image = render(ws)
+                image = image if size is None else pool_to(image, image.new_empty(1, 3, *size))
+                r = residuals(image, image.detach())
+                v = torch.randn(r.shape, generator=random).to(r)
+                (gradient,) = torch.autograd.grad(r, ws, v)
+            rows.append(gradient.flatten(1) / probes**0.5)
+            energy += float(rows[-1].square().sum())
+            done += len(gradient)
+            bar.update(len(gradient))
+            if sum(map(len, rows)) >= 4 * rank:
+                vectors, values = _principal(torch.cat(rows), rank)
+                rows = [values.sqrt()[:, None] * vectors]
+    vectors, values = _principal(torch.cat(rows), rank)
+    left = vectors.shape[1] - len(values)
+    rest = (energy - float(values.sum())) / left if left else 0.0
+    return Curvature(vectors.T.contiguous(), values, max(rest, 1e-12))
+
+
+def _principal(rows: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Return the first eigenvectors (rank, N) and eigenvalues of R'R for rows R (M, N)."""
+    _, sizes, vectors = torch.linalg.svd(rows, full_matrices=False)
+    return vectors[:rank], sizes[:rank].square()
 
 
 def curvature_of(
@@ -159,52 +185,72 @@ def curvature_of(
     render: Render,
     objective: WeightedLosses,
     size: tuple[int, int],
-    show: bool = True,
+    folder: Path | None = None,
 ) -> Curvature:
-    """Return the curvature of an objective for a generator, from the cache or estimated now.
+    """Return the curvature of an objective for a generator: the model's, the cache's, or a new one.
 
-    It is estimated around samples whose layers are mixed of two people, the codes of the W+ space
-    that are known without images.
+    A new one is kept in the cache, and said to be estimated.
 
     Args:
         generator: Its synthesis network and objective decide which file it is.
         render: What is differentiated: (B, num_ws, D) to (B, 3, H, W).
         objective: What will be minimised.
         size: Height and width at which images are compared.
-        show: Say that it is estimated, and show the progress.
+        folder: Of the model's checkpoint, where one for this objective may lie.
 
     Raises:
-        CheckpointError: The file in the cache is damaged.
+        CheckpointError: A file is damaged, or the folder's is for another generator.
     """
-    digest = weights_hash(generator.state_dict())
-    about = f"{size[0]}x{size[1]}-{objective.digest()}"
-    path = cache_folder() / "curvature" / f"{digest[:16]}-{about[:24]}.safetensors"
+    tied = ties(generator, objective, size)
+    if folder is not None and (folder / FILE).exists():
+        if (found := _ties_of(folder / FILE)) == tied or found[0] != tied[0]:
+            return Curvature.load(folder / FILE, *tied)
+    for path in WEIGHTS.glob(f"*/{FILE}"):  # models that share a generator share its curvature
+        if _ties_of(path) == tied:
+            return Curvature.load(path, *tied)
+    path = cached(*tied)
     if not path.exists():
-        _estimate(generator, render, objective, size, show).save(path, digest, about)
-    return Curvature.load(path, digest, about)
+        print("newton: estimating this generator's curvature, once", file=sys.stderr)
+        new_curvature(generator, render, objective, size).save(path, *tied)
+    return Curvature.load(path, *tied)
 
 
-def _estimate(
+def ties(generator: StyleGAN2, objective: WeightedLosses, size: tuple[int, int]) -> tuple[str, str]:
+    """Return the hashes of the generator and of the objective that a curvature belongs to."""
+    return (
+        weights_hash(generator.state_dict()),
+        f"{size[0]}x{size[1]}-{objective.digest()}",
+    )
+
+
+def cached(generator: str, objective: str) -> Path:
+    """Return where the cache keeps a curvature with these ties."""
+    return cache_folder() / "curvature" / f"{generator[:16]}-{objective[:24]}.safetensors"
+
+
+def new_curvature(
     generator: StyleGAN2,
     render: Render,
     objective: WeightedLosses,
     size: tuple[int, int],
-    show: bool,
+    probes: int = PROBES,
+    rank: int = RANK,
 ) -> Curvature:
-    if show:
-        print("newton: estimating this generator's curvature, once", file=sys.stderr)
-    codes = _mixed_samples(generator)
-    count = generator.num_ws * generator.config.w_dim
-    return estimate_curvature(
-        render, objective.residuals, codes, PROBES, min(RANK, count), size, show
-    )
+    """Estimate the curvature of an objective for a generator, and show the progress.
+
+    It is estimated around samples whose layers are mixed of two people, the codes of the W+ space
+    that are known without images. The arguments are those of `curvature_of` and
+    `estimate_curvature`.
+    """
+    rank = min(rank, probes, generator.num_ws * generator.config.w_dim)
+    batch = max(1, min(8, MOST_PIXELS // generator.config.size**2))
+    codes = _mixed_samples(generator, batch)
+    return estimate_curvature(render, objective.residuals, codes, probes, rank, size, show=True)
 
 
-def _mixed_samples(generator: StyleGAN2) -> Iterator[Tensor]:
+def _mixed_samples(generator: StyleGAN2, batch: int) -> Iterator[Tensor]:
     random = torch.Generator().manual_seed(0)
-    seed = 0
-    while True:
-        first, second = (generator.broadcast(generator.sample_w(BATCH, seed + k)) for k in range(2))
-        swapped = torch.rand(BATCH, generator.num_ws, 1, generator=random) < 0.5
+    for seed in count(0, 2):
+        first, second = (generator.broadcast(generator.sample_w(batch, seed + k)) for k in range(2))
+        swapped = torch.rand(batch, generator.num_ws, 1, generator=random) < 0.5
         yield torch.where(swapped.to(first.device), second, first)
-        seed += 2

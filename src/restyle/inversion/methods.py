@@ -4,19 +4,20 @@
 100 iterations from where it came to; `restyle:2+newton:3` two steps of the encoder, then three
 of second order; `w+pti` one code for all layers, then pivotal tuning around
 it. `projector` is `w` with the generator's noise inputs optimised as well, as StyleGAN2's projector
-does: its images are then no longer functions of the codes alone. After @ a learning rate may
-follow: `ws:1500@0.05`.
+does: its images are then no longer functions of the codes alone. `auto` in the place of a number
+lets each image take as many steps as help it. After @ options may follow, a learning rate
+(`ws:1500@0.05`), or `newton:3@inner=8,pull=0.1`.
 """
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,9 +25,13 @@ from torch import Tensor
 from restyle.domains import PORTRAITS, TOON
 from restyle.editing.editor import Editor
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.inversion.adaptive import MOST_STEPS as MOST_ENCODER_STEPS
+from restyle.inversion.adaptive import refine_until
 from restyle.inversion.curvature import Curvature, curvature_of
+from restyle.inversion.newton import MOST_STEPS as MOST_NEWTON_STEPS
 from restyle.inversion.newton import newton
 from restyle.inversion.optimisation import NoiseMaps, Objective, optimise_w, optimise_ws
+from restyle.inversion.parsing import Entry, parse, with_auto
 from restyle.inversion.pivotal import PivotalTuning, tuned_generator
 from restyle.inversion.results import InversionResult
 from restyle.inversion.targets import Picture
@@ -40,31 +45,12 @@ if TYPE_CHECKING:
 
 Method = Callable[[Tensor, Estimate], Iterator[Estimate]]
 
-MOST_STEPS, MOST_RATE = 100_000, 10.0
 DEFAULT_STEPS = 5  # what the paper recommends for faces; quality saturates soon after
 
 NONE = "none"
 """In the place of a feature network's name: the squared error alone."""
 
 _Model = TypeVar("_Model", bound="ReStyle")
-
-
-class Part(NamedTuple):
-    """One of the methods in a text, as it was asked for.
-
-    Attributes:
-        name: One of `METHODS`.
-        steps: How many.
-        lr: Adam's learning rate, the method's own if None.
-    """
-
-    name: str
-    steps: int
-    lr: float | None = None
-
-    def __str__(self) -> str:
-        """The text of this part, in full."""
-        return f"{self.name}:{self.steps}" + ("" if self.lr is None else f"@{self.lr:g}")
 
 
 @dataclass(frozen=True)
@@ -79,6 +65,7 @@ class Networks:
         objective: What optimisation and tuning minimise.
         encoder_steps: Steps of the encoder if no number is given.
         most_steps: The most that the encoder can take; None for any number.
+        folder: Of the model's checkpoint, where its curvature may lie; None if there is none.
     """
 
     encode: Encoder
@@ -88,6 +75,7 @@ class Networks:
     objective: Objective
     encoder_steps: int = DEFAULT_STEPS
     most_steps: int | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +85,7 @@ class Chain:
     Attributes:
         name: As it was asked for, with all numbers of steps.
         stages: The methods.
-        steps: Their numbers of steps.
+        steps: Their numbers of steps; at most so many, where a method stops by itself.
     """
 
     name: str
@@ -105,12 +93,16 @@ class Chain:
     steps: tuple[int, ...]
 
     def __call__(self, target: Tensor, start: Estimate) -> Iterator[Estimate]:
-        """Invert targets (B, 3, h, w) in [-1, 1]; yields the estimate after each step."""
-        estimate = start
-        for method in self.stages:
-            before = estimate
-            for estimate in method(target, before):
-                yield estimate
+        """Invert targets (B, 3, h, w) in [-1, 1]; yields the estimate after each step.
+
+        There are as many as `steps` says: a method whose images have stopped repeats the last one.
+        """
+        last = start
+        for method, steps in zip(self.stages, self.steps, strict=True):
+            estimates = method(target, last)
+            for _ in range(steps):
+                last = next(estimates, last)  # the last one again, where every image has stopped
+                yield last
 
     @property
     def tuning(self) -> PivotalTuning | None:
@@ -122,64 +114,45 @@ def build(text: str, networks: Networks) -> Chain:
     """Make a method from its name.
 
     Args:
-        text: Names of methods with or without `:steps` and `@rate`, joined by `+`.
+        text: Names of methods with or without `:steps` and `@options`, joined by `+`.
         networks: What they are made of.
 
     Raises:
-        ValueError: An unknown name, no positive number of steps or learning rate, more steps than
-            the encoder can take, or a method after pivotal tuning, which would render with the
-            untuned generator.
+        ValueError: An unknown name or option, a number out of its range, more steps than the
+            encoder can take, or a method after pivotal tuning, which would render with the untuned
+            generator.
     """
-    parts = [_parsed(part, networks) for part in text.split("+")]
+    parts = parse(text, METHODS, networks.encoder_steps)
     if "pti" in [part.name for part in parts[:-1]]:
         raise ValueError(f"expected pti as the last of the methods, got {text!r}")
-    stages = []
-    for part in parts:
-        rate = {} if part.lr is None else {"lr": part.lr}
-        stages.append(METHODS[part.name].make(networks, steps=part.steps, **rate))
-    return Chain("+".join(map(str, parts)), tuple(stages), tuple(part.steps for part in parts))
-
-
-def _parsed(text: str, networks: Networks) -> Part:
-    method, at, rate = text.partition("@")
-    name, _, number = method.partition(":")
-    if name not in METHODS:
-        raise ValueError(f"expected a method of {', '.join(METHODS)}, got {name!r}")
-    try:
-        steps = int(number or METHODS[name].steps or networks.encoder_steps)
-    except ValueError:
-        steps = 0
-    if not 1 <= steps <= MOST_STEPS:
-        raise ValueError(
-            f"expected {name}:STEPS with a positive number, got {text!r} (at most {MOST_STEPS:,})"
-        )
     most = networks.most_steps
-    if name == "restyle" and most is not None and steps > most:
-        raise ValueError(f"expected at most {most} steps of a single-shot encoder, got {text!r}")
-    return Part(name, steps, _rate(text, name, rate) if at else None)
+    for number, part in enumerate(parts):
+        if part.name != "restyle" or most is None:
+            continue
+        if part.steps is not None and part.steps > most:
+            raise ValueError(
+                f"expected at most {most} steps of a single-shot encoder, got {text!r}"
+            )
+        parts[number] = part._replace(steps=part.steps or most)
+    return Chain(
+        "+".join(map(str, parts)),
+        tuple(METHODS[p.name].make(networks, steps=p.steps, **p.options) for p in parts),
+        tuple(METHODS[p.name].most if p.steps is None else p.steps for p in parts),
+    )
 
 
-def _rate(text: str, name: str, rate: str) -> float:
-    if not METHODS[name].has_rate:
-        raise ValueError(f"expected no learning rate of {name}, got {text!r}")
-    try:
-        lr = float(rate)
-    except ValueError:
-        lr = math.nan
-    if not 0 < lr <= MOST_RATE:
-        raise ValueError(
-            f"expected {name}:STEPS@RATE with a positive learning rate of at most {MOST_RATE:g}, "
-            f"such as {name}@0.05, got {text!r}"
-        )
-    return lr
-
-
-def _restyle(networks: Networks, steps: int) -> Method:
+def _restyle(networks: Networks, steps: int | None) -> Method:
     def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
-        estimates = refine(networks.encode, networks.render, target, start, steps)
-        for _ in range(steps):
+        if steps is None:
+            found = refine_until(networks.encode, networks.render, target, start)
+            estimates = (estimate for estimate, _ in found)
+        else:
+            estimates = refine(networks.encode, networks.render, target, start, steps)
+        while True:
             with torch.no_grad():
-                estimate = next(estimates)
+                estimate = next(estimates, None)
+            if estimate is None:
+                return
             yield estimate
 
     return refined
@@ -207,18 +180,18 @@ def _ws(networks: Networks, **options: Any) -> Method:
     return partial(optimise_ws, networks.render, networks.objective, **options)
 
 
-def _newton(networks: Networks, steps: int) -> Method:
+def _newton(networks: Networks, steps: int | None, **options: Any) -> Method:
     objective = networks.objective
     if not isinstance(objective, WeightedLosses):
         raise ValueError("newton: expected an objective with residuals, got another one")
 
     @cache  # hashing both networks for every batch would be for nothing
     def curvature(size: tuple[int, int]) -> Curvature:
-        return curvature_of(networks.generator, networks.render, objective, size)
+        return curvature_of(networks.generator, networks.render, objective, size, networks.folder)
 
     def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
         known = curvature((target.shape[-2], target.shape[-1]))
-        yield from newton(networks.render, objective.residuals, target, start, steps, known)
+        return newton(networks.render, objective, target, start, known, steps, **options)
 
     return refined
 
@@ -227,29 +200,24 @@ def _pti(networks: Networks, **options: Any) -> Method:
     return PivotalTuning(networks.generator, networks.objective, crop=networks.crop, **options)
 
 
-class Entry(NamedTuple):
-    """One method by name.
-
-    Attributes:
-        make: Makes it from networks, `steps` and, where it takes one, a learning rate `lr`.
-        steps: How many if no number is given; None for as many as the encoder usually takes.
-        has_rate: Whether it takes a learning rate.
-    """
-
-    make: Callable[..., Method]
-    steps: int | None
-    has_rate: bool = True
-
-
 METHODS = {
-    "restyle": Entry(_restyle, None, has_rate=False),
+    "restyle": Entry(_restyle, None, (), MOST_ENCODER_STEPS),
     "w": Entry(_w, 1000),
     "projector": Entry(_projector, 1000),
     "ws": Entry(_ws, 1000),
-    "newton": Entry(_newton, 3, has_rate=False),
+    "newton": Entry(_newton, 3, ("inner", "pull"), MOST_NEWTON_STEPS),
     "pti": Entry(_pti, 350),
 }
 """Every method by its name; a new one is an entry here."""
+
+
+def stopping(text: str) -> str:
+    """Return a method's name in which what has no number takes as many steps as help each image.
+
+    Raises:
+        ValueError: It has no method that can stop by itself and has no number.
+    """
+    return with_auto(text, METHODS)
 
 
 def networks_of(model: ReStyle, objective: Objective) -> Networks:
@@ -263,6 +231,7 @@ def networks_of(model: ReStyle, objective: Objective) -> Networks:
         objective=objective,
         encoder_steps=1 if single else DEFAULT_STEPS,
         most_steps=1 if single else None,
+        folder=model.folder,
     )
 
 
@@ -275,7 +244,7 @@ def usual_features(model: ReStyle) -> str:
 
 def objective_for(
     methods: Iterable[str],
-    features: str,
+    features: str | tuple[Any, Any],
     device: str | torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> WeightedLosses:
@@ -284,7 +253,8 @@ def objective_for(
     Args:
         methods: As `build` takes them. Where all of them are the encoder alone nothing is
             minimised, and the network is not loaded.
-        features: A bundled feature network's name, a folder, or "none".
+        features: A bundled feature network's name, a folder, or "none"; or two networks, one with
+            `maps` such as LPIPS's, and one with `embed` such as ArcFace's, or None.
         device: Where to compute.
         dtype: The network's precision.
 
@@ -293,8 +263,15 @@ def objective_for(
     """
     parts = {part.partition(":")[0] for method in methods for part in method.split("+")}
     wanted = features != NONE and parts != {"restyle"}
-    network = FeatureNetwork.from_pretrained(features).to(device) if wanted else None
-    return WeightedLosses(network, dtype=dtype)
+    if not wanted:
+        return WeightedLosses(dtype=dtype)
+    maps, faces = (
+        (FeatureNetwork.from_pretrained(features), None) if isinstance(features, str) else features
+    )
+    for network in (maps, faces):
+        if network is not None:
+            network.to(device).eval().requires_grad_(False)
+    return WeightedLosses(maps, dtype=dtype, faces=faces)
 
 
 def invert_by_method(
@@ -302,7 +279,7 @@ def invert_by_method(
     text: str,
     images: Iterable[Picture],
     batch_size: int = 8,
-    features: str | None = None,
+    features: str | tuple[Any, Any] | None = None,
 ) -> Iterator[InversionResult]:
     """Invert images by a method's name, in batches.
 
@@ -311,7 +288,7 @@ def invert_by_method(
         text: As `build` takes it.
         images: As `ReStyle.invert` takes them. Pivotal tuning takes one at a time.
         batch_size: How many go through the networks at once.
-        features: The objective's network, or "none"; the one for the model's images if None.
+        features: As `objective_for` takes it; the network for the model's images if None.
 
     Yields:
         The result of each batch, with the start, all steps of encoders, and the last one of every

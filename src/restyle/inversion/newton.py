@@ -1,60 +1,69 @@
-"""Second-order inversion: Levenberg-Marquardt on the latent codes, preconditioned by curvature.
+"""Second-order inversion: a quasi-Newton method on the codes that knows the generator's curvature.
 
-The generator is fixed, so the curvature of an objective over its codes can be learned once. With
-residuals r(ws) whose squared norm is the objective and J their Jacobian, each step solves
-
-    (J'J + damping I) x = -J'r
-
-by a few iterations of conjugate gradients (Nocedal and Wright, "Numerical Optimization", 2006,
-algorithms 5.3 and 10.3), preconditioned by the mean of J'J over many codes. J'v is a backward pass;
-Jv is one more render, a finite difference. Damping and acceptance are each image's own (Marquardt,
-"An Algorithm for Least-Squares Estimation of Nonlinear Parameters", 1963).
+The generator is fixed, so the curvature of an objective over its codes can be learned once
+(`restyle.inversion.curvature`). Limited-memory BFGS (Liu and Nocedal, "On the Limited Memory BFGS
+Method for Large Scale Optimization", 1989) begins with it, and corrects it for each image by what
+the image's own gradients tell. An iteration costs one render and one backward pass, as one of Adam
+does. How much of an iteration's step is taken, and whether it is kept, is each image's own affair.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections import deque
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from restyle.inversion.curvature import Curvature, Residuals
-from restyle.inversion.optimisation import check_batch
+from restyle.inversion.adaptive import TOLERANCE, still_helps
+from restyle.inversion.curvature import Curvature
+from restyle.inversion.optimisation import Objective, check_batch
 from restyle.refine import Estimate, Render, pool_to
 
-DAMPING = 0.01
-"""At the start, as a share of the curvature's mean eigenvalue."""
-EASIER, HARDER = 0.3, 6.0
-"""What damping is multiplied by after a step that helped, and after one that did not."""
-INNER = 4
-"""Iterations of conjugate gradients in a step."""
+INNER = 5
+"""Iterations in a step."""
+DAMPING = 0.1
+"""What is added to the curvature, as a share of its mean eigenvalue."""
+REACH = 0.3
+"""The share of the first iteration's step that is taken."""
+FURTHER, NEARER = 2.0, 0.3
+"""What the share is multiplied by after an iteration that helped, up to 1, and one that did not."""
+MEMORY = 40
+"""Iterations whose gradients are remembered."""
+MOST_STEPS = 20
+"""After this number of steps every image stops, where they stop by themselves."""
 
 
 def newton(
     render: Render,
-    residuals: Residuals,
+    objective: Objective,
     target: Tensor,
     start: Estimate,
-    steps: int,
     curvature: Curvature,
+    steps: int | None = None,
+    *,
     inner: int = INNER,
     pull: float = 0.0,
 ) -> Iterator[Estimate]:
-    """Minimise squared residuals over codes in W+, image by image, by Levenberg-Marquardt.
+    """Minimise an objective over codes in W+, image by image, by limited-memory BFGS.
 
-    An image whose objective a step does not lower keeps its codes, and tries again with more
-    damping; so the objective never rises, and where nothing helps the start is what is yielded.
+    An image whose objective an iteration does not lower keeps its codes, and goes less far with the
+    next one; so the objective never rises. Where nothing helps the start is what is yielded, and a
+    warning says so.
 
     Args:
         render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1], differentiable.
-        residuals: The objective's: of images and targets at the target's size.
+        objective: What is minimised.
         target: (B, 3, h, w), RGB in [-1, 1].
         start: Where to start: a few encoder steps, or any other estimate.
-        steps: Outer steps, each of which costs about `inner` + 1 renders and backward passes.
-        curvature: Of this generator and objective; it preconditions the inner iterations.
-        inner: Iterations of conjugate gradients in a step.
-        pull: Weight of the squared distance of each image's codes from their mean over the layers,
-            which keeps them near W, where they are easier to edit.
+        curvature: Of this generator and objective.
+        steps: How many steps to take. If None an image stops when a step takes less than 2 % off
+            its objective, or moves its codes by less than 2 % of what the first one did, and after
+            20 steps; images that have stopped are no longer rendered.
+        inner: Iterations in a step, each a render and a backward pass.
+        pull: Weight of the mean squared distance of each image's codes from their mean over the
+            layers, which keeps them near W, where they are easier to edit.
 
     Yields:
         The estimate after each step, without gradients.
@@ -64,87 +73,118 @@ def newton(
             is not finite.
     """
     check_batch(target, start)
-    problem = _Problem(render, residuals, target, pull)
-    curvature = Curvature(
-        curvature.vectors.to(start.ws), curvature.values.to(start.ws), curvature.rest
+    descent = _Descent(_Problem(render, objective, pull), target, start, curvature)
+    best, first = start.detach(), None
+    running = torch.arange(len(target), device=target.device)
+    moved = torch.zeros(len(target), dtype=torch.bool, device=target.device)
+    left = MOST_STEPS if steps is None else steps
+    while left and len(running):
+        left -= 1
+        ws, objective_before = descent.ws, descent.objective
+        for _ in range(inner):
+            descent.iterate()
+        length = (descent.ws - ws).norm(dim=1)
+        moved[running] |= length > 0
+        best = Estimate(
+            best.ws.index_copy(0, running, descent.ws.unflatten(1, best.ws.shape[1:])),
+            best.image.index_copy(0, running, descent.image),
+        )
+        if steps is None:
+            first = length if first is None else first
+            rows = still_helps(descent.objective, objective_before, length, first, TOLERANCE)
+            running, first = running[rows], first[rows]
+            descent.keep(rows)
+        if not (left and len(running)) and not bool(moved.all()):
+            _warn(int((~moved).sum()), len(target))
+        yield best
+
+
+def _warn(stuck: int, images: int) -> None:
+    warnings.warn(
+        f"newton: expected steps that lower the objective, found none for {stuck} of {images} "
+        "images, whose codes stay as they were",
+        stacklevel=3,
     )
-    here = problem.at(start.ws.detach())
-    if not bool(torch.isfinite(here.objective).all()):
-        raise ValueError("newton: expected a finite objective at the start, got NaN or infinity")
-    damping = here.objective.new_full((len(target), 1), DAMPING * curvature.mean)
-    for _ in range(steps):
-        x = _conjugate_gradients(here, curvature, damping, inner)
-        there = problem.at((here.ws.flatten(1) + x).view_as(here.ws).detach())
-        helped = there.objective < here.objective  # False for NaN
-        damping = damping * torch.where(helped, EASIER, HARDER).unsqueeze(1)
-        if bool(helped.all()):
-            here = there
-        elif bool(helped.any()):
-            keep = helped[:, None, None]
-            here = problem.at(torch.where(keep, there.ws, here.ws).detach())
-        yield Estimate(here.ws.detach(), here.image.detach())
-
-
-class _Point:
-    """Codes, what they render to, and products with the Jacobian of the residuals there."""
-
-    def __init__(self, problem: _Problem, ws: Tensor, image: Tensor, r: Tensor):
-        self.problem = problem
-        self.ws, self.image, self.r = ws, image, r
-        self.objective = r.detach().square().sum(dim=1)
-
-    def backward(self, v: Tensor) -> Tensor:
-        """Return J'v, (B, N), for v (B, M)."""
-        (product,) = torch.autograd.grad(self.r, self.ws, v, retain_graph=True)
-        return product.flatten(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return Jx, (B, M), for x (B, N): the residuals' change after a small move along x."""
-        ws = self.ws.detach()
-        length = x.norm(dim=1, keepdim=True).clamp_min(1e-20)
-        size = ws.flatten(1).norm(dim=1, keepdim=True) / ws[0].numel() ** 0.5
-        nudge = torch.finfo(self.r.dtype).eps ** (1 / 3) * (size + 1e-3)
-        moved = (ws.flatten(1) + x * (nudge / length)).view_as(ws)
-        with torch.no_grad():
-            change = self.problem.residuals_at(moved)[1] - self.r.detach()
-        return change * (length / nudge)
 
 
 class _Problem:
-    """The residuals of codes."""
+    """An objective of flat codes."""
 
-    def __init__(self, render: Render, residuals: Residuals, target: Tensor, pull: float):
-        self.render, self.residuals, self.target, self.pull = render, residuals, target, pull
+    def __init__(self, render: Render, objective: Objective, pull: float):
+        self.render, self.objective, self.pull = render, objective, pull
 
-    def at(self, ws: Tensor) -> _Point:
-        ws = ws.clone().requires_grad_(True)
+    def __call__(self, ws: Tensor, shape: torch.Size, target: Tensor) -> tuple[Tensor, ...]:
+        """Return images, values (B,) and gradients (B, N) of codes (B, N)."""
+        ws = ws.unflatten(1, shape).requires_grad_(True)
         with torch.enable_grad():
-            return _Point(self, ws, *self.residuals_at(ws))
-
-    def residuals_at(self, ws: Tensor) -> tuple[Tensor, Tensor]:
-        image = self.render(ws)
-        r = self.residuals(pool_to(image, self.target), self.target)
-        if self.pull:
-            r = torch.cat([r, self.pull**0.5 * (ws - ws.mean(1, keepdim=True)).flatten(1)], dim=1)
-        return image, r
+            image = self.render(ws)
+            value = self.objective(pool_to(image, target), target)
+            if self.pull:
+                value = value + self.pull * (ws - ws.mean(1, keepdim=True)).square().mean((1, 2))
+            (gradient,) = torch.autograd.grad(value.sum(), ws)
+        return image.detach(), value.detach(), gradient.flatten(1)
 
 
-def _conjugate_gradients(
-    point: _Point, curvature: Curvature, damping: Tensor, iterations: int
-) -> Tensor:
-    """Return x (B, N) that nearly solves (J'J + damping I) x = -J'r, each image for itself."""
-    b = -point.backward(point.r.detach())
-    x = torch.zeros_like(b)
-    left = b
-    z = curvature.solve(left, damping)
-    p, rho = z, (left * z).sum(dim=1, keepdim=True)
-    for _ in range(iterations):
-        product = point.backward(point.forward(p)) + damping * p
-        bend = (p * product).sum(dim=1, keepdim=True)
-        alpha = torch.where(bend > 0, rho / bend.clamp_min(1e-30), 0.0)
-        x = x + alpha * p
-        left = left - alpha * product
-        z = curvature.solve(left, damping)
-        before, rho = rho, (left * z).sum(dim=1, keepdim=True)
-        p = z + torch.where(before > 0, rho / before.clamp_min(1e-30), 0.0) * p
-    return x
+class _Descent:
+    """Where each image has come to, and what its gradients have told of its curvature.
+
+    Attributes:
+        ws: (B, N), the codes.
+        image: Their render.
+        objective: (B,).
+    """
+
+    def __init__(self, problem: _Problem, target: Tensor, start: Estimate, curvature: Curvature):
+        self._problem, self._target, self._curvature = problem, target, curvature.to(start.ws)
+        self._shape = start.ws.shape[1:]
+        self._damping = DAMPING * curvature.mean
+        self.ws = start.ws.detach().flatten(1)
+        self.image, self.objective, self._gradient = problem(self.ws, self._shape, target)
+        if not bool(torch.isfinite(self.objective).all()):
+            raise ValueError(
+                "newton: expected a finite objective at the start, got NaN or infinity"
+            )
+        self._reach = self.ws.new_full((len(target), 1), REACH)
+        self._pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=MEMORY)
+
+    def iterate(self) -> None:
+        """Go a step, and remember what it tells; images that it does not help stay."""
+        step = self._reach * self._direction()
+        longest = self.ws.norm(dim=1, keepdim=True) + self.ws.shape[1] ** 0.5
+        step = step * (longest / step.norm(dim=1, keepdim=True).clamp_min(1e-20)).clamp_max(1)
+        image, objective, gradient = self._problem(self.ws + step, self._shape, self._target)
+        self._remember(step, gradient - self._gradient)
+        helped = objective < self.objective  # False for NaN
+        one, four = helped[:, None], helped[:, None, None, None]
+        self._reach = torch.where(one, (self._reach * FURTHER).clamp_max(1), self._reach * NEARER)
+        self.ws = torch.where(one, self.ws + step, self.ws)
+        self.image = torch.where(four, image, self.image)
+        self.objective = torch.where(helped, objective, self.objective)
+        self._gradient = torch.where(one, gradient, self._gradient)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the images alone, given as a mask (B,)."""
+        self._target, self._reach = self._target[rows], self._reach[rows]
+        self.ws, self.image, self.objective = self.ws[rows], self.image[rows], self.objective[rows]
+        self._gradient = self._gradient[rows]
+        pairs = [(step[rows], change[rows], rate[rows]) for step, change, rate in self._pairs]
+        self._pairs = deque(pairs, maxlen=MEMORY)
+
+    def _direction(self) -> Tensor:
+        """Return the quasi-Newton step (B, N): the two loops of limited-memory BFGS."""
+        left, along = self._gradient, []
+        for step, change, rate in reversed(self._pairs):
+            along.append(rate * (step * left).sum(dim=1, keepdim=True))
+            left = left - along[-1] * change
+        x = self._curvature.solve(left / 2, self._damping)  # J'J is half of the second derivative
+        for (step, change, rate), share in zip(self._pairs, reversed(along), strict=True):
+            x = x + (share - rate * (change * x).sum(dim=1, keepdim=True)) * step
+        return -x
+
+    def _remember(self, step: Tensor, change: Tensor) -> None:
+        """Keep a step and the gradient's change along it, where they tell of positive curvature."""
+        bend = (step * change).sum(dim=1, keepdim=True)
+        sizes = step.norm(dim=1, keepdim=True) * change.norm(dim=1, keepdim=True)
+        positive = bend > 1e-3 * sizes  # False for NaN
+        rate = torch.where(positive, 1 / bend.clamp_min(1e-30), 0.0)
+        self._pairs.append((step, torch.where(positive, change, 0.0), rate))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from restyle.io.imports import on_first_use
 from restyle.jobs.drag_settings import Drag
+from restyle.jobs.model_settings import EstimateCurvature
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Bootstrap",
     "Drag",
     "Edit",
+    "EstimateCurvature",
     "Invert",
     "Mix",
     "Render",
@@ -29,6 +31,7 @@ __all__ = [
     "bootstrap",
     "drag",
     "edit",
+    "estimate_curvature",
     "invert",
     "mix",
     "render",
@@ -43,6 +46,7 @@ _HOME = {
     "bootstrap": "bootstrapping",
     "drag": "dragging",
     "edit": "editing",
+    "estimate_curvature": "curvature",
     "invert": "inversion",
     "mix": "editing",
     "render": "rendering",
@@ -52,6 +56,7 @@ _HOME = {
 if TYPE_CHECKING:
     from restyle.jobs.alignment import align
     from restyle.jobs.bootstrapping import bootstrap
+    from restyle.jobs.curvature import estimate_curvature
     from restyle.jobs.dragging import drag
     from restyle.jobs.editing import animate, edit, mix
     from restyle.jobs.inversion import invert

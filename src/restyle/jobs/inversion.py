@@ -20,6 +20,7 @@ from restyle.domains import Domain
 from restyle.editing.latents import save_latents
 from restyle.faces import AlignedFace
 from restyle.hub import registry
+from restyle.inversion.methods import stopping
 from restyle.inversion.results import InversionResult
 from restyle.inversion.targets import resized, to_target
 from restyle.io.images import ImageFile, save_image, strip
@@ -48,7 +49,8 @@ def invert(job: Invert) -> Summary:
     if job.method is None:
         inverter = by_steps(model, job.steps, job.preview_resolution, job.batch_size)
     else:
-        inverter = by_method(model, job.method, job.features)
+        method = stopping(job.method) if job.steps == "auto" else job.method
+        inverter = by_method(model, method, job.features)
     settings = {
         **model_facts(model),
         **inverter.settings,

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
+from restyle.hub.registry import loss_networks
 from restyle.inversion.methods import NONE, Chain, build, networks_of, objective_for, usual_features
 from restyle.inversion.pivotal import PivotalTuning
 from restyle.inversion.results import InversionResult
@@ -75,14 +76,15 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Inverter:
     Args:
         model: The model.
         text: As `restyle.inversion.methods.build` takes it.
-        features: The network of the objective, or "none"; the one for the model's images if None.
+        features: The networks of the objective as `restyle.hub.registry.loss_networks` takes them,
+            or "none"; the one for the model's images if None.
 
     Raises:
         ValueError: There is no such method.
         CheckpointError: The feature network is not there, or cannot be used.
     """
     features = features or usual_features(model)
-    objective = objective_for([text], features, model.device, model.dtype)
+    objective = objective_for([text], loss_networks(features), model.device, model.dtype)
     chain = build(text, networks_of(model, objective))
     labels = strip_steps(chain)
     settings = {

@@ -105,21 +105,23 @@ class Invert(_Batches):
     is done with the same model and steps is not done again.
 
     Other methods than the encoder are w and ws (optimisation of one code, or of one for each
-    layer), newton (second order; it estimates the generator's curvature once), and pti (pivotal
-    tuning of the generator, which is saved in OUT/generators), each with a number of iterations,
-    joined by + where one starts from what the other found: ws:300, restyle:5+ws:100,
-    restyle:2+newton:3, w:1000+pti:350. After @ a learning rate may follow: ws:1500@0.05. Of their
-    steps a few are shown and kept.
+    layer), newton (second order; it knows the generator's curvature, see `restyle models
+    curvature`), and pti (pivotal tuning of the generator, which is saved in OUT/generators), each
+    with a number of iterations, joined by + where one starts from what the other found: ws:300,
+    restyle:5+ws:100, restyle:2+newton:3, w:1000+pti:350. After @ a learning rate may follow:
+    ws:1500@0.05; or for newton its iterations in a step, and the weight of a pull towards W, which
+    keeps codes editable: newton:3@inner=8,pull=0.1. Of their steps a few are shown and kept.
 
     Attributes:
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
         steps: How often the estimate is refined; auto goes on, image by image, as long as it helps,
             keeps the best estimate so far, and ends after 10 steps. [default: 5, or 1 for a
             single-shot encoder]
-        method: As above, instead of --steps. [default: the encoder]
-        features: The feature network whose distances a method minimises beside the squared error, a
-            bundled name or a folder; none to minimise that alone. [default: portraits-features for
-            models of portraits, else none]
+        method: As above, instead of --steps; with --steps auto the encoder and newton stop by
+            themselves where they have no number: restyle:2+newton. [default: the encoder]
+        features: What a method minimises beside the squared error: the distances of a feature
+            network, a bundled name or a folder, of lpips-vgg, or of lpips-vgg+ir-se50 (pulled);
+            none for that alone. [default: portraits-features for models of portraits, else none]
         out: The folder of the results.
         preview_resolution: Render all steps but the last only up to this height and width, a power
             of two: faster, and slightly different. [default: the full size]
@@ -145,7 +147,7 @@ class Invert(_Batches):
         _check_paste(self)
         if self.method is None and self.features is not None:
             raise ValueError("expected --features together with --method, got it alone")
-        if self.method is not None and self.steps is not None:
+        if self.method is not None and self.steps not in (None, "auto"):
             raise ValueError(
                 f"expected --steps or --method, got both: write --method {self.method} alone, "
                 f"whose numbers are its steps, or --steps {self.steps} for the encoder"

@@ -23,17 +23,21 @@ class WeightedLosses:
         perceptual: float = 0.8,
         identity: float = 0.1,
         dtype: torch.dtype = torch.float32,
+        faces: Any = None,
     ):
         """Choose the weights; the defaults are those that ReStyle's encoders are trained with.
 
         Args:
-            features: A network with `maps` and `embed`, frozen; None for the squared error alone.
+            features: A network with `maps`, and with `embed` if it knows persons, frozen; None for
+                the squared error alone.
             l2: Weight of the mean squared error.
             perceptual: Weight of the perceptual distance.
             identity: Weight of the identity distance.
             dtype: The precision of the network; below float32 by automatic mixed precision.
+            faces: Another network with `embed`, instead of that of `features`.
         """
         self.features = features
+        self.faces = features if faces is None and hasattr(features, "embed") else faces
         self.l2, self.perceptual, self.identity = l2, perceptual, identity
         self.dtype = dtype
         self._target: Tensor | None = None
@@ -46,7 +50,9 @@ class WeightedLosses:
             return total
         seen, wanted = self._extract(images), self._of(targets)
         total = total + self.perceptual * perceptual(self.features, seen.maps, wanted.maps)
-        return total + self.identity * identity(self.features, seen.embedding, wanted.embedding)
+        if self.faces is None:
+            return total
+        return total + self.identity * identity(self.faces, seen.embedding, wanted.embedding)
 
     def residuals(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return residuals (B, M) whose squared norms are the distances that a call gives.
@@ -58,13 +64,15 @@ class WeightedLosses:
         if self.features is not None:
             seen, wanted = self._extract(images), self._of(targets)
             parts += map_residuals(self.features, seen.maps, wanted.maps, self.perceptual)
-            parts.append((self.identity / 2) ** 0.5 * (seen.embedding - wanted.embedding))
+            if self.faces is not None:
+                parts.append((self.identity / 2) ** 0.5 * (seen.embedding - wanted.embedding))
         return torch.cat(parts, dim=1)
 
     def digest(self) -> str:
         """Return a hash of what the distance depends on: the weights, and the network's own."""
-        network = weights_hash(self.features.state_dict()) if self.features is not None else "none"
-        text = f"{self.l2:g} {self.perceptual:g} {self.identity:g} {network}"
+        networks = [self.features] + [self.faces] * (self.faces is not self.features)
+        hashes = [weights_hash(one.state_dict()) if one is not None else "none" for one in networks]
+        text = f"{self.l2:g} {self.perceptual:g} {self.identity:g} {' '.join(hashes)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _of(self, targets: Tensor) -> Extracted:
@@ -78,4 +86,4 @@ class WeightedLosses:
     def _extract(self, images: Tensor) -> Extracted:
         mixed = self.dtype != torch.float32
         with torch.autocast(images.device.type, self.dtype, enabled=mixed):
-            return extract(images, self.features, self.features)
+            return extract(images, self.features, self.faces)

@@ -13,7 +13,7 @@ from restyle.encoders import Encoder
 from restyle.hub.registry import (
     find_file,
     folder_of,
-    load_features,
+    load_faces,
     load_generator,
     load_maps,
     network_file,
@@ -25,9 +25,9 @@ from restyle.io.checkpoints import (
     load_strict,
     without_prefix,
 )
-from restyle.losses.identity import AlignedFaces, Embedding
+from restyle.losses.identity import Embedding
 from restyle.losses.perceptual import FeatureMaps
-from restyle.nn.backbones import ArcFace, Trunk
+from restyle.nn.backbones import Trunk
 from restyle.training.checkpoint import read_checkpoint
 from restyle.training.config import EncoderTraining
 
@@ -75,22 +75,6 @@ def load_networks(config: EncoderTraining) -> LossNetworks:
         once(config.losses.identity_network, load_faces) if config.losses.identity else None,
         once(config.losses.moco_network, load_moco) if config.losses.moco else None,
     )
-
-
-def load_faces(name: str) -> Embedding:
-    """Load a network for the identity distance: ArcFace's file, or one for portraits.
-
-    Raises:
-        CheckpointError: The file holds another network.
-    """
-    if (path := find_file(name)) is None:
-        return load_features(name)
-    from restyle import importers
-
-    found = importers.read(path)
-    if not isinstance(found, ArcFace):
-        raise CheckpointError(f"{path}: expected an ArcFace network, got {type(found).__name__}")
-    return AlignedFaces(found)
 
 
 def load_moco(name: str) -> Embedding:

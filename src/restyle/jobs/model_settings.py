@@ -1,0 +1,51 @@
+"""The options of jobs on models: frozen records, free of torch, as those of `settings` are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from restyle.runtime.options import Device, Dtype
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateCurvature:
+    """Estimate how an objective curves over a generator's codes: where `newton` begins.
+
+    It is kept as curvature.safetensors in the model's folder if that is given, else in the cache;
+    newton finds it in both, and estimates one itself where there is none. It belongs to one
+    generator and one objective.
+
+    Attributes:
+        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        features: The feature network whose distances are minimised beside the squared error, a
+            bundled name or a folder; none to minimise that alone. [default: portraits-features for
+            models of portraits, else none]
+        probes: How often it is measured in a random direction, each a render and a backward pass;
+            more are nearer to the truth.
+        rank: Directions that are kept, each a number for each of the codes in half precision.
+        overwrite: Estimate it again, and write over what is there.
+        device: Where to compute; auto is a GPU where there is one.
+        dtype: Precision; below float32 by automatic mixed precision.
+    """
+
+    model: str
+    features: str | None = None
+    probes: int = 1024
+    rank: int = 512
+    overwrite: bool = False
+    device: Device = "auto"
+    dtype: Dtype = "float32"
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ValueError: One is below 1, or there are fewer probes than directions.
+        """
+        if self.probes < 1:
+            raise ValueError(f"probes: expected a number of 1 or more, got {self.probes}")
+        if not 1 <= self.rank <= self.probes:
+            raise ValueError(
+                f"rank: expected a number from 1 to that of the probes, {self.probes}, "
+                f"got {self.rank}"
+            )
