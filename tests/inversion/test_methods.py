@@ -15,6 +15,7 @@ from restyle.inversion.methods import (
 )
 from restyle.io.checkpoints import CheckpointError
 from restyle.losses.pixels import l2
+from restyle.losses.weighted import WeightedLosses
 from tests.tiny import SIZE, tiny_model
 
 
@@ -122,6 +123,40 @@ def test_newton_by_name_lowers_the_objective_and_keeps_its_curvature(monkeypatch
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="expected a curvature"):
         model.invert(target, method="newton:1")
+
+
+def test_methods_stop_by_themselves(monkeypatch, tmp_path):
+    monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path))
+    monkeypatch.setattr("restyle.inversion.curvature.PROBES", 24)
+    model = tiny_model()
+    target = model.sample(3, seed=5).image.clamp(-1, 1)
+    chain = build("restyle:auto+newton:auto", networks_of(model, WeightedLosses()))
+    estimates = list(chain(target, model.start(3)))
+    assert chain.steps == (10, 20) and len(estimates) == 30  # where they have stopped, repeated
+    stopped = model.invert(target, steps="auto")
+    assert torch.equal(estimates[9].ws, stopped.ws)
+    found = model.invert(target, steps="auto", method="restyle+newton")
+    assert len(found.steps) == stopped.steps_used.max() + 2
+    torch.testing.assert_close(found.ws, estimates[-1].ws)
+    assert (l2(found.image, target) < l2(stopped.image, target)).all()
+    with pytest.raises(ValueError, match="expected restyle or newton without a number"):
+        model.invert(target, steps="auto", method="ws:3")
+    with pytest.raises(ValueError, match="expected a method alone"):
+        model.invert(target, steps=3, method="newton")
+
+
+def test_options_reach_newton(monkeypatch, tmp_path):
+    monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path))
+    monkeypatch.setattr("restyle.inversion.curvature.PROBES", 24)
+    model = tiny_model()
+    target = model.sample(2, seed=5).image.clamp(-1, 1)
+
+    def inverted(text):
+        return model.invert(target, method=text).ws
+
+    assert torch.equal(inverted("newton:2@inner=1"), inverted("newton:1@inner=2"))
+    free, pulled = inverted("newton:3"), inverted("newton:3@pull=10")
+    assert pulled.std(dim=1).mean() < 0.9 * free.std(dim=1).mean()
 
 
 def test_the_network_is_loaded_where_something_is_minimised():

@@ -1,10 +1,12 @@
 import pytest
 import torch
 
-from restyle.losses.identity import identity
+from restyle.losses.identity import AlignedFaces, identity
+from restyle.losses.lpips import LPIPS
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.losses.weighted import WeightedLosses
+from restyle.nn.backbones import ArcFace, Trunk
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 
 
@@ -44,3 +46,23 @@ def test_targets_are_looked_at_once_and_again_when_they_change(network, monkeypa
     losses(images, targets)
     assert len(looked) - count < count
     assert not torch.equal(losses(images, images.clone()), losses(images, targets))
+
+
+def test_lpips_and_arcface_take_part_where_they_are_given():
+    lpips = LPIPS("vgg").eval().requires_grad_(False)
+    faces = AlignedFaces(ArcFace(Trunk("ir_se", 3, (16, 16, 16, 16, 16), (1, 1, 1, 1)), 16)).eval()
+    images, targets = torch.rand(2, 2, 3, 32, 32).mul(2).sub(1).unbind()
+    both = WeightedLosses(lpips, faces=faces)
+    wanted = (
+        l2(images, targets)
+        + 0.8 * perceptual(lpips, images, targets)
+        + 0.1 * identity(faces, images, targets)
+    )
+    torch.testing.assert_close(both(images, targets), wanted)
+    squares = both.residuals(images, targets).square().sum(dim=1)
+    torch.testing.assert_close(squares, wanted)
+    alone = WeightedLosses(lpips)
+    torch.testing.assert_close(
+        alone(images, targets), wanted - 0.1 * identity(faces, images, targets)
+    )
+    assert len({losses.digest() for losses in (both, alone, WeightedLosses())}) == 3

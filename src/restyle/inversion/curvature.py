@@ -211,7 +211,7 @@ def curvature_of(
     path = cached(*tied)
     if not path.exists():
         print("newton: estimating this generator's curvature, once", file=sys.stderr)
-        new_curvature(generator, render, objective, size).save(path, *tied)
+        new_curvature(generator, render, objective, size, PROBES, RANK).save(path, *tied)
     return Curvature.load(path, *tied)
 
 
@@ -233,8 +233,8 @@ def new_curvature(
     render: Render,
     objective: WeightedLosses,
     size: tuple[int, int],
-    probes: int = PROBES,
-    rank: int = RANK,
+    probes: int,
+    rank: int,
 ) -> Curvature:
     """Estimate the curvature of an objective for a generator, and show the progress.
 
