@@ -23,7 +23,7 @@ def compared(tmp_path_factory, model_folder, single_folder, judge_folder):
         optimised=3,
         judge=judge_folder,
         features=judge_folder,
-        measures=("mse", "perceptual"),
+        measures=("mse", "perceptual", "objective"),
         out=out,
         batch_size=2,
         device="cpu",

@@ -13,6 +13,7 @@ from restyle.evaluation.comparison import Compared, run_comparison
 from restyle.evaluation.data import Targets
 from restyle.evaluation.measures import MEASURES
 from restyle.evaluation.plots import lines
+from restyle.evaluation.reaching import reaching_table
 from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.runner import Entry
 from restyle.evaluation.settings import Comparison
@@ -39,6 +40,10 @@ BESIDE_NOTE = (
 MACHINE = (
     "{processor}, {threads} of {cores} cores, device {device}; Python {python}, torch {torch}, "
     "{system}; {dtype}, batches of {batch_size}."
+)
+REACHED_NOTE = (
+    "The first measured step of each method whose mean objective is as low as that of the "
+    "optimisation after all its iterations, on the same images, and the time until then."
 )
 SPEED_NOTE = "A step of each method, the best of three rounds after a warm-up."
 MEANINGS = {
@@ -85,6 +90,8 @@ def sections(compared: Compared) -> Iterator[Section]:
     yield Section("Quality and time at the last step", [final_table(compared)], FINAL_NOTE)
     if results["beside_optimisation"]:
         yield Section("Beside W+ optimisation", [optimisation_table(compared)], BESIDE_NOTE)
+    if results["reached"]:
+        yield Section("As near as optimisation", [reaching_table(results["reached"])], REACHED_NOTE)
     if results["against_the_first"]:
         title = f"Differences from {next(iter(compared.outcomes))}, image by image"
         yield Section(title, [difference_table(compared)])
@@ -233,7 +240,7 @@ def trade_off(compared: Compared, folder: Path) -> list[Figure]:
             for name, found in outcomes.items()
         }
         title = MEASURES[measure].title
-        log = "xy" if measure == "mse" else "x"  # squared errors span orders of magnitude
+        log = "xy" if measure in ("mse", "objective") else "x"  # these span orders of magnitude
         path = lines(folder / f"trade_off_{measure}.svg", curves, "seconds an image", title, log)
         caption = f"{title} against time on {len(shared)} images; a point for each measured step."
         pictures.append((path, caption))

@@ -11,8 +11,17 @@ import numpy as np
 from restyle.evaluation.data import STYLES, Targets
 from restyle.evaluation.measures import DRAWN, MEASURES, NO_FACE, Judge, PhotoNetworks
 from restyle.evaluation.photographs import photo_networks
+from restyle.evaluation.reaching import time_to_reach
 from restyle.evaluation.records import claim_folder
-from restyle.evaluation.runner import Entry, Outcome, log_steps, measure_speed, outcome, run
+from restyle.evaluation.runner import (
+    Entry,
+    Outcome,
+    log_steps,
+    measure_speed,
+    of_images,
+    outcome,
+    run,
+)
 from restyle.evaluation.settings import Comparison, determining
 from restyle.hub.registry import load, load_features, loss_networks
 from restyle.inversion.methods import NONE, build, networks_of, objective_for
@@ -86,7 +95,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
     records = claim_folder(config.out, settings)
     for one in entries:
         claim_folder(one.folder(config.out), {"sha256": one.weights_hash()})
-    judge = Judge(network, measures, photo)
+    judge = Judge(network, measures, photo, objective)
     left_out: dict[str, str] = {}
     outcomes = {}
     for one in entries:
@@ -104,6 +113,7 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         "methods": {name: summary(found) for name, found in outcomes.items()},
         "against_the_first": against_the_first(outcomes),
         "beside_optimisation": beside_optimisation(entries, outcomes),
+        "reached": time_to_reach(entries, outcomes, measures),
         "no_face": without_face(outcomes, records),
     }
     return Compared(config, results, outcomes, entries)
@@ -171,7 +181,7 @@ def against_the_first(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
         shared = sorted(set(first.images) & set(other.images))
         if not shared:
             continue
-        ours, theirs = _of(first, shared), _of(other, shared)
+        ours, theirs = of_images(first, shared), of_images(other, shared)
         row: dict[str, Any] = {"method": name, "images": len(shared)}
         for measure in other.values:
             difference = theirs[measure][-1] - ours[measure][-1]
@@ -201,7 +211,7 @@ def beside_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> l
         shared = sorted(set(found.images) & set(outcomes[best].images))
         if not shared:
             continue
-        mine, other = _of(found, shared), _of(outcomes[best], shared)
+        mine, other = of_images(found, shared), of_images(outcomes[best], shared)
         gained = other["mse"][0] - other["mse"][-1]
         for step in log_steps(one.steps) if one.encodes else [one.steps]:
             if one.encodes and (one.label, step) in told:
@@ -230,15 +240,7 @@ def _best_optimisation(entries: list[Entry], outcomes: dict[str, Outcome]) -> st
     if not found or not all("mse" in other.values for other in found.values()):
         return ""
     shared = sorted(set.intersection(*(set(other.images) for other in found.values())))
-    return min(found, key=lambda name: _of(found[name], shared)["mse"][-1].mean())
-
-
-def _of(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
-    """Return the values and the seconds (S, n) of some of a method's images."""
-    where = {image: index for index, image in enumerate(found.images)}
-    at = [where[image] for image in images]
-    arrays = {**found.values, "seconds": found.seconds}
-    return {name: values[:, at] for name, values in arrays.items()}
+    return min(found, key=lambda name: of_images(found[name], shared)["mse"][-1].mean())
 
 
 def without_face(outcomes: dict[str, Outcome], records: Path) -> list[dict[str, str]]:

@@ -31,6 +31,7 @@ MEASURES = {
     "perceptual": Measure("perceptual distance", 4),
     "identity": Measure("identity distance", 4),
     "lpips": Measure("LPIPS", 4),
+    "objective": Measure("objective", 5),
     "similarity": Measure("identity similarity", 3, higher_is_better=True),
 }
 DRAWN = ("mse", "psnr", "ms_ssim", "perceptual", "identity")
@@ -87,7 +88,11 @@ class Judge:
     """Measures reconstructions at the size of their targets; every image counts."""
 
     def __init__(
-        self, network: Any, names: Sequence[str] = DRAWN, photo: PhotoNetworks | None = None
+        self,
+        network: Any,
+        names: Sequence[str] = DRAWN,
+        photo: PhotoNetworks | None = None,
+        objective: Callable[[Tensor, Tensor], Tensor] | None = None,
     ):
         """Choose what is measured.
 
@@ -95,6 +100,7 @@ class Judge:
             network: Gives `maps` and `embed` for the perceptual and the identity distance.
             names: Of the measures.
             photo: The networks for LPIPS and identity similarity.
+            objective: What methods minimise, if that is measured.
 
         Raises:
             ValueError: There is no such measure, or not the network that it needs.
@@ -104,7 +110,10 @@ class Judge:
         photo = photo or PhotoNetworks()
         if lacking := {"lpips", "similarity"} & set(names) - set(photo.measures):
             raise ValueError(f"expected a network to measure {min(lacking)} with, got none")
+        if "objective" in names and objective is None:
+            raise ValueError("expected an objective to measure, got none")
         self.network, self.names, self.photo = network, tuple(names), photo
+        self.objective: Any = objective
 
     @torch.no_grad()
     def against(self, target: Tensor) -> Callable[[Tensor], dict[str, list[Any]]]:
@@ -121,6 +130,7 @@ class Judge:
         lpips: Any = self.photo.lpips.maps(target) if "lpips" in self.names else None
         functions: dict[str, Callable[[Tensor, Any], Tensor]] = {
             "mse": lambda image, _: l2(image, target),
+            "objective": lambda image, _: self.objective(image, target),
             "psnr": lambda image, _: psnr(image, target),
             "ms_ssim": lambda image, _: ms_ssim(image, target),
             "perceptual": lambda _, seen: perceptual(self.network, seen.maps, wanted.maps),

@@ -87,7 +87,8 @@ class Entry:
         """The steps that are measured: all of an encoder's, some of an optimisation's, the ends."""
         measured, before = {0}, 0
         for part, steps in zip(self.parts, self.method.steps, strict=True):
-            wanted = range(1, steps + 1) if part == "restyle" else log_steps(steps)
+            few = part in ("restyle", "newton")
+            wanted = range(1, steps + 1) if few else log_steps(steps)
             measured |= {before + step for step in wanted}
             before += steps
         return measured
@@ -115,7 +116,8 @@ def run(one: Entry, targets: Targets, judge: Judge, records: Path, batch_size: i
         for names, target in targets.batches(size, done):
             target = target.to(one.model.device)
             if not warm:  # the first use of a network is slower than all others
-                next(iter(one.method(target, one.model.start(len(target)))))
+                for stage in one.method.stages:
+                    next(iter(stage(target, one.model.start(len(target)))))
                 warm = True
             for row in _rows(one, names, target, judge):
                 append_jsonl(records, row)
@@ -187,6 +189,14 @@ def outcome(records: Path, name: str, measures: Iterable[str], targets: Targets)
             for key, values in arrays.items():
                 values[at] = np.nan if row[key] is None else row[key]
     return Outcome(list(columns), np.array(steps), arrays.pop("seconds"), arrays)
+
+
+def of_images(found: Outcome, images: list[str]) -> dict[str, np.ndarray]:
+    """Return the values and the seconds (S, n) of some of a method's images."""
+    where = {image: index for index, image in enumerate(found.images)}
+    at = [where[image] for image in images]
+    arrays = {**found.values, "seconds": found.seconds}
+    return {name: values[:, at] for name, values in arrays.items()}
 
 
 def measure_speed(entries: list[Entry], out: Path, batch_size: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from restyle.runtime.options import Device, Dtype
 
-MeasureName = Literal["mse", "psnr", "ms_ssim", "perceptual", "identity"]
+MeasureName = Literal["mse", "psnr", "ms_ssim", "perceptual", "identity", "objective"]
 
 WHERE = ("out", "device", "batch_size")
 """The fields that no figure depends on."""
@@ -62,19 +62,21 @@ class Comparison(_Judged, _Batches):
     Attributes:
         model: Bundled models' names, checkpoint folders, or other projects' checkpoint files.
         methods: Methods of inversion: restyle (the encoder), w and ws (optimisation of one code, or
-            of one for each layer), projector (one code and the generator's noise), and pti (pivotal
-            tuning, image by image), each with a number of steps, joined by + where one starts from
-            what the other found: restyle:10, restyle:5+ws:100, w:1000+pti:350. After @ a learning
-            rate may follow: ws:1500@0.05. Those without an encoder are run once for models that
-            share a generator.
+            of one for each layer), newton (second order), projector (one code and the generator's
+            noise), and pti (pivotal tuning, image by image), each with a number of steps, joined by
+            + where one starts from what the other found: restyle:10, restyle:5+ws:100,
+            restyle:2+newton:3, w:1000+pti:350. After @ a learning rate may follow: ws:1500@0.05.
+            Those without an encoder are run once for models that share a generator.
         data: portraits or toon (test split), or a folder of images.
         images: The first N of them. [default: 512 portraits, or all of a folder]
         optimised: Optimisation and pivotal tuning, which take minutes an image, invert the first N
             of these.
-        measures: What is measured; the last two need the judge. [default: all of them for drawn
-            portraits, else those without the judge]
+        measures: What is measured; the perceptual and the identity distance need the judge, and
+            objective is what optimisation minimises, of whose time the others' is told where they
+            are as near. [default: all but that for drawn portraits, else those without the judge]
         features: The feature network whose distances optimisation minimises beside the squared
-            error, or none. [default: portraits-features for drawn portraits, else none]
+            error, lpips-vgg+ir-se50 (pulled), or none. [default: portraits-features for drawn
+            portraits, else none]
         lpips: Measure LPIPS with AlexNet or VGG-16; needs the pulled models alexnet and lpips-alex,
             or vgg16 and lpips-vgg.
         identity_network: Measure identity similarity with this network: the file or the pulled name
