@@ -122,7 +122,7 @@ def test_that_of_the_models_folder_comes_first_then_a_bundled_one_then_the_cache
     assert len(look_up(model, objective).values) == 3
     places[1].unlink()
     assert capsys.readouterr().err == ""
-    assert len(look_up(model, objective).values) == 16
+    assert len(look_up(model, objective).values) == 8
     assert "estimating this generator's curvature, once" in capsys.readouterr().err
     look_up(model, objective)
     assert capsys.readouterr().err == ""

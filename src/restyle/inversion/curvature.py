@@ -27,7 +27,8 @@ from restyle.refine import Render, pool_to
 Residuals = Callable[[Tensor, Tensor], Tensor]
 """(images, targets), (B, 3, h, w) each, to residuals (B, M): their squared norms are minimised."""
 
-PROBES = 1024
+PROBES = 512
+"""Where one is estimated on first use; `restyle models curvature` takes more."""
 RANK = 512
 MOST_PIXELS = 8 * 256 * 256
 """In a batch of renders, which memory bounds."""
@@ -242,7 +243,8 @@ def new_curvature(
     that are known without images. The arguments are those of `curvature_of` and
     `estimate_curvature`.
     """
-    rank = min(rank, probes, generator.num_ws * generator.config.w_dim)
+    # The last of as many directions as probes would be seen far too flat.
+    rank = min(rank, max(1, probes // 2), generator.num_ws * generator.config.w_dim)
     batch = max(1, min(8, MOST_PIXELS // generator.config.size**2))
     codes = _mixed_samples(generator, batch)
     return estimate_curvature(render, objective.residuals, codes, probes, rank, size, show=True)

@@ -22,7 +22,8 @@ class EstimateCurvature:
             models of portraits, else none]
         probes: How often it is measured in a random direction, each a render and a backward pass;
             more are nearer to the truth.
-        rank: Directions that are kept, each a number for each of the codes in half precision.
+        rank: Directions that are kept, at most half as many as probes; each takes two bytes for
+            each number of the codes.
         overwrite: Estimate it again, and write over what is there.
         device: Where to compute; auto is a GPU where there is one.
         dtype: Precision; below float32 by automatic mixed precision.
@@ -30,7 +31,7 @@ class EstimateCurvature:
 
     model: str
     features: str | None = None
-    probes: int = 1024
+    probes: int = 4096
     rank: int = 512
     overwrite: bool = False
     device: Device = "auto"
@@ -40,12 +41,8 @@ class EstimateCurvature:
         """Check the numbers.
 
         Raises:
-            ValueError: One is below 1, or there are fewer probes than directions.
+            ValueError: One is below 1.
         """
-        if self.probes < 1:
-            raise ValueError(f"probes: expected a number of 1 or more, got {self.probes}")
-        if not 1 <= self.rank <= self.probes:
-            raise ValueError(
-                f"rank: expected a number from 1 to that of the probes, {self.probes}, "
-                f"got {self.rank}"
-            )
+        for name, number in (("probes", self.probes), ("rank", self.rank)):
+            if number < 1:
+                raise ValueError(f"{name}: expected a number of 1 or more, got {number}")
