@@ -61,6 +61,8 @@ def test_a_measure_needs_its_network():
     for name in ("lpips", "similarity"):
         with pytest.raises(ValueError, match=f"expected a network to measure {name} with"):
             Judge(None, ("mse", name))
+    with pytest.raises(ValueError, match="expected an objective to measure"):
+        Judge(None, ("objective",))
 
 
 def test_small_pictures_are_refused_where_lpips_cannot_see_them(model_folder, tmp_path):

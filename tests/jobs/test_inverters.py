@@ -89,6 +89,15 @@ def test_each_image_has_the_generator_that_was_tuned_for_it(invert, model_folder
     assert "1 inverted, 0 failed, 1 done" in invert(*photos, "--method", "restyle:1+pti:5").out
 
 
+def test_methods_stop_by_themselves_where_they_are_told_to(invert, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path / "cache"))
+    photos = [picture(tmp_path / f"{seed}.png", seed) for seed in range(2)]
+    result = invert(*photos, "--method", "restyle:1+newton@inner=2", "--steps", "auto")
+    assert result.code == 0 and "2 inverted" in result.out
+    assert {record["method"] for record in result.manifest} == {"restyle:1+newton:auto@inner=2"}
+    assert "2 done before" in invert(*photos, "--method", "restyle:1+newton:auto@inner=2").out
+
+
 def test_memory_does_not_grow_with_the_iterations(invert, tmp_path, monkeypatch):
     alive, most = weakref.WeakSet(), []
 
