@@ -1,7 +1,8 @@
 """Draw the pictures of the documentation with the bundled models: `python docs/make_figures.py`.
 
 Those that show measured edits are put together from the results of `restyle evaluate editing --out
-results/editing`, if they are there.
+results/editing`, if they are there; quality against time is the plot of the comparison that
+questions.md names, in results/questions.
 """
 
 import shutil
@@ -18,6 +19,7 @@ from restyle.jobs.dragging import marked
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EDITING = ROOT / "results" / "editing"
+QUESTIONS = ROOT / "results" / "questions"
 PORTRAITS = (3, 5, 6, 9)  # of examples/portraits
 STEPS = 5
 STRENGTHS = range(-3, 4)
@@ -126,3 +128,5 @@ if __name__ == "__main__":
     drags(bundled)
     if (EDITING / "results.json").exists():
         measured_edits("portraits-e4e")
+    if (QUESTIONS / "results.json").exists():
+        shutil.copy(QUESTIONS / "plots" / "trade_off_objective.svg", DOCS / "questions.svg")

@@ -145,6 +145,7 @@ def test_that_of_18_codes_of_512_is_below_40_mb(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_official_size_is_estimated_and_used_in_bounded_memory():
     torch.manual_seed(0)
     generator = StyleGAN2(StyleGAN2Config(256)).eval().requires_grad_(False)

@@ -45,7 +45,7 @@ class LinearGenerator:
 def exact(monkeypatch):
     """Take whole steps without damping, as a problem allows whose curvature is known."""
     monkeypatch.setattr("restyle.inversion.newton.DAMPING", 1e-9)
-    monkeypatch.setattr("restyle.inversion.newton.REACH", 1.0)
+    monkeypatch.setattr("restyle.inversion.newton.FIRST", 1.0)
 
 
 def start_of(render, batch=2):
@@ -112,6 +112,19 @@ def test_steps_that_lead_to_nothing_finite_are_not_taken():
     start, target = start_of(render), linear(wanted_codes())
     *_, last = newton(render, objective, target, start, linear.curvature(), 4)
     assert (objective(last.image, target) < objective(start.image, target)).all()
+
+
+def test_a_curvature_far_too_flat_does_not_mislead():
+    linear = LinearGenerator()
+    known = linear.curvature()
+    flat = Curvature(known.vectors, known.values * 1e-6, 1e-12)
+
+    def render(ws):
+        return torch.sin(4 * linear(ws))
+
+    target, start = render(0.1 * wanted_codes()), start_of(render)
+    *_, last = newton(render, objective, target, start, flat, 8)
+    assert (objective(last.image, target) < 0.5 * objective(start.image, target)).all()
 
 
 def test_the_objective_never_rises():

@@ -4,7 +4,7 @@ The generator is fixed, so the curvature of an objective over its codes can be l
 (`restyle.inversion.curvature`). Limited-memory BFGS (Liu and Nocedal, "On the Limited Memory BFGS
 Method for Large Scale Optimization", 1989) begins with it, and corrects it for each image by what
 the image's own gradients tell. An iteration costs one render and one backward pass, as one of Adam
-does. How much of an iteration's step is taken, and whether it is kept, is each image's own affair.
+does. How far an iteration may go, and whether its step is kept, is each image's own affair.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ INNER = 5
 """Iterations in a step."""
 DAMPING = 0.1
 """What is added to the curvature, as a share of its mean eigenvalue."""
-REACH = 0.3
+FIRST = 0.3
 """The share of the first iteration's step that is taken."""
 FURTHER, NEARER = 2.0, 0.3
-"""What the share is multiplied by after an iteration that helped, up to 1, and one that did not."""
+"""How far the next iteration may go, in lengths of a step that helped, and of one that did not."""
 MEMORY = 40
 """Iterations whose gradients are remembered."""
 MOST_STEPS = 20
@@ -144,19 +144,21 @@ class _Descent:
             raise ValueError(
                 "newton: expected a finite objective at the start, got NaN or infinity"
             )
-        self._reach = self.ws.new_full((len(target), 1), REACH)
         self._pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=MEMORY)
+        scale = self.ws.norm(dim=1, keepdim=True) + self.ws.shape[1] ** 0.5
+        self._reach = (FIRST * self._direction().norm(dim=1, keepdim=True)).minimum(scale)
 
     def iterate(self) -> None:
         """Go a step, and remember what it tells; images that it does not help stay."""
-        step = self._reach * self._direction()
-        longest = self.ws.norm(dim=1, keepdim=True) + self.ws.shape[1] ** 0.5
-        step = step * (longest / step.norm(dim=1, keepdim=True).clamp_min(1e-20)).clamp_max(1)
+        step = self._direction()
+        step = step * (self._reach / step.norm(dim=1, keepdim=True).clamp_min(1e-20)).clamp_max(1)
         image, objective, gradient = self._problem(self.ws + step, self._shape, self._target)
         self._remember(step, gradient - self._gradient)
         helped = objective < self.objective  # False for NaN
         one, four = helped[:, None], helped[:, None, None, None]
-        self._reach = torch.where(one, (self._reach * FURTHER).clamp_max(1), self._reach * NEARER)
+        length = step.norm(dim=1, keepdim=True)
+        further = torch.maximum(self._reach, FURTHER * length)
+        self._reach = torch.where(one, further, NEARER * length)
         self.ws = torch.where(one, self.ws + step, self.ws)
         self.image = torch.where(four, image, self.image)
         self.objective = torch.where(helped, objective, self.objective)
