@@ -44,7 +44,6 @@ class ReStyle(Pretrained):
         name: What the model is called.
         card: Facts about the weights (training data, images seen, licence), saved with them.
         start_ws: The codes (num_ws, D) that every inversion starts from.
-        folder: Of the native checkpoint that it was read from; None if there is none.
     """
 
     kind = "restyle"
@@ -88,7 +87,6 @@ class ReStyle(Pretrained):
         if tuple(start_ws.shape) != codes:
             raise ValueError(f"expected start_ws of shape {codes}, got {tuple(start_ws.shape)}")
         self.start_ws = start_ws.detach().clone()
-        self.folder: Path | None = None
         self._average: Estimate | None = None
 
     @classmethod
@@ -191,12 +189,9 @@ class ReStyle(Pretrained):
             batch_size: How many images go through the networks at once.
             preview: Render all steps but the last only up to this height and width, a power of two
                 from the encoder's input size on; faster, and slightly different. Not with "auto".
-            method: Instead of steps and previews another way to invert, such as
-                "restyle:2+newton:3" (`restyle.inversion.methods`); with `steps="auto"` what has no
-                number stops by itself: "restyle:2+newton".
-            features: The network whose distances a method minimises beside the squared error: a
-                bundled name, a folder, "none", or two networks, one with `maps` and one with
-                `embed` or None; the one for the model's images if None.
+            method: Another way to invert (`restyle.inversion.methods`), such as
+                "restyle:2+newton:3"; with `steps="auto"` what has no number stops by itself.
+            features: What it minimises, as `restyle.inversion.methods.objective_for` takes it.
 
         Returns:
             The result for the whole batch, in the order of the images. It carries no gradients, and
@@ -399,11 +394,7 @@ class ReStyle(Pretrained):
         if config["kind"] == StyleGAN2.kind:
             model = cls.of_generator(generator, str(config.get("name") or Path(str(source)).name))
             model.card = dict(config.get("card") or {})
-        else:
-            encoder = (
-                Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
-            )
-            facts = config["name"], config.get("card"), tensors["start_ws"]
-            model = cls(generator, encoder, Domain(**config["domain"]), *facts)
-        model.folder = source if isinstance(source, Path) else None
-        return model
+            return model
+        encoder = Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
+        facts = config["name"], config.get("card"), tensors["start_ws"]
+        return cls(generator, encoder, Domain(**config["domain"]), *facts)

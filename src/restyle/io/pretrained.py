@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
@@ -23,9 +24,11 @@ class Pretrained:
 
     Attributes:
         kind: What a checkpoint's `kind` says.
+        folder: Of the checkpoint that it was read from; None if there is none.
     """
 
     kind: ClassVar[str]
+    folder: Path | None = None
 
     def checkpoint_config(self) -> dict[str, Any]:
         """Return what `from_checkpoint` needs beside the weights; JSON-able."""
@@ -76,7 +79,7 @@ class Pretrained:
         folder = bundled_or_path(name)
         config, tensors = load_folder(folder)
         try:
-            return cls.from_checkpoint(config, tensors, folder)
+            made = cls.from_checkpoint(config, tensors, folder)
         except CheckpointError:
             raise
         except (KeyError, TypeError, ValueError) as error:
@@ -85,6 +88,8 @@ class Pretrained:
                 f"{folder}: expected a checkpoint of kind '{cls.kind}', "
                 f"got one of '{config['kind']}': {found}"
             ) from error
+        made.folder = folder
+        return made
 
 
 class PretrainedPart(Pretrained):
