@@ -25,6 +25,7 @@ from restyle.io.pretrained import Pretrained
 from restyle.refine import Estimate, average_estimate, refine
 from restyle.runtime.devices import resolve_device, resolve_dtype
 from restyle.runtime.engine import Inference
+from restyle.runtime.options import Fit
 
 Steps = int | Literal["auto"] | None
 
@@ -288,14 +289,17 @@ class ReStyle(Pretrained):
         if steps == "auto":
             raise ValueError("expected a number of steps with a preview, got 'auto'")
 
-    def prepare(self, images: Iterable[Picture]) -> Tensor:
+    def prepare(self, images: Iterable[Picture], fit: Fit = "stretch") -> Tensor:
         """Make targets: (B, 3, h, w) at the encoder's input size, RGB in [-1, 1].
 
+        Pictures of another aspect than that are stretched, or their middle is cropped ("crop"), or
+        they are padded with white ("pad"); tensors are always stretched.
+
         Raises:
-            ValueError: No images, or a tensor of another shape or range.
+            ValueError: No images, a tensor of another shape or range, or an unknown `fit`.
             ImageError: A file is not a readable image.
         """
-        targets = [to_target(image, self.domain.input_size) for image in images]
+        targets = [to_target(image, self.domain.input_size, fit) for image in images]
         if not targets:
             raise ValueError("expected at least one image, got none")
         return torch.stack(targets).to(self.device)

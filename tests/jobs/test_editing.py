@@ -341,3 +341,25 @@ def test_labels_of_the_strip_are_signed(files):
     labels = [plan.label(strength) for strength in plan.strengths]
     assert labels == ["smile -1", "smile +0", "smile +0.5", "smile -2.67"]
     assert all(re.fullmatch(r"smile [+-][\d.]+", label) for label in labels)
+
+
+@pytest.mark.parametrize("command", ["edit", "mix", "animate"])
+def test_photographs_are_fitted_and_told_where_they_are_unlike_the_domain(run, tmp_path, command):
+    if command == "animate":
+        pytest.importorskip("imageio")
+    tiny_model(validation={"val_mse_max": 1e-9}).save_pretrained(tmp_path / "strict")
+    wide = picture(tmp_path / "wide.png", size=(20, 40))
+    save_direction(Direction("up", torch.ones(CODES), 1.0), tmp_path / "up.safetensors")
+    further = {
+        "edit": ["--direction", tmp_path / "up.safetensors", "--strengths", "1"],
+        "mix": ["--seed", 1],
+        "animate": ["--frames", 2],
+    }[command]
+    for fit in ("stretch", "crop"):
+        name = {"edit": fit, "mix": f"{fit}.png", "animate": f"{fit}.gif"}[command]
+        line = [command, wide, *further, "--steps", 1, "--fit", fit]
+        result = run(*line, model=tmp_path / "strict", out=tmp_path / name)
+        assert result.code == 0, result.err
+        assert "wide.png: unlike the tiny that 'tiny' knows" in result.err
+        told = result.out + result.err
+        assert ("1 stretched (--fit crop or pad keeps the shape)" in told) == (fit == "stretch")

@@ -36,12 +36,16 @@ class Summary:
         failed: Inputs that could not be.
         skipped: Inputs that had been done before.
         passed_over: Files in the folders of the inputs that are none, by their kind.
+        stretched: Inputs that were done, in another shape than their own.
+        unlike: Inputs that were done, but do not show what the model knows.
     """
 
     done: int = 0
     failed: int = 0
     skipped: int = 0
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    stretched: int = 0
+    unlike: int = 0
 
 
 @dataclass(frozen=True)
