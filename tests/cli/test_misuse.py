@@ -87,3 +87,39 @@ def test_what_are_no_codes_is_refused(ws):
 def test_an_image_without_pixels_is_refused(image):
     with pytest.raises(ValueError, match="got .*0"):
         tiny_model().invert(image)
+
+
+def imported(model, out, kind):
+    """The line of a command that writes what has a fixed name, and what it writes."""
+    direction, foreign = model / "age.pt", model / "stylegan2.pt"
+    return {
+        "import": (["directions", "import", direction, "--generator", model, "--out"], "age"),
+        "components": (
+            ["directions", "components", "--generator", model, "--count", 2, "--out"],
+            "ganspace-2",
+        ),
+        "model": (["models", "import", foreign, "--out"], "weights"),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["import", "components", "model"])
+def test_imports_are_not_written_over_files_of_others(model, tmp_path, capsys, kind):
+    from tests.importers import official
+
+    torch.save(torch.ones(1, CODES[1]), model / "age.pt")
+    torch.save({"g_ema": official.generator()}, model / "stylegan2.pt")
+    words, name = imported(model, tmp_path, kind)
+    file = tmp_path / f"{name}.safetensors"
+    words.append(file if kind == "import" else tmp_path)
+    file.write_text("mine")
+
+    def call(*further):
+        with pytest.raises(SystemExit) as caught:
+            main([str(word) for word in (*words, *further)])
+        return caught.value.code, capsys.readouterr().err
+
+    code, told = call()
+    assert code == 2 and f"{file}: expected a new file" in told and "--overwrite" in told
+    assert file.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+    assert call("--overwrite")[0] == 0 and file.read_bytes() != b"mine"
+    assert call()[0] == 2

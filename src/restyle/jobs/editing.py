@@ -24,12 +24,13 @@ from restyle.hub import registry
 from restyle.inversion.domain_check import DomainCheck, errors
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
+from restyle.io.claims import check_new
 from restyle.io.files import remove_temporaries
 from restyle.io.images import SUFFIXES, save_image, strip
 from restyle.jobs.alignment import PASTED, paste, save_crops
 from restyle.jobs.checks import STRETCHED
 from restyle.jobs.inversion import Prepared, model_facts, oddities, photo_settings, prepare
-from restyle.jobs.manifest import Manifest, Summary, check_new, find_inputs, pending
+from restyle.jobs.manifest import Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Animate, Edit, Mix
 from restyle.model import ReStyle, Steps
 
