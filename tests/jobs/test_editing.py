@@ -187,6 +187,8 @@ def refused(result, *words):
         (["--seed", 1, "--layers", "huge"], "smile.safetensors", ["layers", "coarse"]),
         (["--seed", 1, "--layers", "4-9"], "smile.safetensors", ["layers from 0 to 5"]),
         (["--seed", 1, "--also", "yaw"], "smile.safetensors", ["yaw=-1", "'yaw'"]),
+        (["--seed", 1, "--also", "yaw=x"], "smile.safetensors", ["also: ", "'yaw=x'"]),
+        (["--seed", 1, "--also", "yaw=1,2"], "smile.safetensors", ["also: ", "'yaw=1,2'"]),
         (["--seed", 1, "--also", "pose=1"], "smile.safetensors", ["unknown direction 'pose'"]),
         (["--seed", -1], "smile.safetensors", ["seed"]),
         (["--seed", 1, "--video", "avi"], "smile.safetensors", ["avi", "mp4"]),

@@ -148,7 +148,7 @@ def edit(job: Edit) -> Summary:
         for seed in job.seed:
             subject = Subject(model.sample(1, seed, job.truncation).ws)
             outputs = save_edits(model, subject, plan, f"seed{seed}", manifest)
-            manifest.add_sample(seed, outputs)
+            manifest.add_samples([seed], outputs)
             summary.done += 1
             progress.update()
     return summary
@@ -209,10 +209,12 @@ def make_plan(model: ReStyle, job: Edit) -> Plan:
             raise ValueError("a film needs two strengths or more, got one")
     also = {}
     for text in job.also:
-        name, equals, strength = text.partition("=")
-        if not equals:
-            raise ValueError(f"also: expected edits such as yaw=-1, got '{text}'")
-        [also[find_direction(model, name)]] = parse_strengths(strength)[:1]
+        name, _, strength = text.partition("=")
+        try:
+            [amount] = parse_strengths(strength)
+        except ValueError:
+            raise ValueError(f"also: expected edits such as yaw=-1, got '{text}'") from None
+        also[find_direction(model, name)] = amount
     direction = find_direction(model, job.direction)
     num_ws = len(model.start_ws)
     layers = layer_numbers(job.layers, num_ws) if job.layers else None

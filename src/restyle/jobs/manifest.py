@@ -128,9 +128,10 @@ class Manifest:
         """Append what was made of an input: the paths of its results, and further facts."""
         self.add(item.file, item.name, "done", sha256=item.sha256, outputs=outputs, **facts)
 
-    def add_sample(self, seed: int, outputs: Mapping[str, str]) -> None:
-        """Append what was made of a generator's own picture."""
-        append_jsonl(self.out / FILE, {"seed": seed, "outputs": outputs, **self.settings})
+    def add_samples(self, seeds: Sequence[int], outputs: Mapping[str, str]) -> None:
+        """Append what was made of one of a generator's own pictures, or of several together."""
+        which = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
+        append_jsonl(self.out / FILE, {**which, "outputs": outputs, **self.settings})
 
     def add(self, file: Path, name: str, status: str, **facts: Any) -> None:
         """Append a record."""
