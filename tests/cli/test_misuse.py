@@ -1,5 +1,8 @@
 """What cannot be done is refused in one line that says what was expected, before any work."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +24,7 @@ LINES = {
     "iterations": ("invert {m}/me.png --model {m} --out {o} --method ws:9999999999", "100,000"),
     "seed": ("edit --seed 99999999999999999999 --model {m} --direction x --out {o}", "--seed"),
     "model": ("invert {m}/me.png --out {o} --model ?", "after '--model'"),
+    "out=": ("invert {m}/me.png --model {m} --out=", "after '--out'"),
     "out": ("invert {m}/me.png --model {m} --out ?", "after '--out'"),
     "fraction": ("invert {m}/me.png --model {m} --out {o} --steps 1.5", "whole number, got 1.5"),
     "steps": ("invert {m}/me.png --model {m} --out {o} --steps 1000000", "at most 1,000"),
@@ -123,3 +127,17 @@ def test_imports_are_not_written_over_files_of_others(model, tmp_path, capsys, k
     assert file.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
     assert call("--overwrite")[0] == 0 and file.read_bytes() != b"mine"
     assert call()[0] == 2
+
+
+def test_networks_that_a_training_does_without_have_empty_names(tmp_path, capsys):
+    line = ["train", "encoder", "--preset", "portraits-single-shot", "--initial", ""]
+    with pytest.raises(SystemExit) as caught:
+        main([*line, "--out", str(tmp_path / "run"), "--dry-run"])
+    assert caught.value.code == 0 and "from random weights" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = "from restyle.cli import main; main(['models', 'list'])"
+    command = f'{sys.executable} -c "{code}" | true'
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

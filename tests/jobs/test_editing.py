@@ -279,9 +279,10 @@ def test_a_sample_that_has_the_name_of_a_photograph_is_kept_apart(edit, tmp_path
     assert len([name for name in written(result.folder) if name.startswith("images/")]) == 2
 
 
-def test_a_missing_imageio_is_one_sentence(edit, monkeypatch):
+def test_a_missing_imageio_is_one_sentence(edit, monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "imageio.v2", None)
-    result = edit("--seed", 1, "--video", "gif")
+    assert edit("--seed", 1, "--video", "gif").code == 0
+    result = edit("--seed", 1, "--video", "mp4", out=tmp_path / "film")
     assert result.code == 1 and "restyle[video]" in result.err and not result.folder.exists()
 
 

@@ -242,7 +242,7 @@ class Edit(_People):
         also: Other edits that are there in every picture, such as yaw=-1 age=2.
         layers: The layers that change: coarse, middle, fine, or numbers such as 0-3,7. [default:
             those of the direction]
-        video: Film the way from the first strength to the last one and back. Needs the extra
+        video: Film the way from the first strength to the last one and back; mp4 needs the extra
             `restyle[video]`.
         out: The folder of the results.
         batch_size: Photographs that are inverted, and held in memory, at once.
@@ -286,8 +286,8 @@ class Animate(_People):
     """Film the steps of an inversion, or the way from person to person.
 
     Of one photograph (or the latents file of its inversion) the film shows the way from the average
-    image through every step; of several inputs the way from each to the next one. Needs the extra
-    `restyle[video]`.
+    image through every step; of several inputs the way from each to the next one. An MP4 file needs
+    the extra `restyle[video]`.
 
     Attributes:
         out: The film, a name that ends in .mp4 or .gif.
