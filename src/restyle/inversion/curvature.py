@@ -6,6 +6,7 @@ Both are tied by hash to the generator and to the objective that they were estim
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,7 +181,12 @@ def curvature_of(
     about = f"{size[0]}x{size[1]}-{objective.digest()}"
     path = cache_folder() / "curvature" / f"{digest[:16]}-{about[:24]}.safetensors"
     if not path.exists():
-        _estimate(generator, render, objective, size, show).save(path, digest, about)
+        found = _estimate(generator, render, objective, size, show)
+        try:
+            found.save(path, digest, about)
+        except OSError as error:  # what took minutes is of use all the same
+            warnings.warn(f"the curvature is not kept: {error}", stacklevel=2)
+            return found
     return Curvature.load(path, digest, about)
 
 
