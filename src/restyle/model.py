@@ -239,8 +239,8 @@ class ReStyle(Pretrained):
         steps = self.checked_steps(steps)
         self.checked_preview(preview, steps)
         rough = partial(self.generate, resolution=preview) if preview else self.generate
-        if batch_size < 1:
-            raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"expected batch_size of at least 1, got {batch_size!r}")
         images = iter(images)
         while batch := list(islice(images, batch_size)):
             target = self.prepare(batch)
@@ -322,7 +322,8 @@ class ReStyle(Pretrained):
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
 
         Raises:
-            ValueError: Codes of another shape or type, or with numbers that no code has.
+            ValueError: Codes of another shape or type, or with numbers that no code has; another
+                resolution.
         """
         check_codes(ws, *self.start_ws.shape)
         return self.domain.crop_render(self._inference.render(ws, resolution))
@@ -356,6 +357,7 @@ class ReStyle(Pretrained):
         Raises:
             ValueError: An unknown direction, or one, a strength or layers that do not fit.
         """
+        check_codes(ws, *self.start_ws.shape)
         edited = self.editor.edit(ws.to(self.device), directions, strength, layers)
         return Estimate(edited, self.generate(edited))
 

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import restyle
 from restyle.cli import main
 from tests.tiny import CODES, tiny_model
 
@@ -35,6 +37,8 @@ LINES = {
     ),
     "picture": ("directions import {m}/me.png --generator {m} --out {o}", ".pt or .npy"),
     "folder": ("directions list {o}", "expected a folder"),
+    "part": ("invert {m}/me.png --model {m}/weights.safetensors --out {o}", "folder is its name"),
+    "part": ("invert {m}/me.png --model {m}/weights.safetensors --out {o}", "whose folder"),
     "import": ("models import {m}/me.png --out {o}", "me.png: expected"),
 }
 
@@ -141,3 +145,22 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     command = f'{sys.executable} -c "{code}" | true'
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+CALLS = {
+    "edit": (lambda m: m.edit(np.zeros((1, *CODES), np.float32), {}), "expected codes .*float32"),
+    "batch": (lambda m: m.invert(torch.zeros(3, 8, 8), batch_size=1.5), "batch_size .* got 1.5"),
+    "method": (
+        lambda m: m.invert(torch.zeros(3, 8, 8), method="ws:1", batch_size="2"),
+        "batch_size .* got '2'",
+    ),
+    "resolution": (lambda m: m.generate(m.average.ws, 7), "a power of two from 4 to 16, got 7"),
+    "larger": (lambda m: m.generate(m.average.ws, 32), "a power of two from 4 to 16, got 32"),
+    "name": (lambda m: restyle.load(""), "got an empty one"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), CALLS.values(), ids=CALLS)
+def test_what_a_call_cannot_take_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(tiny_model())

@@ -202,7 +202,7 @@ def make_plan(model: ReStyle, job: Edit) -> Plan:
         ValueError: An unknown or unfitting direction, no such layers, or no such strengths.
         ImportError: A film is asked for, but imageio is missing.
     """
-    strengths = parse_strengths(job.strengths)
+    strengths = parse_strengths(str(job.strengths))
     if job.video:
         check_video(f"film.{job.video}")
         if len(strengths) < 2:
