@@ -37,7 +37,6 @@ LINES = {
     ),
     "picture": ("directions import {m}/me.png --generator {m} --out {o}", ".pt or .npy"),
     "folder": ("directions list {o}", "expected a folder"),
-    "part": ("invert {m}/me.png --model {m}/weights.safetensors --out {o}", "folder is its name"),
     "part": ("invert {m}/me.png --model {m}/weights.safetensors --out {o}", "whose folder"),
     "import": ("models import {m}/me.png --out {o}", "me.png: expected"),
 }
