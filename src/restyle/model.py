@@ -290,10 +290,7 @@ class ReStyle(Pretrained):
             raise ValueError("expected a number of steps with a preview, got 'auto'")
 
     def prepare(self, images: Iterable[Picture], fit: Fit = "stretch") -> Tensor:
-        """Make targets: (B, 3, h, w) at the encoder's input size, RGB in [-1, 1].
-
-        Pictures of another aspect than that are stretched, or their middle is cropped ("crop"), or
-        they are padded with white ("pad"); tensors are always stretched.
+        """Stretch, crop or pad pictures to the encoder's size: (B, 3, h, w), RGB in [-1, 1].
 
         Raises:
             ValueError: No images, a tensor of another shape or range, or an unknown `fit`.
@@ -322,8 +319,7 @@ class ReStyle(Pretrained):
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
 
         Raises:
-            ValueError: Codes of another shape or type, or with numbers that no code has; another
-                resolution.
+            ValueError: No codes of this generator, or another resolution.
         """
         check_codes(ws, *self.start_ws.shape)
         return self.domain.crop_render(self._inference.render(ws, resolution))
@@ -357,7 +353,6 @@ class ReStyle(Pretrained):
         Raises:
             ValueError: An unknown direction, or one, a strength or layers that do not fit.
         """
-        check_codes(ws, *self.start_ws.shape)
         edited = self.editor.edit(ws.to(self.device), directions, strength, layers)
         return Estimate(edited, self.generate(edited))
 

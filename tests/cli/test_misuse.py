@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -147,7 +146,6 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 
 CALLS = {
-    "edit": (lambda m: m.edit(np.zeros((1, *CODES), np.float32), {}), "expected codes .*float32"),
     "batch": (lambda m: m.invert(torch.zeros(3, 8, 8), batch_size=1.5), "batch_size .* got 1.5"),
     "method": (
         lambda m: m.invert(torch.zeros(3, 8, 8), method="ws:1", batch_size="2"),

@@ -59,7 +59,7 @@ def to_target(image: Picture, size: tuple[int, int], fit: Fit = "stretch") -> Te
         return resized(_checked_tensor(image)[None], size)[0]
     if not isinstance(image, Image.Image):
         image = read_image(Path(image))
-    return to_tensor(_FITTED[fit](image.convert("RGB"), size), size)
+    return to_tensor(fitted(image.convert("RGB"), size, fit), size)
 
 
 def is_stretched(image: Image.Image, size: tuple[int, int]) -> bool:
@@ -68,23 +68,34 @@ def is_stretched(image: Image.Image, size: tuple[int, int]) -> bool:
     return abs(w * height - h * width) >= max(w, h)
 
 
-def _cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def fitted(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
+    """Crop a picture to a height and width, or put it between white bars; or leave it as it is."""
     height, width = size
-    return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-
-
-def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Put a picture between white bars; Pillow's own `pad` fails on very long ones."""
-    height, width = size
-    scale = min(width / image.width, height / image.height)
+    if fit == "crop":
+        return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    if fit == "stretch":
+        return image
+    scale = min(width / image.width, height / image.height)  # Pillow's `pad` fails on long ones
     w, h = (max(1, round(side * scale)) for side in image.size)
-    whole = Image.new("RGB", (width, height), "white")
+    whole = Image.new(image.mode, (width, height), "white")
     inner = image.resize((w, h), Image.Resampling.BILINEAR)
     whole.paste(inner, ((width - w) // 2, (height - h) // 2))
     return whole
 
 
-_FITTED = {"stretch": lambda image, size: image, "crop": _cropped, "pad": _padded}
+def framed(shape: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[float, float]:
+    """Return the width and height, in a picture's own pixels, of what `fitted` makes of it.
+
+    Args:
+        shape: Width and height of the picture, whose middle stays where it is.
+        size: Height and width that it is fitted to.
+        fit: How.
+    """
+    (width, height), aspect = shape, size[1] / size[0]
+    if fit == "stretch":
+        return width, height
+    which = min if fit == "crop" else max
+    return which(width, height * aspect), which(height, width / aspect)
 
 
 def _checked_tensor(image: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from restyle.io.files import remove_temporaries
 from restyle.io.images import SUFFIXES, save_image, strip
 from restyle.jobs.alignment import PASTED, paste, save_crops
 from restyle.jobs.checks import STRETCHED
+from restyle.jobs.drag_settings import Drag
 from restyle.jobs.inversion import Prepared, model_facts, oddities, photo_settings, prepare
 from restyle.jobs.manifest import Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Animate, Edit, Mix
@@ -164,7 +165,7 @@ def checked_steps(model: ReStyle, steps: Steps, files: Sequence[Path]) -> Steps:
     return model.checked_steps(steps) if model.has_encoder or photographs else None
 
 
-def found_in(path: Path, model: ReStyle, job: Edit | Mix | Animate) -> Found:
+def found_in(path: Path, model: ReStyle, job: Edit | Mix | Animate | Drag) -> Found:
     """Read a latents file's codes (N, num_ws, D), or a photograph as `prepare` does.
 
     Raises:

@@ -28,6 +28,7 @@ from restyle.inversion.targets import is_stretched, resized, to_target
 from restyle.io.files import printable
 from restyle.io.images import ImageFile, read_image, save_image, strip
 from restyle.jobs.alignment import PASTED, align_file, face_settings, paste, places, save_crops
+from restyle.jobs.drag_settings import Drag
 from restyle.jobs.inverters import Inverter, by_method, by_steps
 from restyle.jobs.manifest import Item, Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Bootstrap, Edit, Invert
@@ -81,7 +82,7 @@ def model_facts(model: ReStyle) -> dict[str, Any]:
     return {"model": model.name, "model_sha256": model.weights_hash()}
 
 
-def photo_settings(job: Invert | Bootstrap | Edit) -> dict[str, Any]:
+def photo_settings(job: Invert | Bootstrap | Edit | Drag) -> dict[str, Any]:
     """Return what manifests say about how a job makes photographs targets."""
     fit = {} if job.fit == "stretch" else {"fit": job.fit}
     return {**fit, **face_settings(job)}
