@@ -83,7 +83,7 @@ def test_points_go_where_a_picture_is_cropped_or_padded(model_folder, tmp_path, 
     assert left == 0 and right == 1
     if fit == "crop":
         with (
-            pytest.raises(ImageError, match="expected points in the picture"),
+            pytest.raises(ImageError, match="in the picture, as --fit crop leaves it"),
             Image.open(photo) as image,
         ):
             pull_of(replace(job, from_=["1,7"]), model, photo, image, None, None)

@@ -163,6 +163,7 @@ def pull_of(
             pulled.append(checked_points(torch.from_numpy(inside), size))
         except ValueError as error:
             where = "in the picture" if face is None else "in the largest face's square"
+            where += ", as --fit crop leaves it" if job.fit == "crop" else ""
             told = " ".join(f"{x:g},{y:g}" for x, y in points)
             found = f"{told} (of {seen[0]} x {seen[1]} pixels)"
             raise ImageError(path, f"points {where}", found) from error
