@@ -79,7 +79,8 @@ def _check_values(arguments: Sequence[str]) -> None:
     """Refuse empty values, which would be the folder that one is in."""
     for before, value in pairwise(["restyle", *arguments]):
         option, equals, after = value.partition("=")
-        empty = before if not value else option if option[:2] == "--" and equals > after else ""
+        named = option if option.startswith("--") and equals and not after else ""
+        empty = named if value else before
         if empty and empty not in MAY_BE_EMPTY:
             raise ValueError(f"expected a value after '{empty}', got an empty one")
 
