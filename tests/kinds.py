@@ -148,8 +148,11 @@ def _run() -> list[Kind]:
     ]
 
 
+_ENCODED = ("png", "jpeg", "webp", "bmp", "tiff", "avif")
+
+
 def _pictures() -> list[Kind]:
-    plain = {suffix: _picture(suffix) for suffix in ("png", "jpeg", "webp")}
+    plain = {suffix: _picture(suffix) for suffix in _ENCODED}
     packed, shard = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", plain["png"])
@@ -162,6 +165,7 @@ def _pictures() -> list[Kind]:
     return [
         *(Kind(f"image.{suffix}", content, read_image) for suffix, content in plain.items()),
         Kind("transparent.png", _picture("png", "RGBA"), read_image),
+        Kind("packed.tiff", _picture("tiff", compression="tiff_lzw"), read_image),
         Kind("pictures.zip", packed.getvalue(), _entries),
         Kind("shard.tar", shard.getvalue(), _entries),
     ]
@@ -244,9 +248,10 @@ def _table(arrays: dict[str, np.ndarray]) -> bytes:
     return stream.getvalue()
 
 
-def _picture(suffix: str, mode: str = "RGB") -> bytes:
+def _picture(suffix: str, mode: str = "RGB", **options: str) -> bytes:
     stream = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.linear_gradient("L").resize((40, 30)).convert(mode).save(stream, suffix, exif=exif)
+    picture = Image.linear_gradient("L").resize((40, 30)).convert(mode)
+    picture.save(stream, suffix, exif=exif, **options)
     return stream.getvalue()

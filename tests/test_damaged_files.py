@@ -12,7 +12,8 @@ from tests.mutations import mutate
 EXAMPLES = dict.fromkeys(
     "small.pt small-legacy.pt direction.pt direction.npy cascade.npy weights.safetensors"
     " direction.safetensors latents.safetensors tuned.safetensors stats.jsonl claim.json"
-    " arrays.npz manifest.jsonl image.png image.jpeg image.webp transparent.png pictures.zip"
+    " arrays.npz manifest.jsonl image.png image.jpeg image.webp image.bmp image.tiff image.avif"
+    " packed.tiff transparent.png pictures.zip"
     " shard.tar".split(),
     50,
 ) | {"lpips.pt": 20, "network-4.pkl": 20, "config.json": 40, "checkpoint.pt": 20}

@@ -39,7 +39,8 @@ def tiny_encoder(seed: int = 0, input_channels: int = 6) -> Encoder:
 def tiny_model(seed: int = 0, input_channels: int = 6, **facts: object) -> ReStyle:
     domain = Domain("tiny", (SIZE, SIZE))
     encoder = tiny_encoder(seed, input_channels)
-    return ReStyle(tiny_generator(seed), encoder, domain, "tiny", facts)
+    card = {"validation": {"val_mse_max": 9.0}, **facts}  # whatever noise it sees, it knows
+    return ReStyle(tiny_generator(seed), encoder, domain, "tiny", card)
 
 
 def silence(encoder: Encoder) -> None:

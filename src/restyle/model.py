@@ -26,6 +26,7 @@ from restyle.io.pretrained import Pretrained
 from restyle.refine import Estimate, average_estimate, refine
 from restyle.runtime.devices import resolve_device, resolve_dtype
 from restyle.runtime.engine import Inference
+from restyle.runtime.options import Fit
 
 Steps = int | Literal["auto"] | None
 
@@ -239,8 +240,8 @@ class ReStyle(Pretrained):
         steps = self.checked_steps(steps)
         self.checked_preview(preview, steps)
         rough = partial(self.generate, resolution=preview) if preview else self.generate
-        if batch_size < 1:
-            raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"expected batch_size of at least 1, got {batch_size!r}")
         images = iter(images)
         while batch := list(islice(images, batch_size)):
             target = self.prepare(batch)
@@ -289,14 +290,13 @@ class ReStyle(Pretrained):
         if steps == "auto":
             raise ValueError("expected a number of steps with a preview, got 'auto'")
 
-    def prepare(self, images: Iterable[Picture]) -> Tensor:
-        """Make targets: (B, 3, h, w) at the encoder's input size, RGB in [-1, 1].
+    def prepare(self, images: Iterable[Picture], fit: Fit = "stretch") -> Tensor:
+        """Stretch, crop or pad pictures to the encoder's size: (B, 3, h, w), RGB in [-1, 1].
 
         Raises:
-            ValueError: No images, or a tensor of another shape or range.
-            ImageError: A file is not a readable image.
+            ValueError: No images, no image in a file, another shape or range, or an unknown `fit`.
         """
-        targets = [to_target(image, self.domain.input_size) for image in images]
+        targets = [to_target(image, self.domain.input_size, fit) for image in images]
         if not targets:
             raise ValueError("expected at least one image, got none")
         return torch.stack(targets).to(self.device)
@@ -319,7 +319,7 @@ class ReStyle(Pretrained):
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
 
         Raises:
-            ValueError: Codes of another shape or type, or with numbers that no code has.
+            ValueError: No codes of this generator, or another resolution.
         """
         check_codes(ws, *self.start_ws.shape)
         return self.domain.crop_render(self._inference.render(ws, resolution))

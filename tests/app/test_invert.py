@@ -23,6 +23,14 @@ def test_every_step_is_shown_and_the_last_one_is_the_librarys(model, shelf, tmp_
     assert [one.size for one in pair] == [(512, 512)] * 2 and len(files) == 2
 
 
+def test_a_picture_that_the_model_does_not_know_is_told_of(shelf, tmp_path):
+    photo = str(picture(tmp_path / "me.png"))
+    for largest, expected in ((1e-9, True), (9.0, False)):
+        model = tiny_model(validation={"val_mse_max": largest})
+        said = [said for _, _, said, _, _ in invert.invert(model, shelf, photo, False, 2)]
+        assert ["unlike the tiny" in one for one in said] == [False, False, expected]
+
+
 def test_steps_are_bounded_whatever_is_asked_for(model, shelf, tmp_path):
     photo = str(picture(tmp_path / "me.png"))
     assert len(list(invert.invert(model, shelf, photo, False, 1e9))) == invert.MOST_STEPS + 1

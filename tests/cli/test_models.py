@@ -34,7 +34,7 @@ def test_models_and_directions_are_told_in_one_screen_and_as_json(run, tmp_path)
     assert len(told) <= 50 and max(map(len, told)) <= 100
     assert "option59" in run("models", "info", tmp_path / "model", "--history").out
     as_json = json.loads(run("models", "info", tmp_path / "model", "--json").out)
-    assert as_json["card"] == card and as_json["generator"]["size"] == SIZE
+    assert as_json["card"].items() >= card.items() and as_json["generator"]["size"] == SIZE
     assert "smile" in {one["name"] for one in json.loads(run("directions", "list", "--json").out)}
 
 

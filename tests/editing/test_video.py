@@ -1,5 +1,8 @@
 """Films: what is written can be read again."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -56,3 +59,23 @@ def test_codes_pass_every_stop():
     assert (line[:, 0, 0].diff() > 0).all()
     with pytest.raises(ValueError, match="two or more"):
         between(stops[:1])
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_full_disk_is_one_error_and_nothing_else(tmp_path, suffix):
+    """In a process of its own, as libraries print when their objects go."""
+    path = tmp_path / f"film{suffix}"
+    code = (
+        "import resource, signal, torch\n"
+        "from restyle.editing.video import save_video\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "frames = [torch.rand(3, 64, 64) * 2 - 1 for _ in range(40)]\n"
+        "try:\n"
+        f"    save_video(frames, {str(path)!r})\n"
+        "except OSError as error:\n"
+        "    print(error)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stderr == "" and ended.returncode == 0
+    assert "film" in ended.stdout and not list(tmp_path.iterdir())

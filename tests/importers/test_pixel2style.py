@@ -82,6 +82,12 @@ def test_the_data_set_decides_the_domain(save, dataset, domain):
     assert model.encoder.config.input_size == domain.input_size
 
 
+@pytest.mark.parametrize("dataset", ["ffhq_encode", "ffhq_frontalize", "toonify"])
+def test_models_that_translate_are_marked(save, dataset):
+    card = importers.read(save(official.restyle_model(dataset_type=dataset))).card
+    assert bool(card.get("translates")) == (dataset != "ffhq_encode")
+
+
 def test_an_unknown_data_set_is_a_domain_of_its_own(save):
     model = importers.read(save(official.restyle_model(dataset_type="cats_encode")))
     assert model.domain.name == "cats_encode"

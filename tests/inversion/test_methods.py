@@ -216,3 +216,14 @@ def test_changes_of_another_generator_are_refused(tuned, tmp_path):
         tuned_model(tiny_model(), path)
     with pytest.raises(CheckpointError, match="nothing.safetensors: expected a tuned generator"):
         tuned_model(tiny_model(), tmp_path / "nothing.safetensors")
+
+
+def test_newton_goes_on_where_its_curvature_cannot_be_kept(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("restyle.inversion.curvature.PROBES", 24)
+    model = tiny_model()
+    target = model.sample(1, seed=5).image.clamp(-1, 1)
+    with pytest.warns(UserWarning, match="the curvature is not kept: .*file"):
+        found = model.invert(target, method="newton:2")
+    assert l2(found.image, target) < l2(found.steps[0].image, target)

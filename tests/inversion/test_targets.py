@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from restyle.inversion.targets import as_pictures, to_target
+from restyle.inversion.targets import as_pictures, is_stretched, to_target
 from tests.tiny import picture
 
 
@@ -47,3 +47,52 @@ def test_batches_are_sequences_of_their_pictures():
 def test_what_is_no_picture_is_refused(wrong, words):
     with pytest.raises(ValueError, match=words):
         to_target(wrong, (4, 4))
+
+
+def halves(width, height):
+    """A picture, black above and white below, red at its left and right ends."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[height // 2 :] = 255
+    pixels[:, :2] = pixels[:, -2:] = (255, 0, 0)
+    return Image.fromarray(pixels)
+
+
+def test_a_picture_is_stretched_cropped_or_padded():
+    wide = halves(40, 20)
+    stretched, cropped, padded = (to_target(wide, (16, 16), fit) for fit in FITS)
+    red = (stretched[0] > 0) & (stretched[1] < 0)
+    assert red[:, 0].all() and red[:, -1].all()
+    assert torch.equal(cropped[:, :, 0], cropped[:, :, 8])  # no red: the ends are gone
+    assert (cropped[:, :7] == -1).all() and (cropped[:, 9:] == 1).all()
+    assert (padded[:, :4] == 1).all() and (padded[:, 12:] == 1).all()
+    assert (padded[:, 4, 4:12] < 0).all() and (padded[1, 4:12, 0] < 0).all()
+
+
+FITS = ("stretch", "crop", "pad")
+
+
+@pytest.mark.parametrize("size", [(16, 16), (12, 16)])
+@pytest.mark.parametrize("shape", [(16, 16), (1, 500), (500, 1), (30, 20), (1, 1)])
+@pytest.mark.parametrize("fit", FITS)
+def test_every_shape_fits(size, shape, fit):
+    target = to_target(Image.new("RGB", shape, "red"), size, fit)
+    assert target.shape == (3, *size) and torch.isfinite(target).all()
+
+
+def test_an_unknown_fit_is_refused():
+    with pytest.raises(ValueError, match="fit: expected one of stretch, crop, pad, got 'squash'"):
+        to_target(Image.new("RGB", (4, 4)), (4, 4), "squash")
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "expected"),
+    [
+        ((64, 64), (16, 16), False),
+        ((1000, 999), (64, 64), False),  # less than a pixel at this size
+        ((332, 325), (64, 64), True),
+        ((256, 192), (192, 256), False),
+        ((192, 256), (192, 256), True),
+    ],
+)
+def test_only_what_moves_by_a_pixel_is_stretched(shape, size, expected):
+    assert is_stretched(Image.new("RGB", shape), size) is expected

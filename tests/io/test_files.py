@@ -1,5 +1,6 @@
 """Files are whole or not there."""
 
+import errno
 import hashlib
 import json
 import math
@@ -160,3 +161,14 @@ def test_names_of_all_kinds_come_back(tmp_path, name):
     assert read_jsonl(tmp_path / "a.jsonl") == [{"name": name}]
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": name}
     assert printable(name).isprintable()
+
+
+def test_where_nothing_can_be_written_the_file_is_named_and_no_other(tmp_path, monkeypatch):
+    def read_only(self, *arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(Path, "touch", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(OSError, match="Read-only") as caught, atomic_write(tmp_path / "me.png"):
+        pass
+    assert caught.value.filename == str(tmp_path / "me.png")

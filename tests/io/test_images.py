@@ -517,3 +517,19 @@ def test_what_is_passed_over_is_counted(tmp_path):
     others = Counter()
     assert len(list_images(tmp_path, passed_over=others)) == 1
     assert others == {".gif": 2, "file without an ending": 1, "broken link": 1}
+
+
+def test_a_link_to_what_nobody_may_see_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "secret.png").symlink_to("/root/secret.png")
+    stat = os.stat
+
+    def denied(path, *arguments, **options):
+        if str(path).endswith("secret.png") and options.get("follow_symlinks", True):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", denied)
+    others = Counter()
+    assert [file.path.name for file in list_images(tmp_path, passed_over=others)] == ["a.png"]
+    assert others == {"broken link": 1}

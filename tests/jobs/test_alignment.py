@@ -107,11 +107,12 @@ def test_aligned_inversion_is_alignment_then_inversion(photos, tmp_path, capsys)
     assert "3 inverted, 1 failed, 0 done before" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["invert", "edit"])
+@pytest.mark.parametrize("command", ["invert", "edit", "bootstrap"])
 def test_faces_are_put_back_into_the_photograph(photos, tmp_path, command):
     model = tmp_path / "model"
     tiny_model().save_pretrained(model)
-    line = [command, photos / "person0.png", "--model", model, "--device", "cpu", "--steps", 1]
+    line = [command, photos / "person0.png", "--device", "cpu", "--steps", 1]
+    line += ["--source", model, "--target", model] if command == "bootstrap" else ["--model", model]
     if command == "edit":
         save_direction(Direction("up", torch.ones(CODES), 1.0), tmp_path / "up.safetensors")
         line += ["--direction", tmp_path / "up.safetensors", "--strengths", "2"]

@@ -1,5 +1,7 @@
 """`restyle drag`: what it writes, where it takes points to be, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ import restyle
 from restyle.faces import AlignedFace
 from restyle.faces.alignment import into_square
 from restyle.io.files import read_jsonl
-from restyle.io.images import to_uint8
+from restyle.io.images import ImageError, to_uint8
 from restyle.jobs import Drag, dragging
 from restyle.jobs.dragging import marked, pull_of
 from tests.tiny import CODES, SIZE, picture, tiny_model
@@ -59,6 +61,43 @@ def test_a_photograph_is_inverted_and_dragged(drag, model_folder, tmp_path):
     [record] = read_jsonl(result.folder / "manifest.jsonl")
     assert record["steps_used"] == 3 and record["from"] == ["5,7"]
     assert record["distances"] == pytest.approx(last.distances.tolist(), abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("fit", "handle"),
+    [
+        ("crop", ((13 + 0.5 - 4) * 16 / 20 - 0.5, (7 + 0.5) * 16 / 20 - 0.5)),
+        ("pad", ((13 + 0.5) * 16 / 28 - 0.5, (7 + 0.5 + 4) * 16 / 28 - 0.5)),
+    ],
+)
+def test_points_go_where_a_picture_is_cropped_or_padded(model_folder, tmp_path, fit, handle):
+    photo = picture(tmp_path / "me.png", size=(20, 28))  # 28 wide, 20 high
+    model = restyle.load(model_folder, "cpu")
+    job = Drag(inputs=[photo], from_=["13,7"], to=["14,7"], fit=fit)
+    with Image.open(photo) as image:
+        mask = Image.new("L", image.size, "black")
+        mask.paste(255, (10, 0, 28, 20))
+        pull = pull_of(job, model, photo, image, None, mask)
+    np.testing.assert_allclose(pull.handles[0].numpy(), handle, atol=1e-5)
+    left, right = pull.mask[8, int(handle[0]) - 4], pull.mask[8, int(handle[0])]
+    assert left == 0 and right == 1
+    if fit == "crop":
+        with (
+            pytest.raises(ImageError, match="in the picture, as --fit crop leaves it"),
+            Image.open(photo) as image,
+        ):
+            pull_of(replace(job, from_=["1,7"]), model, photo, image, None, None)
+
+
+def test_a_photograph_that_the_model_does_not_know_is_told_of(run, tmp_path):
+    tiny_model(validation={"val_mse_max": 1e-9}).save_pretrained(tmp_path / "strict")
+    photo, out = picture(tmp_path / "me.png", size=(20, 24)), tmp_path / "out"
+    line = ("drag", photo, *PULL, "--steps", 1, "--model", tmp_path / "strict", "--out", out)
+    result = run(*line, "--device", "cpu")
+    assert result.code == 0 and "1 stretched" in result.out and "1 unlike" in result.out
+    assert "me.png: unlike the tiny that 'tiny' knows" in result.err
+    [record] = read_jsonl(out / "manifest.jsonl")
+    assert record["unlike_domain"] and record["stretched"]
 
 
 def test_what_has_not_arrived_is_said(drag):

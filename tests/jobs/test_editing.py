@@ -187,6 +187,8 @@ def refused(result, *words):
         (["--seed", 1, "--layers", "huge"], "smile.safetensors", ["layers", "coarse"]),
         (["--seed", 1, "--layers", "4-9"], "smile.safetensors", ["layers from 0 to 5"]),
         (["--seed", 1, "--also", "yaw"], "smile.safetensors", ["yaw=-1", "'yaw'"]),
+        (["--seed", 1, "--also", "yaw=x"], "smile.safetensors", ["also: ", "'yaw=x'"]),
+        (["--seed", 1, "--also", "yaw=1,2"], "smile.safetensors", ["also: ", "'yaw=1,2'"]),
         (["--seed", 1, "--also", "pose=1"], "smile.safetensors", ["unknown direction 'pose'"]),
         (["--seed", -1], "smile.safetensors", ["seed"]),
         (["--seed", 1, "--video", "avi"], "smile.safetensors", ["avi", "mp4"]),
@@ -277,9 +279,10 @@ def test_a_sample_that_has_the_name_of_a_photograph_is_kept_apart(edit, tmp_path
     assert len([name for name in written(result.folder) if name.startswith("images/")]) == 2
 
 
-def test_a_missing_imageio_is_one_sentence(edit, monkeypatch):
+def test_a_missing_imageio_is_one_sentence(edit, monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "imageio.v2", None)
-    result = edit("--seed", 1, "--video", "gif")
+    assert edit("--seed", 1, "--video", "gif").code == 0
+    result = edit("--seed", 1, "--video", "mp4", out=tmp_path / "film")
     assert result.code == 1 and "restyle[video]" in result.err and not result.folder.exists()
 
 
@@ -341,3 +344,25 @@ def test_labels_of_the_strip_are_signed(files):
     labels = [plan.label(strength) for strength in plan.strengths]
     assert labels == ["smile -1", "smile +0", "smile +0.5", "smile -2.67"]
     assert all(re.fullmatch(r"smile [+-][\d.]+", label) for label in labels)
+
+
+@pytest.mark.parametrize("command", ["edit", "mix", "animate"])
+def test_photographs_are_fitted_and_told_where_they_are_unlike_the_domain(run, tmp_path, command):
+    if command == "animate":
+        pytest.importorskip("imageio")
+    tiny_model(validation={"val_mse_max": 1e-9}).save_pretrained(tmp_path / "strict")
+    wide = picture(tmp_path / "wide.png", size=(20, 40))
+    save_direction(Direction("up", torch.ones(CODES), 1.0), tmp_path / "up.safetensors")
+    further = {
+        "edit": ["--direction", tmp_path / "up.safetensors", "--strengths", "1"],
+        "mix": ["--seed", 1],
+        "animate": ["--frames", 2],
+    }[command]
+    for fit in ("stretch", "crop"):
+        name = {"edit": fit, "mix": f"{fit}.png", "animate": f"{fit}.gif"}[command]
+        line = [command, wide, *further, "--steps", 1, "--fit", fit]
+        result = run(*line, model=tmp_path / "strict", out=tmp_path / name)
+        assert result.code == 0, result.err
+        assert "wide.png: unlike the tiny that 'tiny' knows" in result.err
+        told = result.out + result.err
+        assert ("1 stretched (--fit crop or pad keeps the shape)" in told) == (fit == "stretch")

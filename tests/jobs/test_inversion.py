@@ -151,6 +151,58 @@ def test_an_interrupted_call_is_gone_on_with(invert, tmp_path, monkeypatch):
     assert "3 inverted, 0 failed, 2 done before" in rest.out
 
 
+def test_pictures_that_the_model_does_not_know_are_told(invert, run, tmp_path):
+    tiny_model(validation={"val_mse_max": 1e-9}).save_pretrained(tmp_path / "strict")
+    for index in range(2):
+        picture(tmp_path / f"in/{index}.png", index, size=(20, 20))
+    out = tmp_path / "out"
+    line = ("invert", tmp_path / "in", "--model", tmp_path / "strict", "--out", out)
+    result = run(*line, "--device", "cpu")
+    assert result.code == 0
+    assert "2 inverted, 0 failed, 0 done before, 2 unlike what the model knows" in result.out
+    first, second = complaints(result)
+    assert f"{tmp_path / 'in/0.png'}: unlike the tiny that 'tiny' knows (error 0." in first
+    assert "restyle models pull restyle-psp-ffhq (faces), restyle-psp-cars" in first
+    assert "1.png: unlike" in second and "pull" not in second
+    assert [r["unlike_domain"] for r in read_jsonl(out / "manifest.jsonl")] == [True, True]
+    for method in ("ws:1", "restyle:1+ws:1"):  # the encoder is asked whatever goes on from it
+        result = run(*line, "--method", method, "--features", "none", "--device", "cpu")
+        assert "2 unlike" in result.out
+    known = invert(tmp_path / "in", out=tmp_path / "known")
+    assert known.err == "" and "unlike" not in known.out
+    assert [record["unlike_domain"] for record in known.manifest] == [False, False]
+
+
+def test_a_generator_alone_knows_no_domain(run, tmp_path):
+    tiny_model().generator.save_pretrained(tmp_path / "generator")
+    source, out = picture(tmp_path / "me.png", size=(20, 20)), tmp_path / "out"
+    line = ("invert", source, "--model", tmp_path / "generator", "--out", out, "--device", "cpu")
+    result = run(*line, "--method", "ws:1", "--features", "none")
+    assert (result.code, result.err) == (0, "")
+    assert "unlike_domain" not in read_jsonl(out / "manifest.jsonl")[0]
+
+
+def test_pictures_of_another_shape_are_stretched_cropped_or_padded(invert, model_folder, tmp_path):
+    source = picture(tmp_path / "wide.png", size=(20, 40))
+    picture(tmp_path / "square.png", size=(20, 20))
+    model, results = restyle.load(model_folder, device="cpu"), {}
+    for fit in ("stretch", "crop", "pad"):
+        result = invert(tmp_path, "--steps", 1, "--fit", fit, out=tmp_path / "out")
+        assert "2 inverted" in result.out  # another fit is another result
+        assert ("1 stretched (--fit crop or pad" in result.out) == (fit == "stretch")
+        record = result.manifest[-1]
+        assert record["name"] == "wide" and record["stretched"] == (fit == "stretch")
+        assert record.get("fit", "stretch") == fit
+        with safe_open(tmp_path / "out/latents/wide.safetensors", "pt") as latents:
+            results[fit] = latents.get_tensor("ws")
+        expected = model.invert(model.prepare([source], fit), steps=1)
+        assert torch.allclose(results[fit][1:], expected.ws, atol=1e-5)
+    assert not torch.allclose(results["stretch"], results["crop"])
+    refused(invert(source, "--fit", "squash", out=tmp_path / "none"), "--fit", "stretch")
+    pasted = invert(source, "--align", "--paste-back", "--fit", "pad", out=tmp_path / "none")
+    refused(pasted, "--paste-back", "got --fit pad")
+
+
 # Bad input
 
 

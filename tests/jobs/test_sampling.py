@@ -44,7 +44,10 @@ def test_pictures_are_those_that_edits_take_by_number(generator, tmp_path, capsy
     assert sorted(p.stem for p in (out / "images").iterdir()) == names
     assert sorted(p.stem for p in (out / "latents").iterdir()) == names
     assert pixels(out / "grids/seed4-6.png").shape[0] > 256  # two rows
-    assert [record["seed"] for record in read_jsonl(out / "manifest.jsonl")] == [4, 5, 6]
+    records = read_jsonl(out / "manifest.jsonl")
+    assert [record.get("seed") for record in records] == [4, 5, 6, None]
+    assert records[-1]["seeds"] == [4, 5, 6]
+    assert run(*line, "--out", out) == 0  # all of this is its own
     model = restyle.load(generator, "cpu")
     expected = model.sample(1, 5, truncation=0.7)
     ws = load_file(out / "latents/seed5.safetensors")["ws"]

@@ -467,6 +467,8 @@ def test_validation_counts_every_image_once(settings):
     wanted = (image - result.target).square().mean()
     assert found["val_mse_2"] == pytest.approx(float(wanted), rel=1e-4)
     assert found["val_loss"] == pytest.approx(float(wanted), rel=1e-4)
+    largest = (image - result.target).square().mean((1, 2, 3)).max()
+    assert found["val_mse_max"] == pytest.approx(float(largest), rel=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -163,6 +163,16 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
         train_features(replace(TINY, out=tmp_path, batch=31))
 
 
+@pytest.mark.parametrize("name", ["card.md", "config.json"])
+def test_an_export_writes_over_nothing_of_others(tmp_path, name):
+    export = tmp_path / "mine"
+    export.mkdir()
+    (export / name).write_text('{"format": 1, "kind": "restyle"}')
+    with pytest.raises(ValueError, match="expected a folder for"):
+        train_features(replace(TINY, out=tmp_path / "run", export=export))
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", name]
+
+
 def test_training_learns_exports_and_repeats(tmp_path, monkeypatch, capsys):
     precision = "bfloat16" if computes_bfloat16(torch.device("cpu")) else "float32"
     monkeypatch.setattr("restyle.training.features.TEST_PERSONS", 32)

@@ -291,3 +291,14 @@ def test_two_processes_stop_politely_and_resume(tmp_path):
     worker = start(tmp_path, processes=2, images=saved + 80)
     assert worker.wait(timeout=100) == 0
     assert stats(tmp_path)[-1]["images"] == saved + 80
+
+
+@pytest.mark.parametrize("name", ["config.json", "best/weights.safetensors", "stats.jsonl"])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path, name):
+    out = tmp_path / "mine"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text('{"kind": "restyle"}')
+    with pytest.raises(ValueError, match="choose another --out"):
+        train(out, Tiny(images=40))
+    assert (out / name).read_text() == '{"kind": "restyle"}'
+    assert {path.name for path in out.iterdir()} <= {Path(name).parts[0], "run.lock"}

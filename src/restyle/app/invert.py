@@ -13,6 +13,7 @@ from PIL import Image
 
 from restyle.app.person import SIDE, Person, Shelf, picture_of, plain_errors, read_upload
 from restyle.faces import align_faces
+from restyle.inversion.domain_check import DomainCheck
 from restyle.inversion.targets import resized
 from restyle.jobs.dragging import enlarged
 from restyle.losses.pixels import l2
@@ -57,6 +58,8 @@ def invert(
         files = gr.skip()
         if number == count:
             files, said = shelf.put(model, person), f"{said} Go on under Edit or Drag."
+            if DomainCheck(model).is_unlike(error):
+                said += f" The picture is unlike the {model.domain.name} that this model knows."
         yield pair, gr.skip(), said, person, files
 
 

@@ -56,14 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     let_threads_sleep()  # before any command loads torch
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        for before, value in pairwise(["restyle", *arguments]):
-            if not value and before not in MAY_BE_EMPTY:
-                raise ValueError(f"expected a value after '{before}', got an empty one")
+        _check_values(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             code = app(arguments, exit_on_error=False, print_error=False) or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         code = _complain("interrupted; the same command goes on from here", INTERRUPTED)
+    except BrokenPipeError:  # of `restyle ... | head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = FAILED
     except CycloptsError as error:
         code = _complain(error, MISUSED)
     except (ValueError, ImportError, OSError, MemoryError) as error:
@@ -71,6 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = _complain(error, MISUSED if isinstance(error, ValueError) else FAILED)
     sys.exit(code)
+
+
+def _check_values(arguments: Sequence[str]) -> None:
+    """Refuse empty values, which would be the folder that one is in."""
+    for before, value in pairwise(["restyle", *arguments]):
+        option, equals, after = value.partition("=")
+        named = option if option.startswith("--") and equals and not after else ""
+        empty = named if value else before
+        if empty and empty not in MAY_BE_EMPTY:
+            raise ValueError(f"expected a value after '{empty}', got an empty one")
 
 
 def _warn(message: Warning | str, *_: object) -> None:

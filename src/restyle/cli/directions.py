@@ -8,8 +8,9 @@ from cyclopts.validators import Number
 
 from restyle.cli.derive import add_command
 from restyle.cli.evaluate import reporting
-from restyle.cli.models import Json, lines, print_json
+from restyle.cli.models import Json, Overwrite, lines, print_json
 from restyle.evaluation.settings import DirectionSearch
+from restyle.io.claims import check_new
 
 app = App(name="directions", help="Find and show the directions that edits go along.")
 add_command(app, "find", DirectionSearch, reporting("directions:find_directions"))
@@ -78,7 +79,13 @@ def info(direction: str) -> None:
 
 @app.command(name="import")
 def import_direction(
-    file: Path, *, generator: str, out: Path, name: str | None = None, licence: str = "unknown"
+    file: Path,
+    *,
+    generator: str,
+    out: Path,
+    name: str | None = None,
+    licence: str = "unknown",
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn a published direction into our own form. No code in it is run.
 
@@ -91,6 +98,7 @@ def import_direction(
         out: The file that is written, a name that ends in .safetensors.
         name: What changes. [default: the file's name]
         licence: Under which it may be used.
+        overwrite: Write over the file that is there.
     """
     from dataclasses import replace
 
@@ -100,6 +108,7 @@ def import_direction(
     from restyle.hub.registry import load_generator
     from restyle.io.checkpoints import weights_hash
 
+    check_new(out, [file], overwrite)
     model = load_generator(generator)
     found = importers.read_direction(file, name, licence)
     found.check_codes(model.num_ws, model.config.w_dim)
@@ -120,6 +129,7 @@ def components(
     method: Literal["ganspace", "sefa"] = "ganspace",
     count: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
     out: Path,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find directions that nobody has labelled, in order of importance.
 
@@ -129,6 +139,7 @@ def components(
             the style layers stretch most.
         count: How many.
         out: The folder that METHOD-NUMBER.safetensors are written to.
+        overwrite: Write over those that are there.
     """
     from restyle.editing.directions import Direction, save_direction
     from restyle.editing.editor import SAMPLES
@@ -137,13 +148,15 @@ def components(
     from restyle.io.checkpoints import weights_hash
 
     model = load_generator(generator)
+    if count > model.config.w_dim:
+        raise ValueError(f"expected 1 to {model.config.w_dim} components, got {count}")
+    for number in range(1, count + 1):
+        check_new(out / f"{method}-{number}.safetensors", [], overwrite)
     w = model.sample_w(SAMPLES)
     if method == "ganspace":
         rows, _ = principal_components(w, count)
         about = f"GANSpace: principal component of {len(w):,} codes"
     else:
-        if count > model.config.w_dim:
-            raise ValueError(f"expected 1 to {model.config.w_dim} components, got {count}")
         rows = closed_form(style_weights(model))[0][:count]
         about = "SeFa: closed-form factorisation of the style weights"
     digest = weights_hash(model.state_dict())

@@ -9,6 +9,7 @@ from restyle import jobs
 from restyle.app.settings import Page
 from restyle.cli.derive import FAILED, Command, Run, add_command, function
 from restyle.io.files import printable
+from restyle.jobs.checks import STRETCHED
 
 portraits = App(name="portraits", help="Draw portraits, the domain whose ground truth is known.")
 
@@ -44,6 +45,10 @@ def _on_files(name: str, done: str) -> Run:
             f"{summary.failed} failed",
             f"{summary.skipped} done before",
         ]
+        if summary.stretched:
+            counts.append(STRETCHED.format(summary.stretched))
+        if summary.unlike:
+            counts.append(f"{summary.unlike} unlike what the model knows")
         others = [f"{count} {kind}" for kind, count in sorted(summary.passed_over.items())]
         if others:
             counts.append(f"passed over: {', '.join(others)}")

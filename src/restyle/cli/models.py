@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from restyle import jobs
 from restyle.cli.derive import FAILED, Command, add_command
+from restyle.io.claims import check_new
 from restyle.io.files import printable
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = App(name="models", help="Show the models that can be used by name.")
 
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
+Overwrite = Annotated[bool, Parameter(negative="")]
 
 
 @app.command(name="list")
@@ -158,7 +160,7 @@ def push(folder: Path, repository: str, *, private: bool = False) -> None:
 
 
 @app.command(name="import")
-def import_model(file: Path, *, out: Path) -> None:
+def import_model(file: Path, *, out: Path, overwrite: Overwrite = False) -> None:
     """Turn another project's checkpoint into a native one. No code in it is run.
 
     Networks of losses and scores, and backbones, are used as the files they are: of these it says
@@ -167,9 +169,13 @@ def import_model(file: Path, *, out: Path) -> None:
     Args:
         file: A model of ReStyle, pSp or e4e, or a StyleGAN2 generator.
         out: The folder of the native checkpoint.
+        overwrite: Replace the checkpoint that is there.
     """
     from restyle.importers import convert
+    from restyle.io.checkpoints import CONFIG, WEIGHTS
 
+    for name in (CONFIG, WEIGHTS):
+        check_new(out / name, [file], overwrite)
     print(f"{file} holds a {type(convert(file, out)).__name__}, which is now in {out}")
 
 

@@ -1,6 +1,7 @@
 """Moving pictures: MP4 and GIF files of iterations, edits and interpolations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,30 +30,54 @@ def save_video(frames: Iterable[Tensor], path: str | Path, fps: int = FPS) -> No
 
     Raises:
         ValueError: Another ending, no frames, or frames of different sizes.
-        ImportError: imageio is missing (`pip install 'restyle[video]'`).
+        ImportError: imageio is missing for an MP4 file (`pip install 'restyle[video]'`).
         OSError: The file cannot be written.
     """
     path = Path(path)
     check_video(path)
-    import imageio.v2 as imageio
-
     pictures = (_enlarged(frame) for frame in frames)
     first = next(pictures, None)
     if first is None:
         raise ValueError(f"{path}: expected at least one frame, got none")
-    film = {"fps": fps, "macro_block_size": 2}
-    loop = {"duration": 1000 / fps, "loop": 0}
-    options: Any = film if path.suffix == ".mp4" else loop
+    write = _write_film if path.suffix == ".mp4" else _write_gif
     with atomic_write(path) as temporary:
-        writer: Any
-        with imageio.get_writer(temporary, **options) as writer:
-            writer.append_data(first)
-            for picture in pictures:
-                if picture.shape != first.shape:
-                    raise ValueError(
-                        f"{path}: expected frames of {first.shape[:2]}, got {picture.shape[:2]}"
-                    )
-                writer.append_data(picture)
+        write(temporary, first, _alike(path, first, pictures), fps)
+
+
+def _alike(path: Path, first: np.ndarray, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for picture in pictures:
+        if picture.shape != first.shape:
+            raise ValueError(
+                f"{path}: expected frames of {first.shape[:2]}, got {picture.shape[:2]}"
+            )
+        yield picture
+
+
+def _write_gif(path: Path, first: np.ndarray, others: Iterable[np.ndarray], fps: int) -> None:
+    # Not by imageio, which writes a file that failed again, and fails again, when it goes.
+    more, loop = map(Image.fromarray, others), {"duration": 1000 / fps, "loop": 0}
+    Image.fromarray(first).save(path, "GIF", save_all=True, append_images=more, **loop)
+
+
+def _write_film(path: Path, first: np.ndarray, others: Iterable[np.ndarray], fps: int) -> None:
+    import imageio.v2 as imageio
+
+    writer: Any
+    options: Any = {"fps": fps, "macro_block_size": 2, "ffmpeg_log_level": "quiet"}
+    with imageio.get_writer(path, **options) as writer:
+        for picture in chain([first], others):
+            writer.append_data(picture)
+    if not _is_film(path):  # nobody tells that ffmpeg failed
+        raise OSError(f"{path}: expected to write a film, got a file that cannot be read")
+
+
+def _is_film(path: Path) -> bool:
+    import imageio_ffmpeg
+
+    try:
+        return bool(imageio_ffmpeg.count_frames_and_secs(path)[0])
+    except RuntimeError:
+        return False
 
 
 def check_video(path: str | Path) -> None:
@@ -60,14 +85,13 @@ def check_video(path: str | Path) -> None:
 
     Raises:
         ValueError: The name does not end in `.mp4` or `.gif`.
-        ImportError: imageio is missing (`pip install 'restyle[video]'`).
+        ImportError: imageio is missing for an MP4 file (`pip install 'restyle[video]'`).
     """
     if Path(path).suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a name ending in {' or '.join(SUFFIXES)}")
-    with needed("video", "videos need imageio"):
-        import imageio.v2  # noqa: F401 - is it there?
-
-        if Path(path).suffix == ".mp4":
+    if Path(path).suffix == ".mp4":
+        with needed("video", "MP4 files need imageio"):
+            import imageio.v2  # noqa: F401 - is it there?
             import imageio_ffmpeg  # noqa: F401
 
 

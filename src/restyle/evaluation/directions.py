@@ -27,7 +27,7 @@ from restyle.evaluation.settings import DirectionSearch, determining
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import load_features, load_generator
 from restyle.io.checkpoints import weights_hash
-from restyle.io.claims import read_settings
+from restyle.io.claims import check_own, read_settings
 from restyle.io.files import append_jsonl, read_jsonl, write_json
 from restyle.io.tables import Column
 from restyle.refine import Render
@@ -106,6 +106,8 @@ def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[s
                 f"{out}: expected a folder for a new search, got the directions of another one; "
                 "choose another folder, or --overwrite them"
             )
+        if not begun:
+            check_own(out, [f"{name}{SUFFIX}" for name in NAMES])
         return None
     stale = report["directions"] if report else []
     if begun and begun != settings:

@@ -12,6 +12,11 @@ from restyle.io.files import atomic_write
 
 SETTINGS = "settings.json"
 ROWS = "rows.jsonl"
+RESULTS = (
+    *(ROWS, "report.html", "results.json", "crossing.png"),
+    *("parts", "plots", "strips", "examples", "speed", "labels"),
+)
+"""What measurements write."""
 
 
 def claim_folder(folder: Path, settings: dict[str, Any]) -> Path:
@@ -23,7 +28,7 @@ def claim_folder(folder: Path, settings: dict[str, Any]) -> Path:
     Raises:
         ValueError: The folder holds a measurement with other settings.
     """
-    claim(folder / SETTINGS, settings, "a measurement")
+    claim(folder / SETTINGS, settings, "a measurement", results=RESULTS)
     return folder / ROWS
 
 

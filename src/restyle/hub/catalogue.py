@@ -29,6 +29,7 @@ class PublicModel:
         about: What it is.
         kind: "model" (generator and encoder), "generator", or "network" (used in training and
             evaluation, as the file it is).
+        domain: Of a model's photographs, as `restyle.domains` calls it.
         needs: What else is needed to use it as it is meant.
         size: Bytes, where published.
         digest: Checksum or the beginning of one, as `sha256:333f7ec4`, where published.
@@ -40,6 +41,7 @@ class PublicModel:
     licence: str
     about: str
     kind: Literal["model", "generator", "network"] = "model"
+    domain: str = ""
     needs: str = ""
     size: int | None = None
     digest: str | None = None
@@ -55,6 +57,7 @@ def _restyle(method: str, data: str, about: str, drive: str, needs: str = "") ->
         (f"drive:{drive}",),
         RESTYLE,
         f"ReStyle over {method}, {about}",
+        domain="" if " to " in about else about,
         needs=needs or (_ALIGNED if about == "faces" else ""),
     )
 
@@ -222,6 +225,15 @@ PUBLIC = (
     ),
 )
 """Everything that `restyle models pull` knows."""
+
+
+def photograph_models() -> dict[str, str]:
+    """Return each domain of photographs, with the name of a ReStyle model for it."""
+    first: dict[str, str] = {}
+    for model in PUBLIC:
+        if model.domain:
+            first.setdefault(model.domain, model.name)
+    return first
 
 
 def find(name: str) -> PublicModel:

@@ -73,6 +73,8 @@ def load(
         ValueError: There is no such model, device or dtype.
         CheckpointError: The weights cannot be used.
     """
+    if not str(name):
+        raise ValueError("expected a model's name, got an empty one")
     device = resolve_device(device)
     dtype = resolve_dtype(dtype, device)
     if str(name) not in bundled() and Path(name).is_file():

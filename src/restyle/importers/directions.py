@@ -12,6 +12,8 @@ from restyle.importers.archive import is_archive, read_archive, reason
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.tensors import check_file
 
+_NUMPY = b"\x93NUMPY"
+
 
 def read_direction(
     path: str | os.PathLike[str], name: str | None = None, licence: str = "unknown"
@@ -44,6 +46,9 @@ def _archived(path: Path) -> Tensor:
 
 
 def _array(path: Path) -> Tensor:
+    with path.open("rb") as stream:
+        if stream.read(len(_NUMPY)) != _NUMPY:
+            raise DirectionError(f"{path}: expected a direction (.pt or .npy), got neither")
     try:
         # Mapped, so that no header can claim more than the file has.
         values = np.load(path, mmap_mode="r", allow_pickle=False)

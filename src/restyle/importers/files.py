@@ -3,6 +3,7 @@
 import codecs
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from restyle.importers.perceptual import LPIPSPart, take_calibration, take_stage
 from restyle.importers.pixel2style import read_model
 from restyle.importers.rosinality import read_generator
 from restyle.importers.trunks import read_torchvision
-from restyle.io.checkpoints import CheckpointError, listed
+from restyle.io.checkpoints import CONFIG, WEIGHTS, CheckpointError, listed
 from restyle.losses.moco import MoCo
 from restyle.model import ReStyle
 from restyle.nn.backbones import ArcFace, Trunk
@@ -90,6 +91,8 @@ def _from_archive(content: object, source: str) -> Imported:
 
 
 def _described(path: str | os.PathLike[str]) -> str:
+    if (Path(path).parent / CONFIG).exists() and Path(path).name in (CONFIG, WEIGHTS):
+        return "a part of a native checkpoint, whose folder is its name"
     with open(path, "rb") as file:
         start = file.read(512)
     if not start:

@@ -51,6 +51,9 @@ TRAINING_STATE = {
     "discriminator_state_dict",
     "discriminator_optimizer_state_dict",
 }
+TRANSLATIONS = ("ffhq_frontalize", "toonify")
+"""Models whose reconstructions are meant to differ from the pictures."""
+
 LATERALS = {"latlayer1": "laterals.0", "latlayer2": "laterals.1"}
 
 
@@ -79,7 +82,13 @@ def read_model(content: Mapping[str, Any], source: str) -> ReStyle:
     start = average if isinstance(average, Tensor) else generator.w_avg
     if not options.get("start_from_latent_avg", True):
         start = torch.zeros_like(start)
-    card = {"source": Path(source).name, "encoder_type": kind, "dataset_type": dataset}
+    card: dict[str, Any] = {
+        "source": Path(source).name,
+        "encoder_type": kind,
+        "dataset_type": dataset,
+    }
+    if dataset in TRANSLATIONS:
+        card["translates"] = True
     if average is None:
         card["w_avg"] = "estimated from 10,000 samples (seed 0), as the file holds none"
     try:

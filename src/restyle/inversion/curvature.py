@@ -6,6 +6,7 @@ Both are tied by hash to the generator and to the objective that they were estim
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -212,7 +213,12 @@ def curvature_of(
     path = cached(*tied)
     if not path.exists():
         print("newton: estimating this generator's curvature, once", file=sys.stderr)
-        new_curvature(generator, render, objective, size, PROBES, RANK).save(path, *tied)
+        found = new_curvature(generator, render, objective, size, PROBES, RANK)
+        try:
+            found.save(path, *tied)
+        except OSError as error:  # what took minutes is of use all the same
+            warnings.warn(f"the curvature is not kept: {error}", stacklevel=2)
+            return found
     return Curvature.load(path, *tied)
 
 

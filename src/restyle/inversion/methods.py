@@ -298,8 +298,8 @@ def invert_by_method(
         ValueError: There is no such method, or `batch_size` is below 1.
         CheckpointError: The feature network is not there, or cannot be used.
     """
-    if batch_size < 1:
-        raise ValueError(f"expected batch_size of at least 1, got {batch_size}")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"expected batch_size of at least 1, got {batch_size!r}")
     objective = objective_for([text], features or usual_features(model), model.device, model.dtype)
     chain = build(text, networks_of(model, objective))
     images = iter(images)

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
                 os.fsync(stream.fileno())
             temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to be told
+            temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 

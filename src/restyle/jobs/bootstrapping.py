@@ -6,8 +6,7 @@ The results lie and are recorded as those of `restyle invert`.
 from restyle.hub import registry
 from restyle.inversion.bootstrapping import bootstrap as translate
 from restyle.inversion.bootstrapping import check_related
-from restyle.jobs.alignment import face_settings
-from restyle.jobs.inversion import FOLDERS, model_facts, save_inversions
+from restyle.jobs.inversion import FOLDERS, model_facts, photo_settings, save_inversions
 from restyle.jobs.inverters import Inverter
 from restyle.jobs.manifest import Manifest, Summary, find_inputs
 from restyle.jobs.settings import Bootstrap
@@ -35,6 +34,7 @@ def bootstrap(job: Bootstrap) -> Summary:
         lambda targets: translate(targets, source, target, *steps, job.batch_size),
         {"source_steps": job.source_steps, "steps": job.steps},
         labels,
+        lambda result: result.steps[job.source_steps].image,
     )
     settings = {
         # The codes are the target's: it is the model that they can be edited with.
@@ -42,7 +42,7 @@ def bootstrap(job: Bootstrap) -> Summary:
         **{f"source_{key}": value for key, value in model_facts(source).items()},
         **inverter.settings,
         "dtype": job.dtype,
-        **face_settings(job),
+        **photo_settings(job),
     }
     manifest = Manifest(job.out, settings)
-    return save_inversions(job, files, summary, manifest, source.domain, inverter)
+    return save_inversions(job, files, summary, manifest, source, inverter)

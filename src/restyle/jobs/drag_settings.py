@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from restyle.jobs.settings import _check_least, _check_paste, _People
+from restyle.jobs.checks import check_least, check_paste
+from restyle.jobs.settings import _People
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Drag(_People):
             helps it. [default: 5, or 1 for a single-shot encoder]
         layers: The layers that change: coarse, middle, fine, or numbers such as 0-5, which decide
             about shape.
-        video: Film the way. Needs the extra `restyle[video]`.
+        video: Film the way; mp4 needs the extra `restyle[video]`.
         out: The folder of the results.
         paste_back: Put the dragged face back into the photograph, with a soft border (OUT/pasted);
             needs --align.
@@ -50,8 +51,8 @@ class Drag(_People):
     def __post_init__(self) -> None:
         """Check the points and numbers, and that somebody is there."""
         super().__post_init__()
-        _check_least(self, 1, "inversion_steps")
-        _check_paste(self)
+        check_least(self, 1, "inversion_steps")
+        check_paste(self)
         if len(self.from_) != len(self.to):
             raise ValueError(
                 f"to: expected {len(self.from_)} points, one for each --from, got {len(self.to)}"

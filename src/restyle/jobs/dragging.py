@@ -22,13 +22,14 @@ from restyle.editing.video import FPS, check_video, save_video
 from restyle.faces import AlignedFace
 from restyle.faces.alignment import crop_face, into_square
 from restyle.hub import registry
-from restyle.inversion.targets import resized
+from restyle.inversion.domain_check import DomainCheck
+from restyle.inversion.targets import fitted, framed, resized
 from restyle.io.files import printable, sha256
 from restyle.io.images import SUFFIXES, ImageError, read_image, save_image, strip, to_pil, to_tensor
-from restyle.jobs.alignment import PASTED, face_settings, paste, places, save_crops
+from restyle.jobs.alignment import PASTED, paste, save_crops
 from restyle.jobs.drag_settings import Drag
 from restyle.jobs.editing import Found, Subject, checked_steps, found_in, inverted
-from restyle.jobs.inversion import model_facts
+from restyle.jobs.inversion import model_facts, oddities, photo_settings
 from restyle.jobs.manifest import Manifest, Summary, find_inputs, pending
 from restyle.model import ReStyle
 
@@ -77,17 +78,18 @@ def drag(job: Drag) -> Summary:
         "layers": layer_numbers(job.layers, len(model.start_ws)),
         "video": job.video,
         "dtype": str(model.dtype).removeprefix("torch."),
-        **face_settings(job),
+        **photo_settings(job),
     }
     manifest = Manifest(job.out, settings)
     of_seeds = [pull_of(job, model, Path(f"--seed {n}"), None, None, mask) for n in job.seed]
 
     def read(path: Path) -> tuple[Found, Pull]:
-        found = found_in(path, model, job.align)
+        found = found_in(path, model, job)
         photo = None if isinstance(found, Tensor) else read_image(path)
-        face = None if isinstance(found, Tensor) or not found[1] else found[1][0]
+        face = None if isinstance(found, Tensor) or not found.faces else found.faces[0]
         return found, pull_of(job, model, path, photo, face, mask)
 
+    check = DomainCheck(model)
     total = len(files) + len(job.seed)
     with manifest.held(), tqdm(total=total, unit="input", disable=None) as progress:
         for seed in job.seed:  # a photograph of that name is called otherwise
@@ -101,13 +103,15 @@ def drag(job: Drag) -> Summary:
                 made = {"image": outputs["image"]}
                 outputs |= paste(made, subject.faces[0], item, job.out)
             facts |= {"seconds": round(time.perf_counter() - started, 4)}
-            manifest.add_done(item, outputs, **facts, faces=places(subject.faces))
+            if subject.photo:
+                facts |= oddities(item.file, subject.photo, check, subject.error, summary)
+            manifest.add_done(item, outputs, **facts)
             summary.done += 1
             progress.update()
         for seed, pull in zip(job.seed, of_seeds, strict=True):
             subject = Subject(model.sample(1, seed, job.truncation).ws)
             outputs, _ = save_drag(model, job, subject, pull, f"seed{seed}", manifest)
-            manifest.add_sample(seed, outputs)
+            manifest.add_samples([seed], outputs)
             summary.done += 1
             progress.update()
     return summary
@@ -142,7 +146,11 @@ def pull_of(
         expected = "{} x {} pixels, the size of the picture".format(*seen)
         raise ImageError(job.mask or path, expected, "{} x {}".format(*mask.size))
     if face is None:
-        to_unit = np.array([[1 / seen[0], 0, 0], [0, 1 / seen[1], 0]])
+        fit = "stretch" if photo is None else job.fit
+        used = framed(seen, model.domain.input_size, fit)
+        mask = None if mask is None else fitted(mask.convert("L"), model.domain.input_size, fit)
+        (w, h), (x, y) = used, ((1 - a / b) / 2 for a, b in zip(seen, used, strict=True))
+        to_unit = np.array([[1 / w, 0, x], [0, 1 / h, y]])
     else:
         to_unit = into_square(face.quad, 1)
         mask = None if mask is None else crop_face(mask, face.quad, width)
@@ -155,6 +163,7 @@ def pull_of(
             pulled.append(checked_points(torch.from_numpy(inside), size))
         except ValueError as error:
             where = "in the picture" if face is None else "in the largest face's square"
+            where += ", as --fit crop leaves it" if job.fit == "crop" else ""
             told = " ".join(f"{x:g},{y:g}" for x, y in points)
             found = f"{told} (of {seen[0]} x {seen[1]} pixels)"
             raise ImageError(path, f"points {where}", found) from error
@@ -190,9 +199,9 @@ def save_drag(
     assert found is not None  # the start is always yielded
     shown = sorted({round((len(frames) - 1) * part / _SHOWN) for part in range(_SHOWN + 1)})
     pictures, labels = [frames[step] for step in shown], [f"step {step}" for step in shown]
-    if subject.target is not None:
+    if subject.photo:
         height, width = found.image.shape[-2:]
-        target = resized(subject.target.cpu(), (height, width))[0]
+        target = resized(subject.photo.target[None], (height, width))[0]
         pictures.insert(0, marked(target, pull.handles, pull.targets))
         labels.insert(0, "target")
     save_image(found.image[0], manifest.out / outputs["image"])

@@ -1,5 +1,6 @@
 """`restyle edit`, `mix` and `animate`: codes from anywhere in, pictures and films out."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +21,17 @@ from restyle.editing.latents import read_latents, save_latents
 from restyle.editing.video import between, check_video, save_video, there_and_back
 from restyle.faces import AlignedFace
 from restyle.hub import registry
+from restyle.inversion.domain_check import DomainCheck, errors
 from restyle.inversion.targets import resized
 from restyle.io.checkpoints import weights_hash
+from restyle.io.claims import check_new
 from restyle.io.files import remove_temporaries
 from restyle.io.images import SUFFIXES, save_image, strip
-from restyle.jobs.alignment import PASTED, face_settings, paste, places, save_crops
-from restyle.jobs.inversion import Prepared, model_facts, prepare
-from restyle.jobs.manifest import Manifest, Summary, check_new, find_inputs, pending
+from restyle.jobs.alignment import PASTED, paste, save_crops
+from restyle.jobs.checks import STRETCHED
+from restyle.jobs.drag_settings import Drag
+from restyle.jobs.inversion import Prepared, model_facts, oddities, photo_settings, prepare
+from restyle.jobs.manifest import Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Animate, Edit, Mix
 from restyle.model import ReStyle, Steps
 
@@ -79,13 +84,18 @@ class Subject:
 
     Attributes:
         codes: (N, num_ws, D), the last ones of which are edited; those before are the way there.
-        target: The photograph, (1, 3, h, w), if there is one.
-        faces: The face that it was cut out around, if faces are looked for.
+        photo: The photograph, if there is one.
+        error: Of its inversion, the mean squared one.
     """
 
     codes: Tensor
-    target: Tensor | None = None
-    faces: Sequence[AlignedFace] = ()
+    photo: Prepared | None = None
+    error: float | None = None
+
+    @property
+    def faces(self) -> Sequence[AlignedFace]:
+        """The face that the photograph was cut out around, if faces are looked for."""
+        return self.photo.faces if self.photo else ()
 
 
 def edit(job: Edit) -> Summary:
@@ -104,14 +114,15 @@ def edit(job: Edit) -> Summary:
         **model_facts(model),
         "steps": steps,
         "dtype": str(model.dtype).removeprefix("torch."),
-        **face_settings(job),
+        **photo_settings(job),
         **plan.record(),
     }
     manifest = Manifest(job.out, settings)
 
     def read(path: Path) -> Found:
-        return found_in(path, model, job.align)
+        return found_in(path, model, job)
 
+    check = DomainCheck(model)
     total = len(files) + len(job.seed)
     with manifest.held(), tqdm(total=total, unit="input", disable=None) as progress:
         for seed in job.seed:  # a photograph of that name is called otherwise
@@ -129,13 +140,16 @@ def edit(job: Edit) -> Summary:
                     made = {key: path for key, path in outputs.items() if key.startswith("image ")}
                     outputs |= paste(made, subject.faces[0], item, job.out)
                 seconds = round(share + time.perf_counter() - started, 4)
-                manifest.add_done(item, outputs, seconds=seconds, faces=places(subject.faces))
+                facts = {}
+                if subject.photo:
+                    facts = oddities(item.file, subject.photo, check, subject.error, summary)
+                manifest.add_done(item, outputs, seconds=seconds, **facts)
                 summary.done += 1
                 progress.update()
         for seed in job.seed:
             subject = Subject(model.sample(1, seed, job.truncation).ws)
             outputs = save_edits(model, subject, plan, f"seed{seed}", manifest)
-            manifest.add_sample(seed, outputs)
+            manifest.add_samples([seed], outputs)
             summary.done += 1
             progress.update()
     return summary
@@ -151,7 +165,7 @@ def checked_steps(model: ReStyle, steps: Steps, files: Sequence[Path]) -> Steps:
     return model.checked_steps(steps) if model.has_encoder or photographs else None
 
 
-def found_in(path: Path, model: ReStyle, align: bool) -> Found:
+def found_in(path: Path, model: ReStyle, job: Edit | Mix | Animate | Drag) -> Found:
     """Read a latents file's codes (N, num_ws, D), or a photograph as `prepare` does.
 
     Raises:
@@ -159,13 +173,13 @@ def found_in(path: Path, model: ReStyle, align: bool) -> Found:
         LatentsError: The codes cannot be.
     """
     if path.suffix != LATENTS:
-        return prepare(path, model.domain.input_size, align)
+        return prepare(path, model.domain.input_size, job.align, job.fit)
     return read_latents(path, model.weights_hash(), *model.start_ws.shape)
 
 
 def inverted(model: ReStyle, found: Sequence[Found], steps: Steps) -> list[Subject]:
     """Return who is edited, in order; the photographs among them are inverted together."""
-    photographs = [one[0] for one in found if not isinstance(one, Tensor)]
+    photographs = [one.target for one in found if not isinstance(one, Tensor)]
     results = iter(())
     if photographs:
         batch = torch.stack(photographs)
@@ -175,8 +189,10 @@ def inverted(model: ReStyle, found: Sequence[Found], steps: Steps) -> list[Subje
         if isinstance(one, Tensor):
             subjects.append(Subject(one))
         else:
-            codes = torch.cat([estimate.ws for estimate in next(results).steps])
-            subjects.append(Subject(codes.cpu(), one[0][None], one[1]))
+            result = next(results)
+            codes = torch.cat([estimate.ws for estimate in result.steps])
+            [error] = errors(result.target, result.image)
+            subjects.append(Subject(codes.cpu(), one, error))
     return subjects
 
 
@@ -187,17 +203,19 @@ def make_plan(model: ReStyle, job: Edit) -> Plan:
         ValueError: An unknown or unfitting direction, no such layers, or no such strengths.
         ImportError: A film is asked for, but imageio is missing.
     """
-    strengths = parse_strengths(job.strengths)
+    strengths = parse_strengths(str(job.strengths))
     if job.video:
         check_video(f"film.{job.video}")
         if len(strengths) < 2:
             raise ValueError("a film needs two strengths or more, got one")
     also = {}
     for text in job.also:
-        name, equals, strength = text.partition("=")
-        if not equals:
-            raise ValueError(f"also: expected edits such as yaw=-1, got '{text}'")
-        [also[find_direction(model, name)]] = parse_strengths(strength)[:1]
+        name, _, strength = text.partition("=")
+        try:
+            [amount] = parse_strengths(strength)
+        except ValueError:
+            raise ValueError(f"also: expected edits such as yaw=-1, got '{text}'") from None
+        also[find_direction(model, name)] = amount
     direction = find_direction(model, job.direction)
     num_ws = len(model.start_ws)
     layers = layer_numbers(job.layers, num_ws) if job.layers else None
@@ -234,9 +252,9 @@ def save_edits(
     if 0 not in plan.strengths or plan.also:
         pictures.insert(0, model.generate(subject.codes[-1:].to(model.device))[0].cpu())
         labels.insert(0, "before")
-    if subject.target is not None:
+    if subject.photo:
         height, width = images[0].shape[-2:]
-        pictures.insert(0, resized(subject.target.cpu(), (height, width))[0])
+        pictures.insert(0, resized(subject.photo.target[None], (height, width))[0])
         labels.insert(0, "target")
     save_image(strip(pictures, labels), out / outputs["strip"])
     save_latents(ws, manifest.settings, out / outputs["latents"])
@@ -309,6 +327,12 @@ def people(model: ReStyle, job: Mix | Animate) -> list[Subject]:
     """
     files = [Path(path) for path in job.inputs]
     steps = checked_steps(model, job.steps, files)
-    subjects = inverted(model, [found_in(path, model, job.align) for path in files], steps)
+    subjects = inverted(model, [found_in(path, model, job) for path in files], steps)
+    check, summary = DomainCheck(model), Summary()
+    for path, subject in zip(files, subjects, strict=True):
+        if subject.photo:
+            oddities(path, subject.photo, check, subject.error, summary)
+    if summary.stretched:
+        print(f"restyle: {STRETCHED.format(summary.stretched)}", file=sys.stderr)
     samples = [Subject(model.sample(1, seed, job.truncation).ws.cpu()) for seed in job.seed]
     return subjects + samples

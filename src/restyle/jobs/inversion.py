@@ -6,33 +6,51 @@ was tuned. `manifest.jsonl` says what became of each input.
 """
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from restyle.domains import Domain
+from restyle.domains import FACES
 from restyle.editing.latents import save_latents
 from restyle.faces import AlignedFace
 from restyle.hub import registry
+from restyle.hub.catalogue import photograph_models
+from restyle.inversion.domain_check import DomainCheck, errors
 from restyle.inversion.methods import stopping
 from restyle.inversion.results import InversionResult
-from restyle.inversion.targets import resized, to_target
-from restyle.io.images import ImageFile, save_image, strip
+from restyle.inversion.targets import is_stretched, resized, to_target
+from restyle.io.files import printable
+from restyle.io.images import ImageFile, read_image, save_image, strip
 from restyle.jobs.alignment import PASTED, align_file, face_settings, paste, places, save_crops
+from restyle.jobs.drag_settings import Drag
 from restyle.jobs.inverters import Inverter, by_method, by_steps
 from restyle.jobs.manifest import Item, Manifest, Summary, find_inputs, pending
-from restyle.jobs.settings import Bootstrap, Invert
+from restyle.jobs.settings import Bootstrap, Edit, Invert
 from restyle.model import ReStyle
+from restyle.runtime.options import Fit
 
 FOLDERS = ("reconstructions", "steps", "aligned", "latents", "generators", PASTED)
-Prepared = tuple[Tensor, list[AlignedFace]]
-"""A target (3, h, w), and the face that it was cut out around, if faces are looked for."""
+
+
+class Prepared(NamedTuple):
+    """A photograph that is to be inverted.
+
+    Attributes:
+        target: (3, h, w).
+        faces: The face that it was cut out around, if faces are looked for.
+        stretched: Whether it has another shape than the photograph, or the crop.
+    """
+
+    target: Tensor
+    faces: list[AlignedFace]
+    stretched: bool
 
 
 def invert(job: Invert) -> Summary:
@@ -55,10 +73,10 @@ def invert(job: Invert) -> Summary:
         **model_facts(model),
         **inverter.settings,
         "dtype": str(model.dtype).removeprefix("torch."),
-        **face_settings(job),
+        **photo_settings(job),
     }
     manifest = Manifest(job.out, settings)
-    return save_inversions(job, files, summary, manifest, model.domain, inverter)
+    return save_inversions(job, files, summary, manifest, model, inverter)
 
 
 def model_facts(model: ReStyle) -> dict[str, Any]:
@@ -66,14 +84,56 @@ def model_facts(model: ReStyle) -> dict[str, Any]:
     return {"model": model.name, "model_sha256": model.weights_hash()}
 
 
-def prepare(path: Path, size: tuple[int, int], align: bool) -> Prepared:
+def photo_settings(job: Invert | Bootstrap | Edit | Drag) -> dict[str, Any]:
+    """Return what manifests say about how a job makes photographs targets."""
+    fit = {} if job.fit == "stretch" else {"fit": job.fit}
+    return {**fit, **face_settings(job)}
+
+
+def prepare(path: Path, size: tuple[int, int], align: bool, fit: Fit) -> Prepared:
     """Read an image as a target, cut out around its largest face if `align` is set.
 
     Raises:
         ImageError: It cannot be read, or has no face.
     """
     faces = align_file(path) if align else []
-    return to_target(faces[0].crop if faces else path, size), faces
+    picture = faces[0].crop if faces else read_image(path)
+    stretched = fit == "stretch" and is_stretched(picture, size)
+    return Prepared(to_target(picture, size, fit), faces, stretched)
+
+
+def _advice(domain: str, face: bool) -> str:
+    """Say what may help where a picture, or a face in one, is unlike a model's domain."""
+    others = photograph_models()
+    others.pop(domain, None)
+    if face:
+        others = {of: name for of, name in others.items() if of == FACES.name}
+    align = "cut faces out first (--align); " if domain == FACES.name and not face else ""
+    named = ", ".join(f"{name} ({of})" for of, name in others.items())
+    return f"; {align}for photographs: restyle models pull {named}" if named else ""
+
+
+def oddities(
+    path: Path, photo: Prepared, check: DomainCheck, error: float | None, summary: Summary
+) -> dict[str, Any]:
+    """Count and tell what is odd about a photograph; return what the manifest says about it.
+
+    Its squared error is the encoder's, None if there is no encoder.
+    """
+    summary.stretched += photo.stretched
+    facts = {"faces": places(photo.faces), "stretched": photo.stretched}
+    if error is None:
+        return facts
+    if unlike := check.is_unlike(error):
+        model, domain = check.model.name, check.model.domain.name
+        told = (
+            f"{path}: unlike the {domain} that '{model}' knows (error {error:.3f}, "
+            f"theirs are below {check.limit:.3f})"
+        )
+        advice = "" if summary.unlike else _advice(domain, bool(photo.faces))  # once is enough
+        tqdm.write(f"restyle: {printable(told + advice)}", file=sys.stderr)
+        summary.unlike += 1
+    return {**facts, "unlike_domain": unlike}
 
 
 def save_inversions(
@@ -81,7 +141,7 @@ def save_inversions(
     files: Sequence[ImageFile],
     summary: Summary,
     manifest: Manifest,
-    domain: Domain,
+    model: ReStyle,
     inverter: Inverter,
 ) -> Summary:
     """Go through inputs in batches, and keep what an inversion makes of each.
@@ -91,7 +151,7 @@ def save_inversions(
         files: All inputs.
         summary: Of `find_inputs`; the counts are added.
         manifest: Knows what is done, and is told what becomes of each.
-        domain: Of the encoder that sees the targets.
+        model: Whose encoder sees the targets.
         inverter: How targets are inverted.
 
     Returns:
@@ -102,23 +162,27 @@ def save_inversions(
     """
 
     def read(path: Path) -> Prepared:
-        return prepare(path, domain.input_size, job.align)
+        return prepare(path, model.domain.input_size, job.align, job.fit)
 
+    check = DomainCheck(model)
     with manifest.held(), tqdm(total=len(files), unit="image", disable=None) as progress:
         todo = pending(files, manifest, job.overwrite, summary, progress, read)
         while batch := list(islice(todo, 1 if inverter.alone else job.batch_size)):
             started = time.perf_counter()
-            result = inverter.invert(torch.stack([target for _, (target, _) in batch]))
+            result = inverter.invert(torch.stack([photo.target for _, photo in batch]))
             seconds = round((time.perf_counter() - started) / len(batch), 4)
-            for (item, (_, faces)), one in zip(batch, result.split(), strict=True):
+            found: Sequence[float | None] = [None] * len(batch)
+            if inverter.encoded:
+                found = errors(result.target, inverter.encoded(result))
+            for (item, photo), one, error in zip(batch, result.split(), found, strict=True):
                 outputs = save_result(one, item, manifest, inverter.labels)
-                outputs |= save_crops(faces, item, manifest.out)
+                outputs |= save_crops(photo.faces, item, manifest.out)
                 further, facts = inverter.extra(one, item, manifest.out)
                 if job.paste_back:
                     made = {"reconstruction": outputs["reconstruction"]}
-                    outputs |= paste(made, faces[0], item, manifest.out)
-                facts = {"seconds": seconds, **facts, "faces": places(faces)}
-                manifest.add_done(item, outputs | further, **facts)
+                    outputs |= paste(made, photo.faces[0], item, manifest.out)
+                facts |= oddities(item.file, photo, check, error, summary)
+                manifest.add_done(item, outputs | further, seconds=seconds, **facts)
                 summary.done += 1
                 progress.update()
     return summary

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Inverter:
         settings: What the results depend on, as manifests and latents files say it.
         labels: Of the steps that the strip shows, which are the result's last ones; the average and
             the numbers of all steps if there are none.
+        encoded: What the encoder alone makes of the targets, (B, 3, H, W); None if there is none.
         extra: Further outputs of one image.
         alone: Invert images one at a time.
     """
@@ -47,6 +49,7 @@ class Inverter:
     invert: Callable[[Tensor], InversionResult]
     settings: dict[str, Any]
     labels: Sequence[str] = ()
+    encoded: Callable[[InversionResult], Tensor] | None = attrgetter("image")
     extra: Extra = nothing_more
     alone: bool = False
 
@@ -97,6 +100,7 @@ def by_method(model: ReStyle, text: str, features: str | None) -> Inverter:
         partial(_follow, chain, model, set(labels)),
         settings,
         list(labels.values()),
+        (lambda result: model.invert(result.target).image) if model.has_encoder else None,
         partial(_save_tuned, chain.tuning) if chain.tuning else nothing_more,
         alone=chain.tuning is not None,  # each image is given a generator of its own
     )

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from restyle.editing.latents import LatentsError
-from restyle.io.claims import locked
+from restyle.io.claims import check_own, locked
 from restyle.io.files import append_jsonl, printable, read_jsonl, remove_temporaries, sha256
 from restyle.io.images import SUFFIXES, ImageError, ImageFile, list_images
 
@@ -36,12 +36,16 @@ class Summary:
         failed: Inputs that could not be.
         skipped: Inputs that had been done before.
         passed_over: Files in the folders of the inputs that are none, by their kind.
+        stretched: Inputs that were done, in another shape than their own.
+        unlike: Inputs that were done, but do not show what the model knows.
     """
 
     done: int = 0
     failed: int = 0
     skipped: int = 0
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    stretched: int = 0
+    unlike: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,9 +128,10 @@ class Manifest:
         """Append what was made of an input: the paths of its results, and further facts."""
         self.add(item.file, item.name, "done", sha256=item.sha256, outputs=outputs, **facts)
 
-    def add_sample(self, seed: int, outputs: Mapping[str, str]) -> None:
-        """Append what was made of a generator's own picture."""
-        append_jsonl(self.out / FILE, {"seed": seed, "outputs": outputs, **self.settings})
+    def add_samples(self, seeds: Sequence[int], outputs: Mapping[str, str]) -> None:
+        """Append what was made of one of a generator's own pictures, or of several together."""
+        which = {"seed": seeds[0]} if len(seeds) == 1 else {"seeds": list(seeds)}
+        append_jsonl(self.out / FILE, {**which, "outputs": outputs, **self.settings})
 
     def add(self, file: Path, name: str, status: str, **facts: Any) -> None:
         """Append a record."""
@@ -201,31 +206,13 @@ def find_inputs(
     return files, Summary(passed_over=others)
 
 
-def check_new(out: Path, inputs: Sequence[str | Path], overwrite: bool) -> None:
-    """Refuse to write over an input, and over any other file unless `overwrite` is set.
-
-    Raises:
-        ValueError: The file is there.
-    """
-    if any(os.path.realpath(path) == os.path.realpath(out) for path in inputs):
-        raise ValueError(f"{out}: expected another file than the inputs, got one of them")
-    if out.exists() and not overwrite:
-        raise ValueError(f"{out}: expected a new file, got one that is there (see --overwrite)")
-
-
 def _check_own(out: Path, folders: Sequence[str]) -> None:
     """Refuse folders with files that no manifest, and no run that was interrupted, knows of."""
     if (out / LOCK).exists():
         return
     outputs = [record.get("outputs") or {} for record in read_jsonl(out / FILE)]
     known = {Path(path).parts[0] for paths in outputs for path in paths.values()}
-    for folder in {*folders} - known:
-        files = (path for path in (out / folder).rglob("*") if path.is_file())
-        if stranger := next(files, None):
-            raise ValueError(
-                f"{out}: expected a folder for results alone, got one with {stranger}, "
-                "which no earlier call wrote; choose another --out"
-            )
+    check_own(out, {*folders} - known)
 
 
 def pending(

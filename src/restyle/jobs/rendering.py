@@ -15,6 +15,7 @@ from restyle.jobs.settings import Render
 from restyle.portraits import Portrait, Portraits
 
 METADATA = "metadata.jsonl"
+RESULTS = ("images", METADATA, "metadata.parquet")
 
 
 def render(job: Render) -> None:
@@ -33,7 +34,7 @@ def render(job: Render) -> None:
         )
     people.images([job.start])  # a missing renderer is told of before anything is written
     kind = {"style": job.style, "split": job.split, "size": job.size}
-    claim(job.out / "config.json", kind, "portraits")
+    claim(job.out / "config.json", kind, "portraits", results=RESULTS)
     there = {row["number"] for row in read_jsonl(table) if (job.out / row["file"]).exists()}
     for number in tqdm(range(job.start, end), unit="image", disable=None):
         if number not in there:

@@ -40,12 +40,14 @@ def sample(job: Sample) -> Summary:
             }
             save_image(picture, job.out / outputs["image"])
             save_latents(code[None], manifest.settings, job.out / outputs["latents"])
-            manifest.add_sample(seed, outputs)
+            manifest.add_samples([seed], outputs)
             if len(shown) < _SHOWN:
                 picture.thumbnail((_CELL, _CELL))
                 shown.append(picture)
-        name = f"seed{job.seed}-{job.seed + len(shown) - 1}.png"
-        save_image(_square(shown), job.out / "grids" / name)
+        seeds = range(job.seed, job.seed + len(shown))
+        sheet = {"grid": f"grids/seed{seeds[0]}-{seeds[-1]}.png"}
+        save_image(_square(shown), job.out / sheet["grid"])
+        manifest.add_samples(seeds, sheet)
     return Summary(done=job.n)
 
 

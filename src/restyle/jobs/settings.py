@@ -3,52 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from restyle.runtime.options import Device, Dtype
-
-_MOST: dict[str, int] = {
-    "seed": 2**63 - 10**6,
-    "steps": 1000,
-    "source_steps": 1000,
-    "frames": 10_000,
-    "n": 100_000,
-}
-
-
-def _normalise(job: Any) -> None:
-    """Make `out` a path; refuse empty names, and a text in the place of a list of inputs."""
-    for one in fields(job):
-        if getattr(job, one.name) == "":
-            raise ValueError(f"{one.name}: expected a name, got an empty one")
-    object.__setattr__(job, "out", Path(job.out))
-    if isinstance(getattr(job, "inputs", ()), str | Path):
-        raise ValueError(f"inputs: expected a list of files and folders, got {job.inputs!r}")
-
-
-def _check_least(job: Any, least: int, *names: str) -> None:
-    for name in names:
-        value: Any = getattr(job, name)
-        most = _MOST[name] if name in _MOST else 2_147_483_648
-        for found in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(found, float):
-                raise ValueError(f"{name}: expected a whole number, got {found}")
-            if isinstance(found, int) and found < least:
-                raise ValueError(f"{name}: expected a number of {least} or more, got {found}")
-            if isinstance(found, int) and found > most:
-                raise ValueError(f"{name}: expected at most {most:,}, got {found:,}")
-
-
-def _check_paste(job: Any) -> None:
-    if job.paste_back and not job.align:
-        raise ValueError("expected --paste-back together with --align, got it alone")
-
-
-def _check_truncation(truncation: float) -> None:
-    if not -2 <= truncation <= 2:
-        raise ValueError(f"truncation: expected a number from -2 to 2, got {truncation}")
+from restyle.jobs.checks import check_least, check_paste, check_truncation, normalise
+from restyle.runtime.options import Device, Dtype, Fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +38,19 @@ class _Precision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Batches(_Files, _Precision):
+class _Photographs(_Precision):
+    """Pictures that are made targets of an inversion.
+
+    Attributes:
+        fit: What becomes of a picture whose shape is not that of the encoder's input: it is
+            stretched, its middle is cropped, or it is padded with white.
+    """
+
+    fit: Fit = "stretch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batches(_Files, _Photographs):
     """Inversion of files.
 
     Attributes:
@@ -142,9 +114,9 @@ class Invert(_Batches):
         Raises:
             ValueError: Two of them do, or a number is below 1.
         """
-        _normalise(self)
-        _check_least(self, 1, "steps", "batch_size", "preview_resolution")
-        _check_paste(self)
+        normalise(self)
+        check_least(self, 1, "steps", "batch_size", "preview_resolution")
+        check_paste(self)
         if self.method is None and self.features is not None:
             raise ValueError("expected --features together with --method, got it alone")
         if self.method is not None and self.steps not in (None, "auto"):
@@ -183,9 +155,9 @@ class Bootstrap(_Batches):
 
     def __post_init__(self) -> None:
         """Check the counts."""
-        _normalise(self)
-        _check_least(self, 1, "source_steps", "steps", "batch_size")
-        _check_paste(self)
+        normalise(self)
+        check_least(self, 1, "source_steps", "steps", "batch_size")
+        check_paste(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,14 +181,14 @@ class Align(_Files):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _normalise(self)
-        _check_least(self, 1, "face")
+        normalise(self)
+        check_least(self, 1, "face")
         if not 16 <= self.size <= 4096:
             raise ValueError(f"size: expected 16 to 4096 pixels, got {self.size}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _People(_Precision):
+class _People(_Photographs):
     """Work on photographs, latents files and samples.
 
     Attributes:
@@ -242,10 +214,10 @@ class _People(_Precision):
 
     def __post_init__(self) -> None:
         """Check the numbers, and that somebody is there."""
-        _normalise(self)
-        _check_least(self, 1, "steps")
-        _check_least(self, 0, "seed")
-        _check_truncation(self.truncation)
+        normalise(self)
+        check_least(self, 1, "steps")
+        check_least(self, 0, "seed")
+        check_truncation(self.truncation)
         count = len(self.inputs) + len(self.seed)
         if count != self._people if self._people else count < 1:
             raise ValueError(
@@ -272,7 +244,7 @@ class Edit(_People):
         also: Other edits that are there in every picture, such as yaw=-1 age=2.
         layers: The layers that change: coarse, middle, fine, or numbers such as 0-3,7. [default:
             those of the direction]
-        video: Film the way from the first strength to the last one and back. Needs the extra
+        video: Film the way from the first strength to the last one and back; mp4 needs the extra
             `restyle[video]`.
         out: The folder of the results.
         batch_size: Photographs that are inverted, and held in memory, at once.
@@ -292,8 +264,8 @@ class Edit(_People):
     def __post_init__(self) -> None:
         """Check the numbers, and that somebody is there."""
         super().__post_init__()
-        _check_least(self, 1, "batch_size")
-        _check_paste(self)
+        check_least(self, 1, "batch_size")
+        check_paste(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,8 +288,8 @@ class Animate(_People):
     """Film the steps of an inversion, or the way from person to person.
 
     Of one photograph (or the latents file of its inversion) the film shows the way from the average
-    image through every step; of several inputs the way from each to the next one. Needs the extra
-    `restyle[video]`.
+    image through every step; of several inputs the way from each to the next one. An MP4 file needs
+    the extra `restyle[video]`.
 
     Attributes:
         out: The film, a name that ends in .mp4 or .gif.
@@ -330,7 +302,7 @@ class Animate(_People):
     def __post_init__(self) -> None:
         """Check the numbers, and that somebody is there."""
         super().__post_init__()
-        _check_least(self, 1, "frames")
+        check_least(self, 1, "frames")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,10 +330,10 @@ class Sample(_Precision):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _normalise(self)
-        _check_least(self, 1, "n")
-        _check_least(self, 0, "seed")
-        _check_truncation(self.truncation)
+        normalise(self)
+        check_least(self, 1, "n")
+        check_least(self, 0, "seed")
+        check_truncation(self.truncation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,7 +364,7 @@ class Render:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _normalise(self)
-        _check_least(self, 1, "count")
-        _check_least(self, 16, "size")
-        _check_least(self, 0, "start")
+        normalise(self)
+        check_least(self, 1, "count")
+        check_least(self, 16, "size")
+        check_least(self, 0, "start")

@@ -60,7 +60,14 @@ class Inference:
 
         Returns:
             (B, 3, H, W) images, RGB in [-1, 1], float32.
+
+        Raises:
+            ValueError: The resolution is no power of two from 4 to the full size.
         """
+        if resolution is not None:
+            size = self.generator.config.size
+            if not 4 <= resolution <= size or resolution & (resolution - 1):
+                raise ValueError(f"expected a power of two from 4 to {size}, got {resolution}")
         synthesis = self.generator.synthesis
         if isinstance(synthesis, Synthesis) and self._folds(synthesis, ws):
             fast = self._kept(synthesis, lambda: FoldedSynthesis(synthesis, self.dtype))

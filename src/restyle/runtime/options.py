@@ -1,6 +1,9 @@
-"""The names of devices and precisions that options take; free of torch."""
+"""The names that options take; free of torch."""
 
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+Fit = Literal["stretch", "crop", "pad"]
+"""How a picture gets the aspect of the encoder's input: stretched, cropped, or with white bars."""

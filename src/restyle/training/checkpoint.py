@@ -1,10 +1,30 @@
-"""The checkpoint of a run, read as a file of unknown origin is."""
+"""What is in a run folder already, read as files of unknown origin are."""
 
 from pathlib import Path
 from typing import Any
 
 from restyle.importers.archive import read_archive
 from restyle.io.checkpoints import CheckpointError
+from restyle.io.claims import check_own, read_settings
+
+RESULTS = "stats.jsonl broken.json evaluation.json samples model best generator snapshots".split()
+"""What trainings write beside `config.json` and `checkpoint.pt`."""
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """Read the options that a run began with from its `config.json`; none in a new run folder.
+
+    Raises:
+        ValueError: The file is damaged or another one, or the folder holds files of somebody else.
+    """
+    found = read_settings(path, "a training run")
+    if not found:
+        check_own(path.parent, RESULTS)
+    elif "checkpoint_minutes" not in found:
+        raise ValueError(
+            f"{path}: expected the options of a training, got another file; choose another --out"
+        )
+    return found
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -133,6 +133,8 @@ def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) ->
         "validation": numbers,
         "training": as_record(trainer.config),
     }
+    if trainer.config.data.targets:
+        model.card["translates"] = True
     if trainer.began:
         model.card["initial"] = trainer.began
     model.save_pretrained(run.folder / "model", half=True)

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restyle.io.checkpoints import CONFIG, WEIGHTS, load_config
+from restyle.io.claims import check_own
 from restyle.io.files import atomic_write, write_json
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
@@ -27,6 +29,7 @@ from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.presets import FEATURES
 from restyle.training.run import Run
 
+CARD = "card.md"
 NO_SETTINGS = ("out", "export", "device", "checkpoint_minutes", "precision")
 """Options that say nothing about the network that is made."""
 
@@ -169,10 +172,12 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
         What `evaluate_features` measured.
 
     Raises:
-        ValueError: The folder holds a run with another configuration, or the batch does not
-            divide into pairs.
+        ValueError: The folder holds a run with another configuration, that of the export something
+            else than a feature network, or the batch does not divide into pairs.
         SystemExit: With status 130, after saving, when interrupted.
     """
+    if config.export is not None:
+        _check_export(Path(config.export))
     run = Run(config, config.images, config.batch, 2, may_change="export")
     with run:
         dtype = training_dtype(config.precision, run.device)
@@ -271,6 +276,14 @@ def describe(result: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *(f"| {name} | {value:.3f} |" for name, value in figures.items())])
 
 
+def _check_export(folder: Path) -> None:
+    """Refuse a folder with files of somebody else, before days of training."""
+    if not (folder / CONFIG).exists():
+        check_own(folder, [WEIGHTS, CARD])
+    elif (kind := load_config(folder)["kind"]) != FeatureNetwork.kind:
+        raise ValueError(f"export: expected a folder for a feature network, got a '{kind}' there")
+
+
 def export_features(
     network: FeatureNetwork, config: FeatureTraining, figures: str, images: int
 ) -> None:
@@ -295,7 +308,7 @@ and attributes. {parameters / 1e6:.2f} M parameters, stored in half precision.
 
 {figures}
 """
-    with atomic_write(folder / "card.md") as temporary:
+    with atomic_write(folder / CARD) as temporary:
         temporary.write_text(card, encoding="utf-8")
 
 

@@ -26,9 +26,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from restyle.io.checkpoints import CheckpointError
-from restyle.io.claims import claim, locked, read_settings
+from restyle.io.claims import claim, locked
 from restyle.io.files import append_jsonl, atomic_write, read_jsonl, write_json
-from restyle.training.checkpoint import read_checkpoint
+from restyle.training.checkpoint import read_checkpoint, read_options
 from restyle.training.config import RunOptions
 from restyle.training.data import Pictures, Source
 from restyle.training.options import as_record, check_shares, renamed
@@ -161,9 +161,10 @@ class Run:
 
     def _write_config(self) -> None:
         path, config = self.folder / "config.json", as_record(self.config)
+        older = read_options(path)
         if not (self.folder / "checkpoint.pt").exists():
             path.unlink(missing_ok=True)
-        elif older := read_settings(path, "a training run"):
+        elif older:
             write_json(path, renamed(older))
         found = claim(path, config, "a training run", self.may_change)
         changed = [f"{n} {found.get(n)!r} -> {v!r}" for n, v in config.items() if found.get(n) != v]

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from restyle.inversion.domain_check import LARGEST, errors
 from restyle.io.images import strip
 from restyle.losses.pixels import l2
 from restyle.model import InversionResult
@@ -29,25 +30,27 @@ def validate(
 
     Returns:
         `val_loss`, its parts after the last step, and the squared error after each step, means over
-        all images; and strips of target and steps of some images.
+        all images, with the largest squared error of an image after the last one; and strips of
+        target and steps of some images.
     """
     config, model = trainer.config, trainer.model()
     count = min(config.data.validation_images or len(source), len(source))
     batch = max(1, config.loop.batch // processes)
     names = ["val_loss", *(f"val_{n}" for n in config.losses.weights if n in IMAGE_LOSSES)]
     names += [f"val_mse_{step + 1}" for step in range(trainer.validation_steps)]
-    sums = dict.fromkeys(names, 0.0)
+    sums, largest = dict.fromkeys(names, 0.0), 0.0
     strips: list[Image.Image] = []
     for first in range(rank * batch, count, processes * batch):
         images = load(source, range(first, min(count, first + batch))).to(trainer.device)
         result = model.invert(images[:, :3], trainer.validation_steps, batch_size=len(images))
         for name, value in _measured(trainer, result, images[:, -3:]).items():
             sums[name] += value * len(images)
+        largest = max(largest, *errors(images[:, -3:], result.image))
         if not strips:
             strips = [_strip(one) for one in result.split()[:STRIPS]]
-    shares = gather(sums)
-    means = {name: sum(share[name] for share in shares) / count for name in names}
-    return means, strips
+    shares = gather((sums, largest))
+    numbers = {name: sum(share[name] for share, _ in shares) / count for name in names}
+    return {**numbers, LARGEST: max(most for _, most in shares)}, strips
 
 
 IMAGE_LOSSES = ("l2", "perceptual", "identity", "moco")
