@@ -31,8 +31,7 @@ from PIL import Image
 
 import restyle
 from restyle.app.edit import grouped
-from restyle.app.person import SIDE
-from restyle.jobs.dragging import enlarged
+from restyle.app.person import shown
 
 PAUSE = (2.0, 10.0)  # seconds between two clicks
 NEAR = 12.0  # mean absolute difference of levels that JPEG and rounding may make
@@ -129,7 +128,7 @@ async def friendly(one: Visitor, model: restyle.ReStyle, tally: Tally, until: fl
             tally.slider.append(seconds)
             with torch.no_grad():
                 expected = model.edit(ws, names[at], strength).image[0]
-            wanted = np.asarray(enlarged(expected, SIDE)[0]).astype(int)
+            wanted = np.asarray(shown(expected)).astype(int)
             found = await one.picture(output["data"][0])
             right = found.shape == wanted.shape and np.abs(found - wanted).mean() < NEAR
             tally.counts["edits" if right else "swapped"] += 1

@@ -6,10 +6,9 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 import restyle  # noqa: E402 - after the check for Gradio
-from restyle.app.person import Person  # noqa: E402
+from restyle.app.person import Person, shown  # noqa: E402
 from restyle.app.settings import Page  # noqa: E402
 from restyle.app.toon import toon  # noqa: E402
-from restyle.jobs.dragging import enlarged  # noqa: E402
 from tests.tiny import picture, tiny_model  # noqa: E402
 
 
@@ -19,7 +18,7 @@ def test_a_toon_is_the_librarys(model, shelf, tmp_path):
     person = Person(model.invert(photo).ws, target)
     (before, after), said, files = toon((model, other), shelf, person, 1, 2)
     expected = restyle.bootstrap(photo, model, other, source_steps=1, steps=2)
-    wanted = enlarged(expected.image[0], 512)[0]
+    wanted = shown(expected.image[0])
     assert np.array_equal(np.asarray(after), np.asarray(wanted))
     assert before.size == after.size and said == "1 of tiny, then 2 of tiny." and len(files) == 2
 

@@ -71,7 +71,7 @@ def drawn(model: ReStyle, person: Person | None, text: str) -> Image.Image | Non
     ends = [[pair[side] for pair in pairs] for side in (0, 1)]
     none = torch.zeros(0, 2)
     handles, targets = (checked_points(p, (width, height)) if p else none for p in ends)
-    return marked(image, handles, targets, SIDE)
+    return marked(image, handles, targets, SIDE, smooth=True)
 
 
 def drag(
@@ -98,7 +98,7 @@ def drag(
         where = told(list(zip(map(tuple, step.points.tolist()), targets, strict=True)))
         arrived = int(step.arrived.sum())
         said = f"Step {number}: {arrived} of {len(targets)} points have arrived."
-        yield marked(step.image[0], step.points, ends, SIDE), where, said, one, gr.skip()
+        yield marked(step.image[0], step.points, ends, SIDE, smooth=True), where, said, one, gr.skip()
     yield gr.skip(), where, f"Done after {number} steps.", one, shelf.put(model, one)
 
 

@@ -9,8 +9,7 @@ import gradio as gr
 import torch
 from PIL import Image
 
-from restyle.app.person import SIDE, Person, Shelf, found, picture_of, plain_errors
-from restyle.jobs.dragging import enlarged
+from restyle.app.person import Person, Shelf, found, picture_of, plain_errors, shown
 from restyle.model import ReStyle
 
 REACH = 3.0
@@ -44,7 +43,7 @@ def edited(
     """Move a person along directions; return the person and what it looks like."""
     moves = {name: float(s) for name, s in zip(names, strengths, strict=True) if s}
     estimate = model.edit(person.ws, moves)
-    return person.changed(estimate.ws), enlarged(estimate.image[0], SIDE)[0]
+    return person.changed(estimate.ws), shown(estimate.image[0])
 
 
 def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[gr.Slider]]:
@@ -67,6 +66,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
                 keep = gr.Button("Keep this", variant="primary")
                 reset = gr.Button("Reset sliders")
                 undo = gr.Button("Undo")
+            film = gr.Button("Make a film of it")
             files = gr.File(label="Take it home", file_count="multiple", interactive=False)
     zeros = [0.0] * len(sliders)
 
@@ -84,6 +84,14 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
             one = found(who).undone()
             return [one, picture_of(model, one), shelf.put(model, one), *zeros]
 
+    def filmed(who: Person | None, *strengths: float) -> list[str]:
+        with plain_errors():
+            start = found(who)
+            one, _ = edited(model, names, start, strengths)
+            if not any(strengths):
+                raise ValueError("first move a slider: the film goes there and back")
+            return shelf.film(model, [start.ws, one.ws, start.ws])
+
     def clear(who: Person | None) -> list[Any]:
         return [picture_of(model, who), *zeros]
 
@@ -93,5 +101,6 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
         slider.input(look, inputs, picture, trigger_mode="always_last", **private)
     keep.click(take, inputs, [person, picture, files, *sliders], **private)
     undo.click(back, person, [person, picture, files, *sliders], **private)
+    film.click(filmed, inputs, files, **private)
     reset.click(clear, person, [picture, *sliders], **private)
     return picture, sliders

@@ -4,63 +4,156 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import gradio as gr
 import torch
 from PIL import Image
 
-from restyle.app.person import SIDE, Person, Shelf, picture_of, plain_errors, read_upload
+from restyle.app.person import Person, Shelf, found, pair_of, picture_of, plain_errors, read_upload
 from restyle.faces import align_faces
-from restyle.inversion.domain_check import DomainCheck
-from restyle.inversion.targets import resized
-from restyle.jobs.dragging import enlarged
+from restyle.inversion.adaptive import refine_until
+from restyle.inversion.methods import Chain, build, networks_of, objective_for, usual_features
 from restyle.losses.pixels import l2
-from restyle.model import ReStyle
+from restyle.model import ReStyle, Steps
 from restyle.refine import Estimate, pool_to, refine
 
 MOST_STEPS = 10
+NEARER = "newton"
+"""The method that goes on from what was found."""
+NEAR, MIDDLING = 1.0, 3.0
+"""Largest squared errors of what is called so, as shares of the validation images' mean."""
+GO_ON = "Go on under Edit or Drag."
 
-Shown = tuple[Any, Any, str, Person, Any]
-"""Before and after, the picture's own tab, what is said, who it is, and files."""
+Shown = tuple[Any, Any, str, Any, Any]
+"""Before and after, the faces that were found, what is said, who it is, and files."""
 
 
-def watch(model: ReStyle, target: torch.Tensor, steps: int) -> Iterator[Estimate]:
+def watch(model: ReStyle, target: torch.Tensor, steps: Steps) -> Iterator[Estimate]:
     """Yield the start of an inversion of (1, 3, h, w), and the estimate after each step."""
-    estimate = model.start(1)
-    yield estimate
-    steps_to_come = refine(model.encode, model.generate, target, estimate, steps)
-    for _ in range(steps):
+    start = model.start(1)
+    yield start
+    if steps == "auto":
+        until = refine_until(model.encode, model.generate, target, start)
+        estimates = (estimate for estimate, _ in until)
+    else:
+        count = model.checked_steps(steps)
+        assert count != "auto"
+        estimates = refine(model.encode, model.generate, target, start, count)
+    while True:
         with torch.no_grad():
-            estimate = next(steps_to_come)
+            estimate = next(estimates, None)
+        if estimate is None:
+            return
         yield estimate
 
 
-def invert(
-    model: ReStyle, shelf: Shelf, path: str | None, align: bool, steps: float
+def likeness(model: ReStyle, error: float) -> str:
+    """Say how near a squared error is, beside those of the model's validation images."""
+    validation = model.card.get("validation")
+    usual = validation.get("val_l2") if isinstance(validation, dict) else None
+    if not isinstance(usual, int | float) or not usual > 0:
+        return "Done."
+    if error <= NEAR * usual:
+        return "A near likeness."
+    if error <= MIDDLING * usual:
+        return "A middling likeness."
+    return f"A far likeness: the model knows {model.domain.name}, and this may be none."
+
+
+def follow(
+    model: ReStyle,
+    shelf: Shelf,
+    target: torch.Tensor,
+    estimates: Iterator[Estimate],
+    person_of: Callable[[torch.Tensor], Person],
 ) -> Iterator[Shown]:
-    """Invert what a visitor gave, a step at a time."""
+    """Show estimates of a photograph (1, 3, h, w) as they are made, from the start on.
+
+    Args:
+        model: The model.
+        shelf: Where files are kept.
+        target: The photograph.
+        estimates: The first one is the start.
+        person_of: Makes a person of codes.
+    """
+    started, last, error, number = time.perf_counter(), None, 0.0, 0
+    with plain_errors():
+        for number, estimate in enumerate(estimates):
+            last = person_of(estimate.ws.clone())
+            error = l2(pool_to(estimate.image, target), target).item()
+            said = f"Step {number}: squared error {error:.4f}, {_since(started)}."
+            yield pair_of(target, estimate.image), gr.skip(), said, last, gr.skip()
+    assert last is not None  # there is a start
+    steps = f"{number} step" + ("" if number == 1 else "s")
+    told = f"**{likeness(model, error)}** {steps}, {_since(started)}, squared error {error:.4f}."
+    yield gr.skip(), gr.skip(), f"{told} {GO_ON}", last, shelf.put(model, last)
+
+
+def invert(
+    model: ReStyle, shelf: Shelf, path: str | None, align: bool, steps: Any, which: int = 0
+) -> Iterator[Shown]:
+    """Invert what a visitor gave, a step at a time.
+
+    Args:
+        model: The model.
+        shelf: Where files are kept.
+        path: The picture.
+        align: Cut out a face.
+        steps: How many, or "auto".
+        which: The face's number, the largest being 0.
+    """
     with plain_errors():
         photo = read_upload(path)
-        if align:
-            photo = align_faces(photo)[0].crop
-        count = 1 if model.single_shot else min(int(steps), MOST_STEPS)
-        model.checked_steps(count)
-        target = model.prepare([photo])
-    started = time.perf_counter()
-    for number, estimate in enumerate(watch(model, target, count)):
-        seconds = time.perf_counter() - started
-        person = Person(estimate.ws.clone(), target)
-        pair = _pair(target, estimate.image)
-        error = l2(pool_to(estimate.image, target), target).item()
-        said = f"Step {number} of {count}: squared error {error:.4f}, {seconds:.1f} s."
-        files = gr.skip()
-        if number == count:
-            files, said = shelf.put(model, person), f"{said} Go on under Edit or Drag."
-            if DomainCheck(model).is_unlike(error):
-                said += f" The picture is unlike the {model.domain.name} that this model knows."
-        yield pair, gr.skip(), said, person, files
+        faces = [face.crop for face in align_faces(photo, which=None)] if align else [photo]
+        if steps != "auto":
+            steps = 1 if model.single_shot else min(int(steps), MOST_STEPS)
+        model.checked_steps(steps)
+        target = model.prepare([faces[min(which, len(faces) - 1)]])
+    several = gr.Gallery(value=list(faces), visible=True) if len(faces) > 1 else None
+    first = several or gr.Gallery(value=None, visible=False)
+    every = follow(
+        model, shelf, target, watch(model, target, steps), partial(Person, target=target)
+    )
+    for pair, _, said, person, files in every:
+        yield pair, first, said, person, files
+        first = gr.skip()
+
+
+def nearer(
+    model: ReStyle, shelf: Shelf, person: Person | None, method: Callable[[], Chain]
+) -> Iterator[Shown]:
+    """Go on from what was found, towards the picture, by second-order optimisation.
+
+    Args:
+        model: The model.
+        shelf: Where files are kept.
+        person: Who was found.
+        method: Makes the method.
+    """
+    with plain_errors():
+        one = found(person)
+        target = one.target
+        if target is None:
+            raise ValueError("a sample has no picture to be nearer to: give one first")
+        yield gr.skip(), gr.skip(), "Going nearer; the first time takes a minute.", one, gr.skip()
+        with torch.no_grad():
+            start = Estimate(one.ws, model.generate(one.ws))
+        chain = method()
+
+    def estimates() -> Iterator[Estimate]:
+        yield start
+        yield from chain(target, start)
+
+    yield from follow(model, shelf, target, estimates(), one.changed)
+
+
+def method_of(model: ReStyle) -> Chain:
+    """Return the method of `nearer`, for a model."""
+    objective = objective_for([NEARER], usual_features(model), model.device, model.dtype)
+    return build(NEARER, networks_of(model, objective))
 
 
 def sample(model: ReStyle, shelf: Shelf) -> Shown:
@@ -68,18 +161,17 @@ def sample(model: ReStyle, shelf: Shelf) -> Shown:
     seed = random.randrange(10**6)
     person = Person(model.sample(1, seed, truncation=0.8).ws)
     picture = picture_of(model, person)
-    said = f"Sample {seed} of the model. Go on under Edit or Drag."
+    said = f"Sample {seed} of the model. {GO_ON}"
     return (picture, picture), gr.skip(), said, person, shelf.put(model, person)
 
 
-def _pair(target: torch.Tensor, image: torch.Tensor) -> tuple[Image.Image, Image.Image]:
-    height, width = image.shape[-2:]
-    first = resized(target.cpu(), (height, width))
-    return enlarged(first[0], SIDE)[0], enlarged(image[0], SIDE)[0]
+def _since(started: float) -> str:
+    return f"{time.perf_counter() - started:.1f} s"
 
 
 def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
     """Lay the tab out."""
+    refines = model.has_encoder and not model.single_shot
     with gr.Row():
         with gr.Column():
             photo = gr.Image(
@@ -95,14 +187,17 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
                 info="For models of aligned faces, when the picture shows more than the face.",
                 visible=model.has_encoder,
             )
-            steps = gr.Slider(
-                1,
-                MOST_STEPS,
-                value=5,
-                step=1,
-                label="Steps",
-                visible=model.has_encoder and not model.single_shot,
+            faces = gr.Gallery(
+                label="Faces found: click another one",
+                visible=False,
+                columns=4,
+                height=160,
+                allow_preview=False,
+                interactive=False,
+                buttons=[],
             )
+            auto = gr.Checkbox(label="As many steps as help", visible=refines)
+            steps = gr.Slider(1, MOST_STEPS, value=5, step=1, label="Steps", visible=refines)
             with gr.Row():
                 find = gr.Button("Find it", variant="primary", visible=model.has_encoder)
                 draw = gr.Button("Take a sample instead")
@@ -111,12 +206,27 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
                 label="Your picture, and what was found", type="pil", interactive=False, buttons=[]
             )
             said = gr.Markdown("Give a picture, or take a sample.", elem_id="invert-said")
+            closer = gr.Button("Nearer, as optimisation does", visible=model.has_encoder)
             files = gr.File(label="Take it home", file_count="multiple", interactive=False)
-    outputs = [pair, photo, said, person, files]
+    inputs, outputs = [photo, align, auto, steps], [pair, faces, said, person, files]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    method = cache(partial(method_of, model))
 
-    def run(path: str | None, align: bool, steps: float) -> Iterator[Shown]:
-        yield from invert(model, shelf, path, align, steps)
+    def run(path: str | None, align: bool, auto: bool, steps: float) -> Iterator[Shown]:
+        yield from invert(model, shelf, path, align, "auto" if auto else steps)
 
-    find.click(run, [photo, align, steps], outputs, **private)
+    def choose(
+        path: str | None, auto: bool, steps: float, event: gr.SelectData
+    ) -> Iterator[Shown]:
+        every = invert(model, shelf, path, True, "auto" if auto else steps, int(event.index))
+        for pair, _, said, person, files in every:
+            yield pair, gr.skip(), said, person, files
+
+    def closer_still(who: Person | None) -> Iterator[Shown]:
+        yield from nearer(model, shelf, who, method)
+
+    find.click(run, inputs, outputs, **private)
+    faces.select(choose, [photo, auto, steps], outputs, **private)
+    closer.click(closer_still, person, outputs, **private)
+    auto.change(lambda on: gr.Slider(visible=not on), auto, steps, queue=False, **private)
     draw.click(lambda: sample(model, shelf), None, outputs, **private)

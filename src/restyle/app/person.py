@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from restyle.editing.latents import save_latents
+from restyle.editing.video import between, check_video, save_video
 from restyle.io.images import ImageError, read_image, save_image
+from restyle.inversion.targets import resized
 from restyle.jobs.dragging import enlarged
+from restyle.jobs.editing import renders
 from restyle.jobs.inversion import model_facts
 from restyle.model import ReStyle
 
@@ -67,15 +70,30 @@ class Shelf:
 
     def put(self, model: ReStyle, person: Person) -> list[str]:
         """Write the picture and the codes of a person, where nobody guesses; return their paths."""
-        for old in self.folder.iterdir():
-            if old.stat().st_mtime < time.time() - KEPT:
-                shutil.rmtree(old, ignore_errors=True)
-        place = Path(tempfile.mkdtemp(dir=self.folder))
+        place = self._place()
         files = place / "picture.png", place / "latents.safetensors"
         with torch.no_grad():
             save_image(model.generate(person.ws)[0], files[0])
         save_latents(person.ws, model_facts(model), files[1])
         return [str(file) for file in files]
+
+    def film(self, model: ReStyle, stops: Sequence[Tensor]) -> list[str]:
+        """Write a film that goes from code to code (1, num_ws, D); return its path.
+
+        Raises:
+            ImportError: imageio is missing (`pip install 'restyle[video]'`).
+        """
+        check_video("film.mp4")
+        file = self._place() / "film.mp4"
+        ways = between([ws[0] for ws in stops])
+        save_video(renders(model, ways), file)
+        return [str(file)]
+
+    def _place(self) -> Path:
+        for old in self.folder.iterdir():
+            if old.stat().st_mtime < time.time() - KEPT:
+                shutil.rmtree(old, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=self.folder))
 
 
 @contextmanager
@@ -119,7 +137,18 @@ def found(person: Person | None) -> Person:
     return person
 
 
+def shown(image: Tensor) -> Image.Image:
+    """Make a picture (3, H, W) in [-1, 1] of the size in which the page shows it."""
+    return enlarged(image, SIDE, smooth=True)[0]
+
+
+def pair_of(target: Tensor, image: Tensor) -> tuple[Image.Image, Image.Image]:
+    """Show a photograph (1, 3, h, w) and what was made of it, (1, 3, H, W), in one size."""
+    height, width = image.shape[-2:]
+    return shown(resized(target.cpu(), (height, width))[0]), shown(image[0])
+
+
 @torch.no_grad()
 def picture_of(model: ReStyle, person: Person | None) -> Image.Image | None:
     """Render a person as the page shows it."""
-    return None if person is None else enlarged(model.generate(person.ws)[0], SIDE)[0]
+    return None if person is None else shown(model.generate(person.ws)[0])

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CSS = """
 footer { display: none !important; }
-img { image-rendering: pixelated; }
 """
 REFUSE_LARGE = """
 <script>
@@ -105,7 +104,7 @@ def build(model: ReStyle, toon: ReStyle | None = None) -> gr.Blocks:
     """
     import gradio as gr
 
-    from restyle.app import drag, edit, invert
+    from restyle.app import drag, edit, invert, mix, samples
     from restyle.app import toon as toons
     from restyle.app.person import KEPT, Shelf, picture_of
 
@@ -130,6 +129,11 @@ def build(model: ReStyle, toon: ReStyle | None = None) -> gr.Blocks:
         opened.select(
             lambda who: (picture_of(model, who), ""), person, [picture, points], **private
         )
+        with gr.Tab("Mix") as opened:
+            mixture = mix.tab(model, shelf, person)
+        opened.select(lambda who: picture_of(model, who), person, mixture, **private)
+        with gr.Tab("Samples"):
+            samples.tab(model, shelf, person)
         if toon is not None and model.has_encoder:
             with gr.Tab("Toon"):
                 toons.tab((model, toon), shelf, person)

@@ -7,10 +7,8 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from restyle.app.person import SIDE, Person, Shelf, found, plain_errors
+from restyle.app.person import Person, Shelf, found, pair_of, plain_errors
 from restyle.inversion.bootstrapping import bootstrap
-from restyle.inversion.targets import resized
-from restyle.jobs.dragging import enlarged
 from restyle.model import ReStyle
 
 MOST_STEPS = 5
@@ -44,11 +42,8 @@ def toon(
             raise ValueError("a toon begins with a photograph: give one under Invert")
         counts = [min(int(count), MOST_STEPS) for count in (source_steps, steps)]
         result = bootstrap(photo, source, target, *counts)
-    height, width = result.image.shape[-2:]
-    before = resized(photo.cpu(), (height, width))[0]
-    pair = (enlarged(before, SIDE)[0], enlarged(result.image[0], SIDE)[0])
     said = f"{counts[0]} of {source.name}, then {counts[1]} of {target.name}."
-    return pair, said, shelf.put(target, Person(result.ws))
+    return pair_of(photo, result.image), said, shelf.put(target, Person(result.ws))
 
 
 def tab(models: tuple[ReStyle, ReStyle], shelf: Shelf, person: gr.State) -> None:

@@ -215,7 +215,9 @@ def save_drag(
     return outputs, _told(found, len(frames) - 1, name)
 
 
-def marked(image: Tensor, points: Tensor, targets: Tensor, side: int = SHOWN_SIDE) -> Image.Image:
+def marked(
+    image: Tensor, points: Tensor, targets: Tensor, side: int = SHOWN_SIDE, smooth: bool = False
+) -> Image.Image:
     """Draw points (N, 2) in red, and the way to their targets in blue, on a picture.
 
     Args:
@@ -223,8 +225,9 @@ def marked(image: Tensor, points: Tensor, targets: Tensor, side: int = SHOWN_SID
         points: x and y in its pixels.
         targets: The same.
         side: The picture's longer side, about, in pixels.
+        smooth: As `enlarged` takes it.
     """
-    picture, factor = enlarged(image, side)
+    picture, factor = enlarged(image, side, smooth)
     draw = ImageDraw.Draw(picture)
     places = ((torch.stack([points.cpu(), targets.cpu()], 1) + 0.5) * factor - 0.5).tolist()
     for point, target in places:
@@ -236,12 +239,15 @@ def marked(image: Tensor, points: Tensor, targets: Tensor, side: int = SHOWN_SID
     return picture
 
 
-def enlarged(image: Tensor, side: int = SHOWN_SIDE) -> tuple[Image.Image, float]:
-    """Make a picture of about a size, without smoothing where it is smaller.
+def enlarged(
+    image: Tensor, side: int = SHOWN_SIDE, smooth: bool = False
+) -> tuple[Image.Image, float]:
+    """Make a picture of about a size.
 
     Args:
         image: (3, H, W), RGB in [-1, 1].
         side: Its longer side, about, in pixels.
+        smooth: Enlarge small ones smoothly, where else each pixel becomes a square.
 
     Returns:
         The picture, and how many times it is enlarged.
@@ -250,8 +256,8 @@ def enlarged(image: Tensor, side: int = SHOWN_SIDE) -> tuple[Image.Image, float]
     longest = max(picture.size)
     factor = side / longest if longest > side else -(-side // longest)
     width, height = (round(length * factor) for length in picture.size)
-    smooth = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.NEAREST
-    return picture.resize((width, height), smooth), factor
+    how = Image.Resampling.LANCZOS if factor < 1 or smooth else Image.Resampling.NEAREST
+    return picture.resize((width, height), how), factor
 
 
 def _told(found: Dragged, steps: int, name: str) -> dict[str, Any]:
