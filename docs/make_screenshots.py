@@ -19,7 +19,7 @@ def invert(page: Browsed) -> None:
     page.locator("input[type=file]").first.set_input_files(str(PORTRAIT))
     page.get_by_label("Remove Image").first.wait_for()
     page.get_by_role("button", name="Find it").click()
-    page.get_by_text("Step 5 of 5").wait_for()
+    page.get_by_text("5 steps,").wait_for()
 
 
 def edit(page: Browsed) -> None:
@@ -40,8 +40,25 @@ def drag(page: Browsed) -> None:
     page.get_by_text("Done after").wait_for()
 
 
+def mix(page: Browsed) -> None:
+    """Give a sample's features to the portrait."""
+    page.get_by_role("tab", name="Mix").click()
+    page.get_by_role("button", name="Take a sample as the other").click()
+    page.get_by_label("features (middle)").check()
+
+
+def samples(page: Browsed) -> None:
+    """Draw samples, and invert the second one."""
+    page.get_by_role("tab", name="Samples").click()
+    page.get_by_role("button", name="Draw 8").click()
+    page.locator(".gallery-item:visible, .thumbnail-item:visible").nth(1).click()
+    page.get_by_text("Sample 1 at truncation").wait_for()
+    page.get_by_role("button", name="Invert this one").click()
+    page.get_by_text("from the true ones").wait_for()
+
+
 def main() -> None:
-    """Write docs/page_invert.png, page_edit.png and page_drag.png."""
+    """Write docs/page_invert.png and those of the other tabs."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -52,7 +69,7 @@ def main() -> None:
         )
         page = browser.new_page(viewport={"width": 1000, "height": 760})
         page.goto(f"http://127.0.0.1:{port}")
-        for act in (invert, edit, drag):
+        for act in (invert, edit, drag, mix, samples):
             act(page)
             page.mouse.move(0, 0)
             page.wait_for_timeout(1500)

@@ -98,7 +98,13 @@ def drag(
         where = told(list(zip(map(tuple, step.points.tolist()), targets, strict=True)))
         arrived = int(step.arrived.sum())
         said = f"Step {number}: {arrived} of {len(targets)} points have arrived."
-        yield marked(step.image[0], step.points, ends, SIDE, smooth=True), where, said, one, gr.skip()
+        yield (
+            marked(step.image[0], step.points, ends, SIDE, smooth=True),
+            where,
+            said,
+            one,
+            gr.skip(),
+        )
     yield gr.skip(), where, f"Done after {number} steps.", one, shelf.put(model, one)
 
 

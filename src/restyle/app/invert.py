@@ -10,7 +10,6 @@ from typing import Any
 
 import gradio as gr
 import torch
-from PIL import Image
 
 from restyle.app.person import Person, Shelf, found, pair_of, picture_of, plain_errors, read_upload
 from restyle.faces import align_faces
@@ -215,9 +214,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
     def run(path: str | None, align: bool, auto: bool, steps: float) -> Iterator[Shown]:
         yield from invert(model, shelf, path, align, "auto" if auto else steps)
 
-    def choose(
-        path: str | None, auto: bool, steps: float, event: gr.SelectData
-    ) -> Iterator[Shown]:
+    def choose(path: str | None, auto: bool, steps: float, event: gr.SelectData) -> Iterator[Shown]:
         every = invert(model, shelf, path, True, "auto" if auto else steps, int(event.index))
         for pair, _, said, person, files in every:
             yield pair, gr.skip(), said, person, files

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from restyle.editing.latents import save_latents
 from restyle.editing.video import between, check_video, save_video
-from restyle.io.images import ImageError, read_image, save_image
 from restyle.inversion.targets import resized
+from restyle.io.images import ImageError, read_image, save_image
 from restyle.jobs.dragging import enlarged
 from restyle.jobs.editing import renders
 from restyle.jobs.inversion import model_facts

@@ -1,4 +1,4 @@
-"""The page's tab of samples: pictures whose true codes are known, and what inversion makes of them."""
+"""The page's tab of samples: pictures whose true codes are known, inverted again."""
 
 from __future__ import annotations
 
