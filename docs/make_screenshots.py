@@ -50,8 +50,8 @@ def mix(page: Browsed) -> None:
 def samples(page: Browsed) -> None:
     """Draw samples, and invert the second one."""
     page.get_by_role("tab", name="Samples").click()
-    page.get_by_role("button", name="Draw 8").click()
-    page.locator(".gallery-item:visible, .thumbnail-item:visible").nth(1).click()
+    page.get_by_role("button", name="Draw 9").click()
+    page.get_by_label("Thumbnail 2 of 9").click()
     page.get_by_text("Sample 1 at truncation").wait_for()
     page.get_by_role("button", name="Invert this one").click()
     page.get_by_text("from the true ones").wait_for()

@@ -178,9 +178,12 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
                 type="filepath",
                 sources=["upload", "webcam", "clipboard"],
                 buttons=[],
-                height=320,
+                height=280,
                 visible=model.has_encoder,
             )
+            with gr.Row():
+                find = gr.Button("Find it", variant="primary", visible=model.has_encoder)
+                draw = gr.Button("Take a sample instead")
             align = gr.Checkbox(
                 label="Cut out the face",
                 info="For models of aligned faces, when the picture shows more than the face.",
@@ -197,9 +200,6 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
             )
             auto = gr.Checkbox(label="As many steps as help", visible=refines)
             steps = gr.Slider(1, MOST_STEPS, value=5, step=1, label="Steps", visible=refines)
-            with gr.Row():
-                find = gr.Button("Find it", variant="primary", visible=model.has_encoder)
-                draw = gr.Button("Take a sample instead")
         with gr.Column():
             pair = gr.ImageSlider(
                 label="Your picture, and what was found", type="pil", interactive=False, buttons=[]

@@ -13,7 +13,7 @@ from restyle.app.invert import GO_ON, follow, watch
 from restyle.app.person import Person, Shelf, picture_of, plain_errors, shown
 from restyle.model import ReStyle
 
-SHOWN = 8
+SHOWN = 9
 LARGEST_SEED = 10**9
 _SMALL = 128  # pixels up to which samples are rendered that are shown side by side
 
@@ -87,9 +87,10 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
             )
             draw = gr.Button(f"Draw {SHOWN}", variant="primary")
             gallery = gr.Gallery(
-                label="Click one to go on with it",
-                columns=4,
-                height=340,
+                label="Samples",
+                show_label=False,
+                columns=3,
+                height="auto",
                 allow_preview=False,
                 interactive=False,
                 buttons=[],
