@@ -11,7 +11,16 @@ from typing import Any
 import gradio as gr
 import torch
 
-from restyle.app.person import Person, Shelf, found, pair_of, picture_of, plain_errors, read_upload
+from restyle.app.person import (
+    Person,
+    Shelf,
+    found,
+    pair_of,
+    picture_of,
+    plain_errors,
+    read_upload,
+    upload,
+)
 from restyle.faces import align_faces
 from restyle.inversion.adaptive import refine_until
 from restyle.inversion.methods import Chain, build, networks_of, objective_for, usual_features
@@ -173,14 +182,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
     refines = model.has_encoder and not model.single_shot
     with gr.Row():
         with gr.Column():
-            photo = gr.Image(
-                label="Your picture",
-                type="filepath",
-                sources=["upload", "webcam", "clipboard"],
-                buttons=[],
-                height=280,
-                visible=model.has_encoder,
-            )
+            photo = upload("Your picture", 280, model.has_encoder)
             with gr.Row():
                 find = gr.Button("Find it", variant="primary", visible=model.has_encoder)
                 draw = gr.Button("Take a sample instead")

@@ -10,7 +10,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from restyle.app.person import Person, Shelf, found, picture_of, plain_errors, read_upload, shown
+from restyle.app.person import (
+    Person,
+    Shelf,
+    found,
+    picture_of,
+    plain_errors,
+    read_upload,
+    shown,
+    upload,
+)
 from restyle.editing.edits import GROUPS
 from restyle.editing.edits import mix as mix_layers
 from restyle.faces import align_faces
@@ -66,14 +75,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> gr.Image:
     other = gr.State(None)
     with gr.Row():
         with gr.Column():
-            photo = gr.Image(
-                label="The other person",
-                type="filepath",
-                sources=["upload", "webcam", "clipboard"],
-                buttons=[],
-                height=240,
-                visible=model.has_encoder,
-            )
+            photo = upload("The other person", 240, model.has_encoder)
             align = gr.Checkbox(label="Cut out the face", visible=model.has_encoder)
             with gr.Row():
                 use = gr.Button("Use this picture", visible=model.has_encoder)

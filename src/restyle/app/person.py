@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import torch
@@ -124,6 +125,25 @@ def read_upload(path: str | None) -> Image.Image:
         found = f"{size / 1e6:.0f} MB"
         raise ImageError("picture", f"a picture of at most {MOST_BYTES // 10**6} MB", found)
     return read_image(path, MOST_PIXELS)
+
+
+def upload(label: str, height: int, visible: bool) -> gr.Image:
+    """Lay out a place for a visitor's picture, of which handlers are given the path."""
+    place = gr.Image(
+        label=label,
+        type="filepath",
+        sources=["upload", "webcam", "clipboard"],
+        buttons=[],
+        height=height,
+        visible=visible,
+    )
+
+    def path_of(payload: Any) -> str | None:
+        return None if payload is None else payload.path
+
+    # Gradio's own decodes pictures of any size, and tells little of what it cannot read.
+    place.preprocess = path_of  # pyright: ignore[reportAttributeAccessIssue]
+    return place
 
 
 def found(person: Person | None) -> Person:
