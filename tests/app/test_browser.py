@@ -151,6 +151,103 @@ def test_a_picture_that_is_too_large_is_said(visit, tmp_path):
     page.get_by_text("5 steps,").wait_for()
 
 
+@pytest.mark.parametrize(
+    ("mode", "size", "words"),
+    [
+        ("RGBA", (5500, 5500), "Expected at most 25,000,000 pixels, got 5500 x 5500."),
+        ("L", (20_000, 10_000), "Expected at most 25,000,000 pixels, got 200,000,000 pixels."),
+    ],
+)
+def test_too_many_pixels_are_said(visit, tmp_path, mode, size, words):
+    page = visit()
+    Image.new(mode, size).save(tmp_path / "wide.png")
+    find(page, tmp_path / "wide.png")
+    page.get_by_text(words).wait_for()
+
+
+def test_the_face_is_chosen_and_found_as_optimisation_does(visit, tmp_path):
+    pytest.importorskip("dlib")
+    page = visit()
+    numbers, group = (0, 5, 3), Image.new("RGB", (768, 256))
+    for place, number in enumerate(numbers):
+        with Image.open(PORTRAIT.with_name(f"{number:08d}.png")) as image:
+            group.paste(image.convert("RGB").resize((256, 256)), (256 * place, 0))
+    group.save(tmp_path / "group.png")
+    page.locator("input[type=file]").first.set_input_files(str(tmp_path / "group.png"))
+    page.get_by_label("Cut out the face").first.check()
+    page.get_by_role("button", name="Find it").click()
+    page.get_by_text("5 steps,").wait_for()
+    said = page.locator("#invert-said")
+    before = error_of(said)
+    page.get_by_label("Thumbnail 3 of 3").click()
+    expect(said).not_to_contain_text(f"{before:.4f}")
+    page.get_by_text("5 steps,").wait_for()
+    found = error_of(said)
+    page.get_by_role("button", name="Nearer").click()
+    page.get_by_text("3 steps,").wait_for(timeout=200_000)  # the curvature is estimated once
+    assert error_of(said) < 0.7 * found
+
+
+def error_of(said):
+    return float(said.inner_text().split("error ")[1].split()[0].rstrip(".,"))
+
+
+def test_two_people_are_mixed_and_a_film_is_taken_home(visit):
+    page = visit()
+    find(page)
+    page.get_by_text("5 steps,").wait_for()
+    page.get_by_role("tab", name="Mix").click()
+    mixture = page.locator("#mixed img")
+    mixture.wait_for()
+    before = source(mixture)
+    page.get_by_role("button", name="Take a sample as the other").click()
+    expect(mixture).not_to_have_attribute("src", before)
+    page.get_by_role("button", name="Make a film").and_(page.locator(":visible")).click()
+    page.get_by_text("film").and_(page.locator(":visible")).first.wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="KB").and_(page.locator(":visible")).first.click()
+    assert Path(download.value.path()).read_bytes()[4:8] == b"ftyp"
+
+
+def test_a_sample_is_inverted_beside_its_true_codes(visit):
+    page = visit()
+    page.get_by_role("tab", name="Samples").click()
+    page.get_by_role("button", name="Draw 9").click()
+    page.get_by_label("Thumbnail 4 of 9").click()
+    page.get_by_text("Sample 3 at truncation 0.8.").wait_for()
+    page.get_by_role("button", name="Invert this one").click()
+    page.get_by_text("from the true ones").wait_for()
+
+
+def test_keys_alone_are_enough(visit):
+    page = visit()
+    page.get_by_role("button", name="Take a sample instead").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Go on under Edit or Drag").wait_for()
+    page.get_by_role("tab", name="Invert").focus()
+    press_until(page, "Tab", "Edit")
+    page.keyboard.press("Enter")
+    edited = page.locator("img:visible").first
+    edited.wait_for()
+    before = source(edited)
+    press_until(page, "Tab", "range slider for yaw")
+    page.keyboard.press("ArrowRight")
+    expect(edited).not_to_have_attribute("src", before)
+    press_until(page, "Tab", "Keep this")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="KB").and_(page.locator(":visible")).first.wait_for()
+
+
+def press_until(page, key, name):
+    """Press a key until what has a name, or says so, has the focus."""
+    focus = "(({ariaLabel, innerText}) => ariaLabel || innerText)(document.activeElement)"
+    for _ in range(120):
+        if page.evaluate(focus).strip() == name:
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"'{name}' is not reached by {key}")
+
+
 def test_two_visitors_do_not_see_one_another(visit):
     first, second = visit(), visit()
     find(first)

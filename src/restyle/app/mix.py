@@ -88,7 +88,12 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> gr.Image:
             what = gr.Radio(given(model), value=EVERYTHING, label="What comes from the other")
             share = gr.Slider(0.0, 1.0, value=0.5, step=0.05, label="How far")
             picture = gr.Image(
-                label="Mixed", type="pil", format="jpeg", interactive=False, buttons=[]
+                label="Mixed",
+                type="pil",
+                format="jpeg",
+                interactive=False,
+                buttons=[],
+                elem_id="mixed",
             )
             with gr.Row():
                 keep = gr.Button("Keep this", variant="primary")
