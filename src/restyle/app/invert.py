@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from restyle.app.person import (
 )
 from restyle.faces import align_faces
 from restyle.inversion.adaptive import refine_until
+from restyle.inversion.domain_check import DomainCheck
 from restyle.inversion.methods import Chain, build, networks_of, objective_for, usual_features
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle, Steps
@@ -31,8 +33,8 @@ from restyle.refine import Estimate, pool_to, refine
 MOST_STEPS = 10
 NEARER = "newton"
 """The method that goes on from what was found."""
-NEAR, MIDDLING = 1.0, 3.0
-"""Largest squared errors of what is called so, as shares of the validation images' mean."""
+LIKENESS = {"near": 1 / 8, "middling": 1 / 2}
+"""Largest squared errors of what is called so, as shares of the domain's limit."""
 GO_ON = "Go on under Edit or Drag."
 
 Shown = tuple[Any, Any, str, Any, Any]
@@ -59,16 +61,14 @@ def watch(model: ReStyle, target: torch.Tensor, steps: Steps) -> Iterator[Estima
 
 
 def likeness(model: ReStyle, error: float) -> str:
-    """Say how near a squared error is, beside those of the model's validation images."""
-    validation = model.card.get("validation")
-    usual = validation.get("val_l2") if isinstance(validation, dict) else None
-    if not isinstance(usual, int | float) or not usual > 0:
+    """Say in words how near a squared error is, in the range of what the model knows."""
+    check = DomainCheck(model)
+    if math.isinf(check.limit):
         return "Done."
-    if error <= NEAR * usual:
-        return "A near likeness."
-    if error <= MIDDLING * usual:
-        return "A middling likeness."
-    return f"A far likeness: the model knows {model.domain.name}, and this may be none."
+    if check.is_unlike(error):
+        return f"A far likeness: the picture is unlike the {model.domain.name} of this model."
+    words = (word for word, share in LIKENESS.items() if error <= share * check.limit)
+    return f"A {next(words, 'far')} likeness."
 
 
 def follow(
