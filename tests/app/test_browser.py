@@ -184,7 +184,7 @@ def test_the_face_is_chosen_and_found_as_optimisation_does(visit, tmp_path):
     page.get_by_text("5 steps,").wait_for()
     found = error_of(said)
     page.get_by_role("button", name="Nearer").click()
-    page.get_by_text("3 steps,").wait_for(timeout=200_000)  # the curvature is estimated once
+    page.get_by_text("6 steps,").wait_for(timeout=200_000)  # the curvature is estimated once
     assert error_of(said) < 0.7 * found
 
 

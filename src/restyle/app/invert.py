@@ -31,7 +31,7 @@ from restyle.model import ReStyle, Steps
 from restyle.refine import Estimate, pool_to, refine
 
 MOST_STEPS = 10
-NEARER = "newton"
+NEARER = "newton:6"
 """The method that goes on from what was found."""
 LIKENESS = {"near": 1 / 8, "middling": 1 / 2}
 """Largest squared errors of what is called so, as shares of the domain's limit."""
