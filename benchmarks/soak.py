@@ -139,7 +139,7 @@ async def hostile(one: Visitor, tally: Tally, until: float) -> None:
     find, drag = one.event("Find it", "click"), one.event("Drag", "click")
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
     junk = [
-        (find, [file, False, 5]),
+        (find, [file, False, False, 5]),
         (find, ["x" * 1000, None, "many"]),
         (drag, [None, "1,1 > 2,2\n" * 10_000, 60, True]),
         (drag, [{"ws": 1}, None, -1]),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import socket
 
 import pytest
@@ -76,10 +77,11 @@ def called(address, label, data):
     config = httpx.get(f"{address}/config").json()
     [button] = [c["id"] for c in config["components"] if c["props"].get("value") == label]
     [number] = [d["id"] for d in config["dependencies"] if [button, "click"] in d["targets"]]
-    body = {"data": data, "fn_index": number, "session_hash": "byhand", "trigger_id": button}
+    session = secrets.token_hex()
+    body = {"data": data, "fn_index": number, "session_hash": session, "trigger_id": button}
     joined = httpx.post(f"{address}/gradio_api/queue/join", json=body)
     assert joined.status_code == 200, joined.text
-    url, messages = f"{address}/gradio_api/queue/data?session_hash=byhand", []
+    url, messages = f"{address}/gradio_api/queue/data?session_hash={session}", []
     with httpx.stream("GET", url, timeout=60) as stream:
         for line in stream.iter_lines():
             if line.startswith("data:"):
@@ -89,12 +91,20 @@ def called(address, label, data):
     return messages
 
 
-def test_a_call_by_hand_reads_no_file_of_the_server(address, tmp_path):
+@pytest.mark.parametrize(
+    ("button", "options"), [("Find it", [False, False, 5]), ("Use this picture", [False])]
+)
+def test_a_call_by_hand_reads_no_file_of_the_server(address, tmp_path, button, options):
     private = picture(tmp_path / "private.png")
-    data = [{"path": str(private), "meta": {"_type": "gradio.FileData"}}, False, 5]
-    *_, last = called(address, "Find it", data)
-    assert last["msg"] == "process_completed" and not last["success"]
-    assert str(tmp_path) not in json.dumps(last["output"].get("data"))
+    meta = {"meta": {"_type": "gradio.FileData"}}
+    for file in ({"path": str(private)} | meta, {"path": str(private)}):
+        *_, last = called(address, button, [file, *options])
+        assert last["msg"] == "process_completed" and not last["success"]
+        assert str(tmp_path) not in json.dumps(last["output"].get("data"))
+    with private.open("rb") as stream:  # what was uploaded is read
+        sent = httpx.post(f"{address}/gradio_api/upload", files={"files": ("me.png", stream)})
+    *_, last = called(address, button, [{"path": sent.json()[0]} | meta, *options])
+    assert last["success"]
 
 
 def test_a_call_by_hand_of_somebody_who_uploaded_nothing_is_refused(address):

@@ -139,9 +139,14 @@ def upload(label: str, height: int, visible: bool) -> gr.Image:
     )
 
     def path_of(payload: Any) -> str | None:
-        return None if payload is None else payload.path
+        if payload is None or not payload.path:
+            return None
+        if not Path(payload.path).resolve().is_relative_to(Path(place.GRADIO_CACHE).resolve()):
+            raise gr.Error("Expected a picture that was uploaded.", **_SAID)
+        return payload.path
 
-    # Gradio's own decodes pictures of any size, and tells little of what it cannot read.
+    # Gradio's own decodes pictures of any size, tells little of what it cannot read, and takes
+    # paths of the server where a call by hand leaves out that they are files.
     place.preprocess = path_of  # pyright: ignore[reportAttributeAccessIssue]
     return place
 
