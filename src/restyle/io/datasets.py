@@ -114,7 +114,7 @@ def tar_pictures(shard: Path) -> Iterator[tuple[str, int, int]]:
             for member in archive:
                 if member.isfile() and _is_picture(member.name):
                     yield member.name, member.offset_data, member.size
-                archive.members = []  # tarfile keeps them all
+                archive.members = []  # pyright: ignore - tarfile keeps them all
     except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise ImageError(shard, "an uncompressed tar file", str(error)) from error
 

@@ -1,9 +1,9 @@
-"""Who works on a shard: locks on one machine, leases between machines, and what is left by the dead.
+"""Who works on a shard: locks on a machine, leases between machines, and who died.
 
-Each try of a shard is a file `NAME.N.json` that is created once, whoever tries: the next try's file
-is what declares the one before it dead. A try on this machine is dead when the system has given
-back its lock; one elsewhere when its file has not changed for the lease, by this process's own
-clock, so that clocks which are wrong do not matter.
+Each try of a shard is a file `NAME.N.json` that is created once, whoever tries: the next try's
+file is what declares the one before it dead. A try on this machine is dead when the system has
+given back its lock; one elsewhere when its file has not changed for the lease, by this process's
+own clock, so that clocks which are wrong do not matter.
 """
 
 import os

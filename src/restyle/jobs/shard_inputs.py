@@ -8,20 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from restyle.io.arrow import pa, pq
 from restyle.io.datasets import bytes_at, expanded, tar_pictures
 from restyle.io.files import SURROGATES
 from restyle.io.images import SUFFIXES, ImageError
-from restyle.io.imports import needed
 from restyle.jobs.shard_settings import PlanShards
 
 _LARGEST = 2**28  # bytes of an image file
 _COLUMNS = ("image", "bytes", "path")
 _TRANSIENT = {errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.ECONNRESET, errno.ESTALE}
 _TRIES = 4
-
-with needed("shards", "shards are planned, read and written by pyarrow"):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 
 class Listed(NamedTuple):

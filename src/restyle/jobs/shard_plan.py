@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from restyle.hub import registry
+from restyle.io.arrow import pa, pq
 from restyle.io.claims import claim, locked, read_settings
 from restyle.io.files import atomic_write, write_json
 from restyle.io.images import ImageError
@@ -253,7 +252,10 @@ def _write_inputs(job: PlanShards, listed: Iterable[Listed]) -> tuple[int, str]:
                     hashes.frombytes(key)
                 rows = [(n, os.fsencode(s), place, size) for n, s, place, size in group]
                 digest.update(repr(rows).encode())
-                columns = [pa.array(c, t) for c, t in zip(zip(*rows), _TABLE.types, strict=True)]
+                columns = [
+                    pa.array(c, t)
+                    for c, t in zip(zip(*rows, strict=True), _TABLE.types, strict=True)
+                ]
                 writer.write_table(pa.Table.from_arrays(columns, schema=_TABLE), job.shard_size)
     if not hashes:
         raise ImageError(job.input, "images", "an input without any")

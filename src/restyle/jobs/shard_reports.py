@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from restyle.io.arrow import pa, pq
 from restyle.jobs.shard_claims import Claims
 from restyle.jobs.shard_plan import PARTS, WORK, Plan, Shard
 from restyle.jobs.shard_settings import ShardsStatus, VerifyShards

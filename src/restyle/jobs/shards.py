@@ -3,17 +3,18 @@
 import hashlib
 import io
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from restyle.faces import NoFaceError, align_faces
 from restyle.inversion.results import InversionResult
 from restyle.inversion.targets import resized, to_target
+from restyle.io.arrow import pa, pq
 from restyle.io.files import SURROGATES, atomic_write, remove_temporaries
 from restyle.io.images import ImageError, decode_image
 from restyle.jobs.inverters import Inverter
@@ -48,11 +50,29 @@ def run_shards(job: RunShards) -> ShardCounts:
         OSError: A part cannot be written.
     """
     plan = Plan.open(job.folder)
-    if job.processes > 1:
-        _supervise(job, plan)
-    else:
-        _work(job, plan)
+    with _stoppable():
+        if job.processes > 1:
+            _supervise(job, plan)
+        else:
+            _work(job, plan)
     return shards_status(ShardsStatus(folder=job.folder))
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Make a scheduler's request to end an interruption, so that shards are handed back."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _work(job: RunShards, plan: Plan) -> None:
@@ -201,8 +221,8 @@ class Worker:
         codes = tuple(self.model.start_ws.shape)
         if self.plan.facts["settings"]["keep"] == "last":
             return codes
-        labels, steps = self.inverter.labels, self.inverter.settings.get("steps")
-        return (len(labels) if labels else steps + 1, *codes)
+        kept = len(self.inverter.labels) or self.inverter.settings["steps"] + 1
+        return (kept, *codes)
 
 
 _COLUMNS = {
@@ -228,8 +248,8 @@ def _publish(table: pa.Table, plan: Plan, shard: Shard) -> None:
     try:
         with atomic_write(path, exclusive=True) as temporary:
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-    except FileExistsError:
-        return
+    except (FileExistsError, FileNotFoundError):
+        return  # the other one removes what this one has half written
 
 
 def _supervise(job: RunShards, plan: Plan) -> None:
@@ -268,7 +288,12 @@ def _start(
     command: Sequence[str], environment: dict[str, str], plan: Plan
 ) -> tuple[subprocess.Popen[bytes], int]:
     before = _count(plan.folder / WORK)
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL), before
+    # In a group of their own, workers are interrupted by the supervisor alone, and once.
+    group = 0 if os.name == "posix" else None
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, process_group=group
+    )
+    return process, before
 
 
 def _count(folder: Path) -> int:
