@@ -7,6 +7,7 @@
 import hashlib
 import json
 import os
+import shutil
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -190,7 +191,13 @@ def plan_shards(job: PlanShards) -> Plan:
             if stranger := next((job.out / folder).glob("*"), None):
                 raise ValueError(f"{job.out}: expected a folder for a new plan, got {stranger}")
         damaged: dict[str, str] = {}
-        images, digest = _write_inputs(job, list_inputs(job, damaged))
+        try:
+            images, digest = _write_inputs(job, list_inputs(job, damaged))
+            if not images:
+                raise ImageError(job.input, "images", next(iter(damaged.values()), "none"))
+        except BaseException:
+            shutil.rmtree(job.out / INPUTS, ignore_errors=True)
+            raise
         text = json.dumps([asked["settings"], digest], sort_keys=True)
         facts = {
             **asked,
@@ -234,7 +241,6 @@ def _write_inputs(job: PlanShards, listed: Iterable[Listed]) -> tuple[int, str]:
     """Write the table of images, and return how many there are and a hash of them all.
 
     Raises:
-        ImageError: There are none.
         ValueError: Two have one id.
     """
     hashes, digest = array("Q"), hashlib.sha256()
@@ -257,8 +263,6 @@ def _write_inputs(job: PlanShards, listed: Iterable[Listed]) -> tuple[int, str]:
                     for c, t in zip(zip(*rows, strict=True), _TABLE.types, strict=True)
                 ]
                 writer.write_table(pa.Table.from_arrays(columns, schema=_TABLE), job.shard_size)
-    if not hashes:
-        raise ImageError(job.input, "images", "an input without any")
     ordered = np.sort(np.frombuffer(hashes, np.uint64))
     alike = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
     if alike:
