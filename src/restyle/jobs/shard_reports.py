@@ -1,7 +1,7 @@
 """`restyle shards status` and `verify`: how far the workers are, and whether nothing is missing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from restyle.io.arrow import pa, pq
@@ -39,7 +39,11 @@ def is_split(plan: Plan, shard: Shard) -> bool:
     Raises:
         ValueError: The part cannot be read, or is another plan's.
     """
-    return b"restyle.split" in _facts(plan, shard).metadata
+    return _says_split(_facts(plan, shard))
+
+
+def _says_split(found: pq.FileMetaData) -> bool:
+    return b"restyle.split" in found.metadata
 
 
 def _facts(plan: Plan, shard: Shard) -> pq.FileMetaData:
@@ -56,13 +60,14 @@ def _facts(plan: Plan, shard: Shard) -> pq.FileMetaData:
     return found
 
 
-def _leaves(plan: Plan, shards: list[Shard]) -> Iterator[Shard]:
-    """Yield the shards of a plan, those that were split as their halves."""
+def _leaves(plan: Plan, shards: Sequence[Shard]) -> Iterator[tuple[Shard, pq.FileMetaData | None]]:
+    """Yield shards, those that were split as their halves, with what is known of their parts."""
     for shard in shards:
-        if plan.part(shard).exists() and is_split(plan, shard):
-            yield from _leaves(plan, list(shard.halves()))
+        found = _facts(plan, shard) if plan.part(shard).exists() else None
+        if found is not None and _says_split(found):
+            yield from _leaves(plan, shard.halves())
         else:
-            yield shard
+            yield shard, found
 
 
 def shards_status(job: ShardsStatus) -> ShardCounts:
@@ -74,12 +79,11 @@ def shards_status(job: ShardsStatus) -> ShardCounts:
     plan = Plan.open(job.folder)
     claims = Claims(plan.folder / WORK, 0)
     counts = ShardCounts(images=plan.images)
-    for shard in _leaves(plan, plan.shards):
+    for shard, found in _leaves(plan, plan.shards):
         counts.shards += 1
-        if not plan.part(shard).exists():
+        if found is None:
             counts.held += claims.is_alive(shard.name)
             continue
-        found = _facts(plan, shard)
         counts.parts += 1
         column = found.schema.names.index("error")
         groups = [found.row_group(number) for number in range(found.num_row_groups)]
