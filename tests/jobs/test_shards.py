@@ -17,7 +17,7 @@ import torch
 
 import restyle
 from restyle import jobs
-from restyle.inversion.targets import resized
+from restyle.inversion.targets import resized, to_target
 from restyle.jobs import shards
 from restyle.jobs.shard_claims import machine
 from restyle.jobs.shard_plan import Plan
@@ -92,6 +92,17 @@ def test_all_steps_are_kept_if_asked_for(plan, options, kept, steps):
     ws = np.stack(rows["ws"].to_numpy()).reshape(3, kept, *CODES)
     assert np.array_equal(ws[0, 0], ws[1, 0]) and not np.array_equal(ws[0, -1], ws[1, -1])
     assert rows["steps"].to_pylist() == [steps] * 3
+
+
+def test_pictures_are_fitted_as_planned(plan, model_folder, tmp_path):
+    made = plan(2, fit="crop")
+    run(made)
+    photos = sorted((tmp_path / "in").iterdir())
+    model = restyle.load(model_folder, "cpu")
+    targets = [to_target(photo, model.domain.input_size, "crop") for photo in photos]
+    expected = model.invert(torch.stack(targets), steps=2).ws.numpy()
+    ws = np.stack(rows_of(made.folder)["ws"].to_numpy()).reshape(2, *CODES)
+    assert np.allclose(ws, expected, atol=2e-3)
 
 
 def test_automatic_steps_are_those_of_each_image(plan, model_folder, tmp_path):

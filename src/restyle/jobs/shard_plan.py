@@ -167,7 +167,7 @@ def plan_shards(job: PlanShards) -> Plan:
         ImportError: The extra `restyle[shards]` is not installed.
     """
     options = {
-        name: getattr(job, name) for name in ("steps", "method", "features", "align", "keep")
+        name: getattr(job, name) for name in ("steps", "method", "features", "align", "fit", "keep")
     }
     options["model"] = job.model if job.model in registry.bundled() else _place(job.model)
     model = registry.load(job.model, "cpu", job.dtype)
@@ -229,6 +229,7 @@ def _settings(options: dict[str, Any], model: ReStyle) -> tuple[Inverter, dict[s
         "given_model": options["model"],
         "dtype": str(model.dtype).removeprefix("torch."),
         "faces_found_with": dict(FOUND_WITH) if options["align"] else None,
+        "fit": options["fit"],
         "keep": options["keep"],
     }
 

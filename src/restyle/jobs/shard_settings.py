@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from restyle.jobs.settings import _check_least, _normalise
-from restyle.runtime.options import Device, Dtype
+from restyle.jobs.checks import check_least, normalise
+from restyle.runtime.options import Device, Dtype, Fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class PlanShards:
         features: The feature network whose distances a method minimises, as `restyle invert` takes
             it.
         align: Cut out the largest face of each image first. An image without a face fails.
+        fit: What becomes of a picture whose shape is not that of the encoder's input: it is
+            stretched, its middle is cropped, or it is padded with white.
         dtype: Precision; below float32 by automatic mixed precision.
         keep: The codes that are written: of the last step, or of all, the start first.
         shard_size: Images in a shard, the most that a worker that dies has done in vain.
@@ -46,6 +48,7 @@ class PlanShards:
     method: str | None = None
     features: str | None = None
     align: bool = False
+    fit: Fit = "stretch"
     dtype: Dtype = "float32"
     keep: Literal["last", "all"] = "last"
     shard_size: int = 1000
@@ -55,8 +58,8 @@ class PlanShards:
     def __post_init__(self) -> None:
         """Refuse options that exclude one another, and numbers out of range."""
         object.__setattr__(self, "input", str(self.input))
-        _normalise(self)
-        _check_least(self, 1, "steps", "shard_size")
+        normalise(self)
+        check_least(self, 1, "steps", "shard_size")
         if self.shard_size > 1_000_000:
             raise ValueError(f"shard_size: expected at most 1,000,000, got {self.shard_size:,}")
         if self.method is not None and self.steps is not None:
@@ -111,7 +114,7 @@ class RunShards(_Planned):
     def __post_init__(self) -> None:
         """Check the numbers."""
         super().__post_init__()
-        _check_least(self, 1, "processes", "batch_size")
+        check_least(self, 1, "processes", "batch_size")
         if not 1 <= self.lease <= 86_400:
             raise ValueError(f"lease: expected 1 to 86,400 seconds, got {self.lease:g}")
 

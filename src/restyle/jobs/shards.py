@@ -156,7 +156,8 @@ class Worker:
             picture = decode_image(io.BytesIO(content), listed.name)
             if self.plan.facts["options"]["align"]:
                 picture = align_faces(picture, 256, 1)[0].crop
-            return row, to_target(picture, self.model.domain.input_size)
+            fit = self.plan.facts["options"]["fit"]
+            return row, to_target(picture, self.model.domain.input_size, fit)
         except ImageError as error:
             row["error"] = str(error)
         except NoFaceError as error:
