@@ -20,6 +20,7 @@ from restyle.cli.evaluate import add_analysis
 from restyle.cli.evaluate import app as evaluate
 from restyle.cli.jobs import add_jobs
 from restyle.cli.models import app as models
+from restyle.cli.shards import app as shards
 from restyle.cli.training import app as train
 from restyle.io.files import printable
 from restyle.runtime.threads import let_threads_sleep
@@ -38,7 +39,7 @@ app = App(
 )
 add_jobs(app)
 add_analysis(app)
-for _group in (models, directions, evaluate, train):
+for _group in (models, directions, evaluate, train, shards):
     app.command(_group)
 
 

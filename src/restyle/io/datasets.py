@@ -8,7 +8,7 @@ import io
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -46,8 +46,8 @@ def list_entries(data: str | Path) -> list[Entry]:
         ImageError: There are none, or the container is damaged.
     """
     path = Path(data)
-    if (numbers := re.search(r"\{(\d+)\.\.(\d+)\}", str(data))) is not None:
-        return _from_shards(_expanded(str(data), numbers))
+    if shards := expanded(str(data)):
+        return _from_shards(shards)
     if path.suffix.lower() == ".zip":
         return _from_zip(path)
     if path.suffix.lower() == ".tar":
@@ -62,7 +62,10 @@ def list_entries(data: str | Path) -> list[Entry]:
     return [Entry(str(f.name), f.path, partial(read_image, f.path)) for f in files]
 
 
-def _expanded(pattern: str, numbers: re.Match[str]) -> list[Path]:
+def expanded(pattern: str) -> list[Path]:
+    """Return the files of a pattern such as `shards-{000..127}.tar`; none of another text."""
+    if (numbers := re.search(r"\{(\d+)\.\.(\d+)\}", pattern)) is None:
+        return []
     start, end = pattern[: numbers.start()], pattern[numbers.end() :]
     width, places = len(numbers[1]), range(int(numbers[1]), int(numbers[2]) + 1)
     return [Path(f"{start}{number:0{width}}{end}") for number in places]
@@ -91,29 +94,50 @@ def _read_zipped(archive: zipfile.ZipFile, path: Path, name: str) -> Image.Image
 def _from_shards(shards: list[Path]) -> list[Entry]:
     entries = []
     for shard in shards:
-        try:
-            with tarfile.open(shard, "r:") as archive:
-                for member in archive:
-                    if member.isfile() and _is_picture(member.name):
-                        path = shard / member.name
-                        read = partial(_read_at, shard, member.offset_data, member.size, path)
-                        entries.append(Entry(f"{shard.name}/{member.name}", path, read))
-        except Exception as error:  # a damaged file fails in as many ways as it can be damaged
-            raise ImageError(shard, "an uncompressed tar file", str(error)) from error
+        for name, offset, size in tar_pictures(shard):
+            path = shard / name
+            read = partial(_read_at, shard, offset, size, path)
+            entries.append(Entry(f"{shard.name}/{name}", path, read))
     if not entries:
         raise ImageError(shards[0], f"images ({', '.join(SUFFIXES)})", "shards without any")
     return entries
 
 
-def _read_at(shard: Path, offset: int, size: int, path: Path) -> Image.Image:
-    _check_size(size, path)
+def tar_pictures(shard: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield the pictures of a tar file: name, offset and size in bytes.
+
+    Raises:
+        ImageError: It is damaged; what lies before the damage has been yielded.
+    """
     try:
-        with shard.open("rb") as stream:
-            stream.seek(offset)
-            content = stream.read(size)
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:
+                if member.isfile() and _is_picture(member.name):
+                    yield member.name, member.offset_data, member.size
+                archive.members = []  # pyright: ignore - tarfile keeps them all
+    except Exception as error:  # a damaged file fails in as many ways as it can be damaged
+        raise ImageError(shard, "an uncompressed tar file", str(error)) from error
+
+
+def _read_at(shard: Path, offset: int, size: int, path: Path) -> Image.Image:
+    try:
+        content = bytes_at(shard, offset, size, path)
     except OSError as error:
         raise ImageError(path, "a readable shard", str(error.strerror)) from error
     return decode_image(io.BytesIO(content), path)
+
+
+def bytes_at(shard: Path, offset: int, size: int, path: Path) -> bytes:
+    """Read a picture's bytes, called `path`, out of a larger file.
+
+    Raises:
+        ImageError: It is larger than any picture.
+        OSError: The file cannot be read.
+    """
+    _check_size(size, path)
+    with shard.open("rb") as stream:
+        stream.seek(offset)
+        return stream.read(size)
 
 
 def _check_size(size: int, path: Path) -> None:

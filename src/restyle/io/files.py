@@ -30,7 +30,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, exclusive: bool = False) -> Iterator[Path]:
     """Write a file so that no reader ever sees it half done.
 
     Yields a temporary path in the same folder (created where missing), with the suffix of `path`.
@@ -38,7 +38,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     replacing an older file. When the block raises, or is interrupted, the temporary file is
     removed and `path` stays as it was.
 
+    Args:
+        path: The file.
+        exclusive: Replace nothing: of several processes that write `path`, on whatever machines,
+            one succeeds. Needs a file system with hard links.
+
     Raises:
+        FileExistsError: `exclusive` is set, and the file is there.
         OSError: The folder cannot be written, or the disk is full; it names the file.
     """
     path = Path(path)
@@ -50,7 +56,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+            if exclusive:
+                os.link(temporary, path)  # unlike a rename, fails where there is a file already
+                temporary.unlink()
+            else:
+                temporary.replace(path)
     except BaseException:
         with suppress(OSError):  # the first error is the one to be told
             temporary.unlink(missing_ok=True)

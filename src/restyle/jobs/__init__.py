@@ -13,6 +13,7 @@ from restyle.io.imports import on_first_use
 from restyle.jobs.drag_settings import Drag
 from restyle.jobs.model_settings import EstimateCurvature
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
+from restyle.jobs.shard_settings import PlanShards, RunShards, ShardsStatus, VerifyShards
 
 __all__ = [
     "Align",
@@ -23,9 +24,13 @@ __all__ = [
     "EstimateCurvature",
     "Invert",
     "Mix",
+    "PlanShards",
     "Render",
+    "RunShards",
     "Sample",
+    "ShardsStatus",
     "Summary",
+    "VerifyShards",
     "align",
     "animate",
     "bootstrap",
@@ -34,8 +39,12 @@ __all__ = [
     "estimate_curvature",
     "invert",
     "mix",
+    "plan_shards",
     "render",
+    "run_shards",
     "sample",
+    "shards_status",
+    "verify_shards",
 ]
 
 # No module has the name of a function: importing it would put the module in the function's place.
@@ -49,8 +58,12 @@ _HOME = {
     "estimate_curvature": "curvature",
     "invert": "inversion",
     "mix": "editing",
+    "plan_shards": "shard_plan",
     "render": "rendering",
+    "run_shards": "shards",
     "sample": "sampling",
+    "shards_status": "shard_reports",
+    "verify_shards": "shard_reports",
 }
 
 if TYPE_CHECKING:
@@ -63,5 +76,8 @@ if TYPE_CHECKING:
     from restyle.jobs.manifest import Summary
     from restyle.jobs.rendering import render
     from restyle.jobs.sampling import sample
+    from restyle.jobs.shard_plan import plan_shards
+    from restyle.jobs.shard_reports import shards_status, verify_shards
+    from restyle.jobs.shards import run_shards
 
 __getattr__ = on_first_use(__name__, _HOME)

@@ -1,0 +1,323 @@
+"""`restyle shards run`: every image has one row, whatever dies on the way."""
+
+import errno
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import restyle
+from restyle import jobs
+from restyle.inversion.targets import resized, to_target
+from restyle.jobs import shards
+from restyle.jobs.shard_claims import machine
+from restyle.jobs.shard_plan import Plan
+from restyle.model import ReStyle
+from tests.jobs.shard_folders import rows_of
+from tests.tiny import CODES, picture
+
+
+@pytest.fixture
+def plan(model_folder, tmp_path):
+    def call(images=5, **options):
+        for number in range(images):
+            picture(tmp_path / f"in/{number:03}.png", number)
+        options = {"shard_size": 2, "steps": 2} | options
+        return jobs.plan_shards(
+            jobs.PlanShards(
+                input=str(tmp_path / "in"), out=tmp_path / "out", model=str(model_folder), **options
+            )
+        )
+
+    return call
+
+
+def run(plan, **options):
+    return jobs.run_shards(jobs.RunShards(folder=plan.folder, device="cpu", **options))
+
+
+def verify(plan):
+    return jobs.verify_shards(jobs.VerifyShards(folder=plan.folder))
+
+
+def die(plan, name, times):
+    """Leave what workers of this machine leave that are killed."""
+    for number in range(1, times + 1):
+        path = plan.folder / f"work/{name}.{number}.json"
+        path.write_text(json.dumps({"machine": machine(), "over": False}))
+
+
+def test_rows_hold_what_an_inversion_finds(plan, model_folder, tmp_path):
+    made = plan()
+    counts = run(made, batch_size=2)
+    assert (counts.done, counts.failed, counts.parts, counts.shards) == (5, 0, 3, 3)
+    rows = rows_of(made.folder)
+    assert rows["id"].to_pylist() == [f"{number:03}.png" for number in range(5)]
+    photos = sorted((tmp_path / "in").iterdir())
+    assert rows["source"].to_pylist() == list(map(str, photos))
+    digests = [hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos]
+    assert rows["sha256"].to_pylist() == digests
+    expected = restyle.load(model_folder, "cpu").invert(photos, steps=2)
+    ws = np.stack(rows["ws"].to_numpy()).reshape(5, *CODES)
+    assert ws.dtype == np.float16
+    assert np.allclose(ws, expected.ws.numpy(), atol=2e-3)
+    images = resized(expected.image.clamp(-1, 1), expected.target.shape[-2:])
+    mse = (images - expected.target).square().mean(dim=(1, 2, 3))
+    assert np.allclose(rows["mse"].to_numpy(), mse.numpy(), rtol=1e-4)
+    assert rows["steps"].to_pylist() == [2] * 5 and rows["error"].null_count == 5
+    facts = rows.schema.metadata
+    assert facts[b"restyle.ws_shape"] == b"[6, 8]"
+    assert facts[b"restyle.fingerprint"].decode() == made.fingerprint
+    assert verify(made).problems == []
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "steps"),
+    [({}, 3, 2), ({"steps": None, "method": "restyle:1+ws:2", "features": "none"}, 4, 3)],
+)
+def test_all_steps_are_kept_if_asked_for(plan, options, kept, steps):
+    made = plan(3, keep="all", **options)
+    run(made)
+    rows = rows_of(made.folder)
+    assert rows.schema.metadata[b"restyle.ws_shape"].decode() == str([kept, *CODES])
+    ws = np.stack(rows["ws"].to_numpy()).reshape(3, kept, *CODES)
+    assert np.array_equal(ws[0, 0], ws[1, 0]) and not np.array_equal(ws[0, -1], ws[1, -1])
+    assert rows["steps"].to_pylist() == [steps] * 3
+
+
+def test_pictures_are_fitted_as_planned(plan, model_folder, tmp_path):
+    made = plan(2, fit="crop")
+    run(made)
+    photos = sorted((tmp_path / "in").iterdir())
+    model = restyle.load(model_folder, "cpu")
+    targets = [to_target(photo, model.domain.input_size, "crop") for photo in photos]
+    expected = model.invert(torch.stack(targets), steps=2).ws.numpy()
+    ws = np.stack(rows_of(made.folder)["ws"].to_numpy()).reshape(2, *CODES)
+    assert np.allclose(ws, expected, atol=2e-3)
+
+
+def test_automatic_steps_are_those_of_each_image(plan, model_folder, tmp_path):
+    made = plan(3, steps="auto")
+    run(made, batch_size=3)
+    photos = sorted((tmp_path / "in").iterdir())
+    expected = restyle.load(model_folder, "cpu").invert(photos, steps="auto")
+    assert rows_of(made.folder)["steps"].to_pylist() == expected.steps_used.tolist()
+
+
+def test_an_image_that_cannot_be_read_is_a_row_with_an_error(plan, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/bad.png").write_bytes(b"no picture")
+    made = plan(2)
+    (tmp_path / "in/001.png").unlink()
+    counts = run(made)
+    assert (counts.done, counts.failed) == (1, 2)
+    rows = rows_of(made.folder).to_pylist()
+    assert "expected a readable file, got No such file" in rows[1]["error"]
+    assert "bad.png: expected a JPEG, PNG" in rows[2]["error"] and len(rows[2]["sha256"]) == 64
+    assert [row["ws"] is None for row in rows] == [False, True, True]
+    assert verify(made).problems == []
+
+
+def test_of_a_batch_that_fails_one_image_is_the_error(plan, monkeypatch, tmp_path):
+    whole = ReStyle.invert
+    made = plan(4, shard_size=4)
+    bad = made.open_model("cpu")[0].prepare([tmp_path / "in/002.png"])[0]
+
+    def failing(self, targets, *arguments):
+        if any(torch.equal(target, bad) for target in targets):
+            raise RuntimeError("no code\nis found")
+        return whole(self, targets, *arguments)
+
+    monkeypatch.setattr(ReStyle, "invert", failing)
+    run(made, batch_size=4)
+    errors = rows_of(made.folder)["error"].to_pylist()
+    assert errors == [None, None, f"{tmp_path / 'in/002.png'}: no code is found", None]
+
+
+def test_what_is_done_is_not_done_again(plan):
+    made = plan()
+    run(made)
+    before = {path: path.stat().st_mtime_ns for path in (made.folder / "parts").iterdir()}
+    first = min(before)
+    first.unlink()
+    run(made)
+    after = {path: path.stat().st_mtime_ns for path in (made.folder / "parts").iterdir()}
+    assert {path for path in before if before[path] != after[path]} == {first}
+
+
+def test_workers_side_by_side_make_each_part_once(plan, monkeypatch):
+    made, published = plan(12), []
+    publish = shards._publish
+
+    def counting(table, plan, shard):
+        published.append(shard.name)
+        publish(table, plan, shard)
+
+    monkeypatch.setattr(shards, "_publish", counting)
+    threads = [threading.Thread(target=run, args=(made,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(published) == [shard.name for shard in made.shards]
+    assert verify(made).problems == []
+
+
+def test_a_shard_whose_workers_died_is_halved_down_to_the_image(plan):
+    made = plan(4, shard_size=4)
+    for name in ("00000", "00000-1", "00000-1-0"):
+        die(made, name, 3)
+    counts = run(made)
+    assert (counts.done, counts.failed, counts.parts, counts.shards) == (3, 1, 3, 3)
+    rows = rows_of(made.folder).to_pylist()
+    assert sorted(row["id"] for row in rows) == [f"{number:03}.png" for number in range(4)]
+    [error] = [row["error"] for row in rows if row["error"]]
+    assert "002.png: expected an image that workers survive, got 3 deaths" in error
+    assert verify(made).problems == []
+
+
+def test_a_late_worker_replaces_nothing(plan):
+    made = plan(2)
+    run(made)
+    [shard] = made.shards
+    before = made.part(shard).read_bytes()
+    worker = shards.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
+    shards._publish(worker.part(shard, 3), made, shard)  # it took the shard for a deadly one
+    assert made.part(shard).read_bytes() == before
+    assert [path.name for path in (made.folder / "parts").iterdir()] == ["part-00000.parquet"]
+
+
+def test_a_full_disk_ends_the_worker_and_counts_as_no_death(plan, monkeypatch):
+    made = plan(2)
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.pq, "write_table", full)
+        for _ in range(4):
+            with pytest.raises(OSError, match=r"No space left.*part-00000\.parquet"):
+                run(made)
+    assert not list((made.folder / "parts").iterdir())
+    assert run(made).done == 2
+
+
+def test_parts_of_another_plan_are_refused(plan, tmp_path):
+    made = plan()
+    run(made)
+    os.rename(made.folder / "parts", tmp_path / "kept")
+    (made.folder / "plan.json").unlink()
+    for path in (made.folder / "work").iterdir():
+        path.unlink()
+    other = plan(steps=1)
+    (other.folder / "parts").rmdir()
+    os.rename(tmp_path / "kept", other.folder / "parts")
+    with pytest.raises(ValueError, match="expected a part of this plan, got one of another plan"):
+        run(other)
+
+
+COMMAND = [sys.executable, "-m", "restyle", "shards", "run", "--device", "cpu", "--batch-size", "1"]
+
+
+def started(plan, *arguments):
+    """Start a worker that waits a little with each image."""
+    slow = (
+        "import sys, time; from restyle.jobs import shards; read = shards.Worker._read\n"
+        "def late(*a): time.sleep(0.02); return read(*a)\n"
+        "shards.Worker._read = late; from restyle.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", slow, *COMMAND[3:], str(plan.folder), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def tries(plan):
+    return len(list((plan.folder / "work").glob("*.json")))
+
+
+def wait_for_a_try(plan, process):
+    before = tries(plan)
+    while tries(plan) == before and process.poll() is None:
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_killed_workers_shard_goes_to_the_other_at_once(plan):
+    made = plan(40, shard_size=10)
+    workers = [started(made) for _ in range(2)]
+    chance = random.Random(0)
+    for _ in range(3):
+        victim = workers.pop(0)
+        wait_for_a_try(made, victim)
+        time.sleep(chance.uniform(0, 0.2))
+        victim.kill()
+        victim.wait()
+        workers.append(started(made))
+    assert [worker.wait() for worker in workers] == [0, 0]
+    counts = verify(made)
+    assert counts.problems == [] and (counts.done, counts.failed) == (40, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_stopped_worker_hands_its_shard_back(plan):
+    made = plan(40, shard_size=40)
+    for _ in range(4):
+        worker = started(made)
+        wait_for_a_try(made, worker)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait() == 130
+    run(made)
+    assert [path.name for path in (made.folder / "parts").iterdir()] == ["part-00000.parquet"]
+    assert verify(made).done == 40
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_processes_that_are_killed_are_replaced(plan):
+    made = plan(60, shard_size=4)
+    command = [*COMMAND, str(made.folder), "--processes", "2"]
+    boss = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    killed = 0
+    while boss.poll() is None and killed < 3:
+        wait_for_a_try(made, boss)
+        latest = max(
+            (made.folder / "work").glob("*.json"), key=lambda path: path.stat().st_mtime_ns
+        )
+        process = json.loads(latest.read_text())["process"]
+        if process != boss.pid and boss.poll() is None:
+            try:
+                os.kill(process, signal.SIGKILL)
+                killed += 1
+            except ProcessLookupError:
+                continue
+    assert boss.wait() == 0 and killed > 0
+    counts = verify(made)
+    assert counts.problems == [] and counts.done == 60
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_twenty_kills_at_random_moments(plan):
+    made = plan(400, shard_size=20)
+    (made.folder.parent / "in/200.png").write_bytes(b"corrupt")
+    chance, workers = random.Random(0), [started(made) for _ in range(2)]
+    for _ in range(20):
+        time.sleep(chance.uniform(1, 6))
+        victim = workers.pop(0)
+        victim.kill()
+        victim.wait()
+        workers.append(started(made))
+    assert [worker.wait() for worker in workers] == [0, 0]
+    counts = verify(made)
+    assert counts.problems == [] and (counts.done, counts.failed) == (399, 1)
+    assert Plan.open(made.folder).images == 400
