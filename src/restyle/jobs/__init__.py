@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from restyle.io.imports import on_first_use
 from restyle.jobs.drag_settings import Drag
 from restyle.jobs.model_settings import EstimateCurvature
+from restyle.jobs.export_settings import Export
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Drag",
     "Edit",
     "EstimateCurvature",
+    "Export",
     "Invert",
     "Mix",
     "Render",
@@ -32,6 +34,7 @@ __all__ = [
     "drag",
     "edit",
     "estimate_curvature",
+    "export",
     "invert",
     "mix",
     "render",
@@ -47,6 +50,7 @@ _HOME = {
     "drag": "dragging",
     "edit": "editing",
     "estimate_curvature": "curvature",
+    "export": "exporting",
     "invert": "inversion",
     "mix": "editing",
     "render": "rendering",
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     from restyle.jobs.curvature import estimate_curvature
     from restyle.jobs.dragging import drag
     from restyle.jobs.editing import animate, edit, mix
+    from restyle.jobs.exporting import export
     from restyle.jobs.inversion import invert
     from restyle.jobs.manifest import Summary
     from restyle.jobs.rendering import render
