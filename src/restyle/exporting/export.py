@@ -148,7 +148,7 @@ def _quiet() -> Iterator[None]:
 def _facts(model: ReStyle, folder: Path, dtype: torch.dtype, kind: str) -> dict[str, Any]:
     config = model.checkpoint_config()
     directions = [model.editor.direction(name) for name in model.editor.names]
-    return {
+    facts = {
         "format": FORMAT,
         "graphs": kind,
         "name": model.name,
@@ -166,8 +166,9 @@ def _facts(model: ReStyle, folder: Path, dtype: torch.dtype, kind: str) -> dict[
         "w_avg": _numbers(model.generator.w_avg),
         "start_ws": _numbers(model.start_ws),
         "directions": [_direction(direction) for direction in directions],
-        "card": json.loads(json.dumps(model.card, default=str)),
+        "card": model.card,
     }
+    return json.loads(json.dumps(facts, default=str))
 
 
 def _direction(direction: Direction) -> Mapping[str, Any]:
