@@ -105,11 +105,15 @@ OFFICIAL = {
 
 
 def official(size: int, config: EncoderConfig, domain: Domain) -> ReStyle:
-    """A model of official size, with random weights, whose residuals are of 0.1."""
+    """A model of official size: random weights, but pictures and residuals of usual sizes."""
     generator = StyleGAN2(StyleGAN2Config(size))
     generator.w_avg.copy_(generator.estimate_w_avg(64))
     for layer in generator.synthesis.layers:
         layer.noise_strength.data.fill_(0.1)  # pyright: ignore - a parameter
+    with torch.no_grad():
+        spread = generator.synthesis(generator.sample_ws(1)).std()
+        for layer in generator.synthesis.to_rgbs:
+            layer.weight.mul_(0.5 / spread)  # pyright: ignore - a parameter
     encoder = Encoder(config).eval()
     x = torch.rand(1, config.input_channels, *config.input_size) * 2 - 1
     with torch.no_grad():

@@ -103,6 +103,7 @@ def test_a_provider_that_is_not_there_is_refused(hollow):
         (lambda model: model.invert(torch.zeros(3, 8, 8), method="ws:5"), "of the encoder alone"),
         (lambda model: model.drag(model.start_ws[None], [], []), "with gradients to drag"),
         (lambda model: model.save_pretrained("x"), "with weights to save"),
+        (lambda model: export(model, "x"), "with weights to export, got the export 'tiny'"),
         (lambda model: model.generate(model.start_ws), "expected"),
         (lambda model: model.generate(model.start_ws[None], 8), "expected fixed noise and the"),
         (lambda model: model.generate(model.start_ws[None].requires_grad_()), "no gradients"),

@@ -62,11 +62,18 @@ def export(
     out = Path(out)
     if dtype not in TOLERANCES:
         raise ValueError(f"dtype: expected float32 or float16, got {dtype}")
+    if not model.has_gradients:
+        raise ValueError(f"expected a model with weights to export, got the export '{model.name}'")
     if model.device.type != "cpu" or model.dtype != torch.float32:
         raise ValueError(
             f"expected a model on the CPU in float32, got one on {model.device} in {model.dtype}"
         )
     check_empty(out)
+    if kind == ONNX:
+        with needed("onnx", "writing ONNX needs onnx, onnxscript and onnxruntime"):
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+            import onnxscript  # noqa: F401
     with _whole(out) as folder:
         for name, graph in graphs_of(model, dtype).items():
             _write(graph, folder / f"{name}.{kind}", kind)
@@ -113,9 +120,8 @@ def _write(graph: Graph, path: Path, kind: str) -> None:
         if kind == PROGRAMS:
             torch.export.save(program, path)
             return
-        with needed("onnx", "writing ONNX needs onnx and onnxscript"):
-            import onnx  # noqa: F401
-            from onnxscript import optimizer
+        from onnxscript import optimizer
+
         made = torch.onnx.export(
             program,
             dynamo=True,
