@@ -44,8 +44,7 @@ class ReStyle(Pretrained):
         domain: What the images show, and how they are cropped and sized.
         name: What the model is called.
         card: Facts about the weights (training data, images seen, licence), saved with them.
-        start_ws: The codes (num_ws, D) that every inversion starts from.
-        has_gradients: False for exports.
+        start_ws: The codes (num_ws, D) that inversions start from. `has_gradients`: not an export.
     """
 
     kind = "restyle"

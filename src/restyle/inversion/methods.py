@@ -236,9 +236,8 @@ def networks_of(model: ReStyle, objective: Objective) -> Networks:
         objective=objective,
         encoder_steps=1 if single else DEFAULT_STEPS,
         most_steps=1 if single else None,
-    alone = all(part.name == "restyle" for part in parts)
-    if not alone and not networks.has_gradients:
-        raise ValueError(f"expected methods of the encoder alone of an export, got {text!r}")
+        folder=model.folder,
+        has_gradients=model.has_gradients,
     )
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from restyle.io.imports import on_first_use
 from restyle.jobs.drag_settings import Drag
-from restyle.jobs.model_settings import EstimateCurvature
 from restyle.jobs.export_settings import Export
+from restyle.jobs.model_settings import EstimateCurvature
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 
 __all__ = [

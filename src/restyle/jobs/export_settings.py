@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from restyle.jobs.settings import _normalise
+from restyle.jobs.checks import normalise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,4 +35,4 @@ class Export:
 
     def __post_init__(self) -> None:
         """Refuse empty names."""
-        _normalise(self)
+        normalise(self)
