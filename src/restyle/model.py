@@ -44,10 +44,11 @@ class ReStyle(Pretrained):
         domain: What the images show, and how they are cropped and sized.
         name: What the model is called.
         card: Facts about the weights (training data, images seen, licence), saved with them.
-        start_ws: The codes (num_ws, D) that every inversion starts from.
+        start_ws: The codes (num_ws, D) that inversions start from. `has_gradients`: not an export.
     """
 
     kind = "restyle"
+    has_gradients = True
 
     def __init__(
         self,
@@ -147,8 +148,7 @@ class ReStyle(Pretrained):
             device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device; unchanged if None.
             dtype: float32, bfloat16 or float16, as a name or a torch dtype; unchanged if None. The
                 weights that are saved stay float32.
-            compiled: Whether `torch.compile` makes the networks faster, which takes minutes once
-                for each batch size; unchanged if None.
+            compiled: Use `torch.compile`, minutes once for each batch size; unchanged if None.
 
         Returns:
             The model itself.

@@ -27,6 +27,8 @@ def add_jobs(app: App) -> None:
     add_command(app, "animate", jobs.Animate, _to("animate", "the film is in {out}"), files)
     generator = Command(positional="generator")
     add_command(app, "sample", jobs.Sample, _to("sample", "{n} pictures in {out}"), generator)
+    exported = Command(positional="model")
+    add_command(app, "export", jobs.Export, _to("export", "{model} is in {out}"), exported)
     add_command(portraits, "render", jobs.Render, _to("render", "{count} portraits in {out}"))
     app.command(portraits)
     add_command(app, "app", Page, _serve)

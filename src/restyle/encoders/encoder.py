@@ -63,6 +63,10 @@ class Encoder(nn.Module, PretrainedPart):
             raise ValueError(
                 f"expected images of (channels, h, w) = {expected}, got {tuple(x.shape[1:])}"
             )
+        return self.predict(x)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Predict as `forward` does, from whatever the trunk's stem takes."""
         maps = self._pyramid(x) if self.config.pyramid else [self.trunk(x)]
         codes = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=False)], dim=1)
         codes = codes.float()

@@ -15,7 +15,6 @@ from restyle.evaluation.measures import Judge
 from restyle.evaluation.records import claim_folder
 from restyle.inversion.methods import Chain, Method
 from restyle.inversion.pivotal import PivotalTuning
-from restyle.io.checkpoints import weights_hash
 from restyle.io.files import append_jsonl, read_jsonl
 from restyle.model import ReStyle
 from restyle.runtime.timing import Stopwatch, peak_memory, reset_peak_memory
@@ -67,7 +66,7 @@ class Entry:
         """Return the hash of the weights that it uses."""
         if self.asks_the_encoder:
             return self.model.weights_hash()
-        return weights_hash(self.model.generator.state_dict())
+        return self.model.editor.generator_sha256
 
     def folder(self, out: Path) -> Path:
         """Return where an evaluation in a folder keeps what is this method's alone."""

@@ -248,7 +248,7 @@ class Synthesis(nn.Module):
             raise ValueError(
                 f"ws: expected (B, {self.num_ws}, w_dim) latent codes, got {tuple(ws.shape)}"
             )
-        x = self.input.expand(len(ws), -1, -1, -1)
+        x = self.input.expand(ws.shape[0], -1, -1, -1)  # len() would fix the batch of an export
         return x.contiguous(memory_format=torch.channels_last)
 
 

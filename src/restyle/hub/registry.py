@@ -19,6 +19,9 @@ from restyle.nn.backbones import ArcFace
 from restyle.portraits.features import FeatureNetwork
 from restyle.runtime.devices import resolve_device, resolve_dtype
 
+EXPORT = "model.json"
+"""What the folder of an export has, and no checkpoint."""
+
 LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
 """The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""
 
@@ -62,7 +65,8 @@ def load(
     """Load a model; a generator alone gives one that renders, samples and edits.
 
     Args:
-        name: The name of a bundled or pulled model, a folder that `save_pretrained` wrote,
+        name: The name of a bundled or pulled model, a folder that `save_pretrained` or `restyle
+            export` wrote (the latter is run by onnxruntime, in the precision of its graphs),
             a checkpoint file of another project (`restyle.importers` knows which), or a repository
             of the Hugging Face Hub (`user/model`, or `hf://user/model`). No code in it is run.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"` or a torch device.
@@ -75,12 +79,16 @@ def load(
     """
     if not str(name):
         raise ValueError("expected a model's name, got an empty one")
-    device = resolve_device(device)
+    asked, device = device, resolve_device(device)
     dtype = resolve_dtype(dtype, device)
     if str(name) not in bundled() and Path(name).is_file():
         model = _foreign(Path(name))
+    elif (folder := folder_of(name)) and (folder / EXPORT).is_file():
+        from restyle.exporting import exported  # its libraries are needed for nothing else
+
+        model = exported.read_export(folder, exported.providers_of(asked))
     else:
-        model = ReStyle.from_pretrained(folder_of(name))
+        model = ReStyle.from_pretrained(folder)
     return model.to(device, dtype)
 
 

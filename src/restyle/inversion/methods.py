@@ -66,6 +66,7 @@ class Networks:
         encoder_steps: Steps of the encoder if no number is given.
         most_steps: The most that the encoder can take; None for any number.
         folder: Of the model's checkpoint, where its curvature may lie; None if there is none.
+        has_gradients: False where the encoder alone can be asked.
     """
 
     encode: Encoder
@@ -76,6 +77,7 @@ class Networks:
     encoder_steps: int = DEFAULT_STEPS
     most_steps: int | None = None
     folder: Path | None = None
+    has_gradients: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,9 @@ def build(text: str, networks: Networks) -> Chain:
     parts = parse(text, METHODS, networks.encoder_steps)
     if "pti" in [part.name for part in parts[:-1]]:
         raise ValueError(f"expected pti as the last of the methods, got {text!r}")
+    alone = all(part.name == "restyle" for part in parts)
+    if not alone and not networks.has_gradients:
+        raise ValueError(f"expected methods of the encoder alone of an export, got {text!r}")
     most = networks.most_steps
     for number, part in enumerate(parts):
         if part.name != "restyle" or most is None:
@@ -232,6 +237,7 @@ def networks_of(model: ReStyle, objective: Objective) -> Networks:
         encoder_steps=1 if single else DEFAULT_STEPS,
         most_steps=1 if single else None,
         folder=model.folder,
+        has_gradients=model.has_gradients,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from restyle.io.imports import on_first_use
 from restyle.jobs.drag_settings import Drag
+from restyle.jobs.export_settings import Export
 from restyle.jobs.model_settings import EstimateCurvature
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 from restyle.jobs.shard_settings import PlanShards, RunShards, ShardsStatus, VerifyShards
@@ -22,6 +23,7 @@ __all__ = [
     "Drag",
     "Edit",
     "EstimateCurvature",
+    "Export",
     "Invert",
     "Mix",
     "PlanShards",
@@ -37,6 +39,7 @@ __all__ = [
     "drag",
     "edit",
     "estimate_curvature",
+    "export",
     "invert",
     "mix",
     "plan_shards",
@@ -56,6 +59,7 @@ _HOME = {
     "drag": "dragging",
     "edit": "editing",
     "estimate_curvature": "curvature",
+    "export": "exporting",
     "invert": "inversion",
     "mix": "editing",
     "plan_shards": "shard_plan",
@@ -72,6 +76,7 @@ if TYPE_CHECKING:
     from restyle.jobs.curvature import estimate_curvature
     from restyle.jobs.dragging import drag
     from restyle.jobs.editing import animate, edit, mix
+    from restyle.jobs.exporting import export
     from restyle.jobs.inversion import invert
     from restyle.jobs.manifest import Summary
     from restyle.jobs.rendering import render

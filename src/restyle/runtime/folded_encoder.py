@@ -38,9 +38,7 @@ def folded(encoder: Encoder, dtype: torch.dtype = torch.float32) -> Encoder:
         A copy that computes the same. In float32 it shares the heads' weights, which are most of
         them.
     """
-    shared = {id(p): nn.Parameter(p.data, requires_grad=False) for p in encoder.heads.parameters()}
-    copy = deepcopy(encoder, shared)
-    _fold_norms(copy.trunk)
+    copy = without_norms(encoder)
     copy.trunk.to(memory_format=torch.channels_last)  # pyright: ignore - no overload for it
     stages = copy.trunk.stages
     stages[0] = _InChunks(nn.Sequential(copy.trunk.stem, stages[0]), copy.trunk.widths[0])
@@ -50,6 +48,15 @@ def folded(encoder: Encoder, dtype: torch.dtype = torch.float32) -> Encoder:
     for head in copy.heads:
         head.first = _WindowedConv(cast(nn.Conv2d, head.first))
     return copy.to(dtype)
+
+
+@torch.no_grad()
+def without_norms(encoder: Encoder) -> Encoder:
+    """Copy an encoder, batch norms after convolutions made part of these; it shares the heads."""
+    shared = {id(p): nn.Parameter(p.data, requires_grad=False) for p in encoder.heads.parameters()}
+    copy = deepcopy(encoder, shared)
+    _fold_norms(copy.trunk)
+    return copy
 
 
 class _InChunks(nn.Module):
