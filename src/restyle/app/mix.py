@@ -32,7 +32,7 @@ GIVEN = {
     "features (middle)": "middle",
     "colours (fine)": "fine",
 }
-"""What can come from the other person: groups of layers in words."""
+"""Groups of layers, in words, that can come from the other person."""
 
 
 def given(model: ReStyle) -> list[str]:

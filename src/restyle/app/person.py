@@ -1,4 +1,4 @@
-"""What the page keeps of one visitor's picture, how it shows it, and what can be taken home."""
+"""One visitor's picture: what the page keeps, how it shows it, and what can be taken home."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Run = Callable[..., int | None]
 
 @dataclass(frozen=True)
 class Command:
-    """How a command's line differs from its configuration.
+    """Differences of a command's line from its configuration.
 
     Attributes:
         positional: The field that is given without its name.

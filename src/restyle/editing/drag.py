@@ -39,7 +39,7 @@ Points = Sequence[tuple[float, float]] | Tensor
 
 @dataclass(frozen=True)
 class DragOptions:
-    """How points are dragged; lengths are in pixels of the feature map.
+    """Settings of a drag; lengths are in pixels of the feature map.
 
     Attributes:
         layers: The layers whose codes may change. The first six decide about shape, the others

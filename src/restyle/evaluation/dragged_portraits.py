@@ -1,4 +1,4 @@
-"""How near dragged points come to the truth: the renderer's portraits know where points belong."""
+"""Distances of dragged points from the truth: the renderer's portraits know where points belong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SIDE = 128
 MOST = 8
 """Points that are dragged at once: those that the truth moves farthest."""
 ROOM = 7 / 64
-"""What may change around the points of a mouth or of eyes, as a share of the picture."""
+"""Reach of a change around the points of a mouth or of eyes, as a share of the picture."""
 SAME_PERSON = 0.8
 EXAMPLES = 3
 _EDGE = 0.1  # of a range that true changes keep away from

@@ -1,4 +1,4 @@
-"""How soon methods are as near as optimisation is in the end: time at equal objective."""
+"""Time at which methods are as near as optimisation is in the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from restyle.evaluation.runner import Entry, Outcome, of_images
 from restyle.io.tables import Column, Table
 
 WITHIN = {"equal": 0.0, "near": 0.1}
-"""How much above the optimisation's objective still counts, as a share of it."""
+"""Distance above the optimisation's objective that still counts, as a share of it."""
 
 
 def time_to_reach(

@@ -16,7 +16,7 @@ RESULTS = (
     *(ROWS, "report.html", "results.json", "crossing.png"),
     *("parts", "plots", "strips", "examples", "speed", "labels"),
 )
-"""What measurements write."""
+"""The files that measurements write."""
 
 
 def claim_folder(folder: Path, settings: dict[str, Any]) -> Path:

@@ -26,7 +26,7 @@ from restyle.refine import step
 
 OPSET = 18
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 2e-2}
-"""How far the codes and the picture of a step may lie from PyTorch's, by precision."""
+"""Distance that the codes and the picture of a step may have from PyTorch's, by precision."""
 
 PROGRAMS = "pt2"
 

@@ -20,7 +20,7 @@ from restyle.portraits.features import FeatureNetwork
 from restyle.runtime.devices import resolve_device, resolve_dtype
 
 EXPORT = "model.json"
-"""What the folder of an export has, and no checkpoint."""
+"""The file that the folder of an export has, and no checkpoint."""
 
 LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
 """The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""

@@ -1,4 +1,4 @@
-"""Whether a picture is what a model knows: its error beside those of the model's own pictures."""
+"""The check that a picture is what a model knows, by its error beside those of known pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST = "val_mse_max"
 """The largest error of a validation image after the last step, in the validation of a card."""
 
 MARGIN, SAMPLE_MARGIN = 2.0, 4.0
-"""How many times the largest error of validation images, or of samples, a picture may have."""
+"""Multiples of the largest error of validation images, or of samples, that a picture may have."""
 
 SAMPLES = 16
 
@@ -46,7 +46,7 @@ class DomainCheck:
         self.model = model
 
     def is_unlike(self, error: float) -> bool:
-        """Whether a picture with this mean squared error is unlike the domain."""
+        """Tell whether a picture with this mean squared error is unlike the domain."""
         return not error <= self.limit  # nor is one whose error is no number
 
     @cached_property

@@ -24,11 +24,11 @@ from restyle.refine import Estimate, Render, pool_to
 INNER = 5
 """Iterations in a step."""
 DAMPING = 0.1
-"""What is added to the curvature, as a share of its mean eigenvalue."""
+"""Damping added to the curvature, as a share of its mean eigenvalue."""
 FIRST = 0.3
 """The share of the first iteration's step that is taken."""
 FURTHER, NEARER = 2.0, 0.3
-"""How far the next iteration may go, in lengths of a step that helped, and of one that did not."""
+"""Reach of the next iteration, in lengths of a step that helped, and of one that did not."""
 MEMORY = 40
 """Iterations whose gradients are remembered."""
 MOST_STEPS = 20

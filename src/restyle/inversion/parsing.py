@@ -1,4 +1,4 @@
-"""How methods of inversion are written: `restyle:2+newton:auto@pull=0.1`."""
+"""The notation of methods of inversion: `restyle:2+newton:auto@pull=0.1`."""
 
 from __future__ import annotations
 

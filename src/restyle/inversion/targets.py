@@ -63,7 +63,7 @@ def to_target(image: Picture, size: tuple[int, int], fit: Fit = "stretch") -> Te
 
 
 def is_stretched(image: Image.Image, size: tuple[int, int]) -> bool:
-    """Whether the resize to a height and width moves an edge of a picture by a pixel or more."""
+    """Tell whether a resize moves an edge of a picture by a pixel or more."""
     (height, width), (w, h) = size, image.size
     return abs(w * height - h * width) >= max(w, h)
 

@@ -1,4 +1,4 @@
-"""What the options of jobs have in common: their limits, and what is said about them."""
+"""Limits that the options of jobs share, and what is said about them."""
 
 from __future__ import annotations
 

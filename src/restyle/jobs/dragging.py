@@ -41,7 +41,7 @@ _SHOWN, _RESTING = 5, FPS  # steps in a strip; frames of the result at the end o
 
 @dataclass(frozen=True)
 class Pull:
-    """What is asked for, in pixels of the model's picture.
+    """The request, in pixels of the model's picture.
 
     Attributes:
         handles: (N, 2), the points that are dragged, x and y.

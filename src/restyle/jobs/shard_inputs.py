@@ -37,7 +37,7 @@ class Listed(NamedTuple):
 
     @property
     def name(self) -> Path:
-        """What it is called in messages."""
+        """Its name in messages."""
         return self.source if self.place is None else self.source / self.id
 
 

@@ -57,7 +57,7 @@ class Shard:
     stop: int
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """The number of images."""
         return self.stop - self.start
 
     def halves(self) -> tuple["Shard", "Shard"]:
@@ -97,7 +97,7 @@ class Plan:
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """The number of images."""
         return self.facts["images"]
 
     @property

@@ -12,7 +12,7 @@ from restyle.jobs.shard_settings import ShardsStatus, VerifyShards
 
 @dataclass
 class ShardCounts:
-    """How far a plan has come.
+    """The progress of a plan.
 
     Attributes:
         images: Of the plan.

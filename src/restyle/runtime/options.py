@@ -6,4 +6,4 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 Fit = Literal["stretch", "crop", "pad"]
-"""How a picture gets the aspect of the encoder's input: stretched, cropped, or with white bars."""
+"""Ways to the aspect of the encoder's input: stretched, cropped, or with white bars."""

@@ -53,7 +53,7 @@ class Vectors:
 
 
 class AttributePretraining:
-    """What portraits are drawn from, and how far a drawing is from them."""
+    """The vectors that portraits are drawn from, and the distance of a drawing."""
 
     def __init__(self, config: GeneratorTraining, device: torch.device):
         """Load the network that compares images.
@@ -83,7 +83,7 @@ class AttributePretraining:
         self._features, self._pyramid = config.supervised_features, config.supervised_pyramid
 
     def loss(self, image: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """How far images (B, 3, H, W) in [-1, 1] are from what they should be; and numbers."""
+        """Measure how far images (B, 3, H, W) in [-1, 1] are from their targets; and numbers."""
         network = self._network
         with torch.no_grad():
             wanted = network.maps(target)
@@ -136,7 +136,7 @@ def teach_mapping(mapping: Mapping, config: StyleGAN2Config, show: bool = False)
 
 
 def _known(z: np.ndarray) -> np.ndarray:
-    """What codes shall be linear in: (N, ENTRIES) values, and steps from each class to the next."""
+    """Give what codes are linear in: (N, ENTRIES) values, and steps from class to class."""
     values, labels = meanings(z)
     counts = [len(names) for names in class_names.values()]
     steps = [labels[:, [column]] >= np.arange(1, count) for column, count in enumerate(counts)]

@@ -1,4 +1,4 @@
-"""What is in a run folder already, read as files of unknown origin are."""
+"""The contents of a run folder, read as files of unknown origin are."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from restyle.io.checkpoints import CheckpointError
 from restyle.io.claims import check_own, read_settings
 
 RESULTS = "stats.jsonl broken.json evaluation.json samples model best generator snapshots".split()
-"""What trainings write beside `config.json` and `checkpoint.pt`."""
+"""Files that trainings write beside `config.json` and `checkpoint.pt`."""
 
 
 def read_options(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is trained, and how: frozen records, free of torch, that the command line derives from."""
+"""Trainings: frozen records of options, free of torch, that the command line derives from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class GeneratorTraining(RunOptions):
-    """How a StyleGAN2 generator is trained.
+    """A training of a StyleGAN2 generator.
 
     Attributes:
         data: "portraits", or a folder of images.
@@ -141,7 +141,7 @@ class GeneratorTraining(RunOptions):
 
 @dataclass(frozen=True)
 class FeatureTraining(RunOptions):
-    """How a feature network for portraits is trained.
+    """A training of a feature network for portraits.
 
     Attributes:
         export: Folder for the finished network and its card; None for no export.
@@ -185,7 +185,7 @@ class FeatureTraining(RunOptions):
 
 @dataclass(frozen=True)
 class Data:
-    """What an encoder is trained and validated on.
+    """Data that an encoder is trained and validated on.
 
     Attributes:
         data: "portraits", a folder of images, a zip file, or shards (shards-{000..009}.tar).
@@ -211,7 +211,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Loop:
-    """How it learns from the refinement of a batch.
+    """Learning from the refinement of a batch.
 
     Attributes:
         batch: Images in a step, over all processes.
@@ -246,7 +246,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Losses:
-    """What images and codes are compared by. A loss takes part if its weight is positive.
+    """Losses that compare images and codes. A loss takes part if its weight is positive.
 
     Attributes:
         l2: Weight of the mean squared error.
@@ -301,7 +301,7 @@ class Adversary:
 
 @dataclass(frozen=True)
 class EncoderTraining(RunOptions):
-    """How an encoder is trained to invert a generator; `with_options` changes any of it by name.
+    """A training of an encoder to invert a generator; `with_options` changes any of it by name.
 
     Attributes:
         generator: Folder, bundled name, pulled name or checkpoint file of the generator to invert.

@@ -1,4 +1,4 @@
-"""What is trained on: the drawn portraits, or pictures in files, as one kind of source.
+"""Training data: the drawn portraits, or pictures in files, as one kind of source.
 
 A training counts the images that it has seen. `draw` turns the count into indices, so that a
 resumed run goes on where it was, and several processes share one pass over the data.
@@ -34,7 +34,7 @@ class Source(Protocol):
     """Images by index."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of images."""
         ...
 
     def images(self, indices: Sequence[int]) -> np.ndarray:
@@ -61,7 +61,7 @@ class Pictures:
         self.broken: dict[Path, str] = {}
 
     def __len__(self) -> int:
-        """How many pictures or pairs there are, broken ones included."""
+        """The number of pictures or pairs, broken ones included."""
         return len(self.rows)
 
     def images(self, indices: Sequence[int]) -> np.ndarray:

@@ -36,7 +36,7 @@ STEM = "trunk.stem.0.weight"
 
 
 class LossNetworks(nn.Module):
-    """What images are compared by; None where a loss has no weight.
+    """Networks that compare images; None where a loss has no weight.
 
     Attributes:
         perceptual: Gives maps.
@@ -128,12 +128,12 @@ def start_encoder(encoder: Encoder, name: str) -> None:
 
 
 def had_frozen_norms(name: str) -> bool:
-    """Whether an initial encoder was trained with the batch norms' statistics that it has."""
+    """Tell whether an initial encoder was trained with the batch norms' statistics that it has."""
     return (made_of(name) or {}).get("training", {}).get("freeze_norms", False)
 
 
 def made_of(name: str) -> dict[str, Any] | None:
-    """How an initial model was trained, as its card says it; None for a backbone, or without card.
+    """Read how an initial model was trained from its card; None for a backbone, or without card.
 
     Returns:
         `images_seen`, `training` (the options) and, if it was not the first of its trainings,
@@ -155,7 +155,7 @@ def made_of(name: str) -> dict[str, Any] | None:
 
 
 def load_run_state(folder: Path) -> dict[str, Any]:
-    """What a generator's run folder holds: the `state_dict` of its trainer.
+    """Read a generator's run folder: the `state_dict` of its trainer.
 
     Raises:
         CheckpointError: If there is no readable checkpoint.

@@ -193,7 +193,7 @@ class Run:
 
     @property
     def unfinished(self) -> bool:
-        """Whether there are images left to train on."""
+        """True while there are images left to train on."""
         return self.images < self.total
 
     def step(self, numbers: Mapping[str, Tensor | float]) -> None:
