@@ -240,7 +240,7 @@ def started(plan, *arguments):
 
 
 def tries(plan):
-    return len(list((plan.folder / "work").glob("*.json")))
+    return len(list((plan.folder / "work").glob("[!.]*.json")))  # without temporary ones
 
 
 def wait_for_a_try(plan, process):
@@ -291,7 +291,7 @@ def test_processes_that_are_killed_are_replaced(plan):
     while boss.poll() is None and killed < 3:
         wait_for_a_try(made, boss)
         latest = max(
-            (made.folder / "work").glob("*.json"), key=lambda path: path.stat().st_mtime_ns
+            (made.folder / "work").glob("[!.]*.json"), key=lambda path: path.stat().st_mtime_ns
         )
         process = json.loads(latest.read_text())["process"]
         if process != boss.pid and boss.poll() is None:

@@ -61,8 +61,10 @@ def run_shards(job: RunShards) -> ShardCounts:
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """Make a scheduler's request to end an interruption, so that shards are handed back."""
+    asked = threading.Event()
 
     def stop(*_: object) -> None:
+        asked.set()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -71,6 +73,10 @@ def _stoppable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except Exception:
+        if asked.is_set():  # and a library made an error of its own of it
+            raise KeyboardInterrupt from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -85,9 +91,9 @@ def _work(job: RunShards, plan: Plan) -> None:
             left: list[Shard] = []
             for shard in waiting:
                 if not plan.part(shard).exists():
+                    worker = worker or Worker.of(plan, job)  # no shard dies of a model
                     with claims.held(shard.name) as deaths:
                         if deaths is not None and not plan.part(shard).exists():
-                            worker = worker or Worker.of(plan, job)
                             _publish(worker.part(shard, deaths), plan, shard)
                 if not plan.part(shard).exists():
                     left.append(shard)
