@@ -8,7 +8,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from restyle.io.files import SURROGATES, atomic_write
+from restyle.io.files import atomic_write, escaped
 from restyle.io.tensors import read_tensor
 
 SUFFIX = ".safetensors"
@@ -27,7 +27,7 @@ def save_latents(ws: Tensor, facts: Mapping[str, Any], path: str | os.PathLike[s
     Raises:
         OSError: The file cannot be written.
     """
-    metadata = {key: str(value).encode(errors=SURROGATES).decode() for key, value in facts.items()}
+    metadata = {key: escaped(value) for key, value in facts.items()}
     with atomic_write(Path(path)) as temporary:
         temporary.write_bytes(save({"ws": ws.detach().cpu().contiguous()}, metadata))
 

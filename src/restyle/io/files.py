@@ -19,6 +19,11 @@ SURROGATES = "backslashreplace"
 """Encoding errors of file names that are not UTF-8: written as the escapes that JSON reads."""
 
 
+def escaped(name: object) -> str:
+    """Return a text in which what is not UTF-8 is escaped, such as bytes of a file's name."""
+    return str(name).encode("utf-8", SURROGATES).decode()
+
+
 def printable(text: str, keep: str = "") -> str:
     """Escape what a terminal must not be sent: control characters, and names that are not UTF-8.
 

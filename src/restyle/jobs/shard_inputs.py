@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from restyle.io.arrow import pa, pq
 from restyle.io.datasets import bytes_at, expanded, tar_pictures
-from restyle.io.files import SURROGATES
+from restyle.io.files import escaped
 from restyle.io.images import SUFFIXES, ImageError
 from restyle.jobs.shard_settings import PlanShards
 
@@ -67,16 +67,16 @@ def list_inputs(job: PlanShards, damaged: MutableMapping[str, str]) -> Iterator[
         files, root = iter([path]), path.parent
     if suffix == "image":
         for file in files:
-            yield Listed(_text(os.path.relpath(file, root)), _absolute(file))
+            yield Listed(escaped(os.path.relpath(file, root)), _absolute(file))
         return
     listing = {".tar": _in_tar, ".parquet": _in_parquet, ".txt": _in_list}.get(suffix)
     if listing is None:
         raise ImageError(path, "a folder, a list (.txt), tar or Parquet files", f"'{suffix}'")
     for file in files:
         try:
-            yield from listing(file, _text(os.path.relpath(file, root)), job)
+            yield from listing(file, escaped(os.path.relpath(file, root)), job)
         except (ImageError, OSError, pa.ArrowInvalid) as error:
-            damaged[_text(file)] = " ".join(str(error).split())
+            damaged[escaped(file)] = " ".join(str(error).split())
 
 
 def _kind(folder: Path, out: Path) -> str:
@@ -103,7 +103,7 @@ def _files(folder: Path, out: Path) -> Iterator[Path]:
 
 def _in_tar(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
     for member, offset, size in tar_pictures(file):
-        yield Listed(_text(f"{name}/{member}"), _absolute(file), offset, size)
+        yield Listed(escaped(f"{name}/{member}"), _absolute(file), offset, size)
 
 
 def _in_list(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
@@ -111,7 +111,7 @@ def _in_list(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
         for line in lines:
             if line := line.rstrip("\r\n"):
                 known, _, path = line.rpartition("\t")
-                yield Listed(_text(known or path), _absolute(file.parent / path))
+                yield Listed(escaped(known or path), _absolute(file.parent / path))
 
 
 def _in_parquet(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
@@ -128,7 +128,7 @@ def _in_parquet(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
         for row, value in enumerate(ids):
             if value is None:
                 raise ValueError(f"{file}: expected an id in '{column}', got none in row {row}")
-            yield Listed(_text(str(value)), _absolute(file), row)
+            yield Listed(escaped(str(value)), _absolute(file), row)
 
 
 def image_column(known: list[str], wanted: str | None, file: Path) -> str:
@@ -150,11 +150,6 @@ def _require(column: str, known: list[str], file: Path) -> str:
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))
-
-
-def _text(name: str | Path) -> str:
-    """Escape what is not UTF-8 in a name."""
-    return str(name).encode("utf-8", SURROGATES).decode()
 
 
 class Reader:

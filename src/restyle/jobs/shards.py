@@ -23,7 +23,7 @@ from restyle.faces import NoFaceError, align_faces
 from restyle.inversion.results import InversionResult
 from restyle.inversion.targets import resized, to_target
 from restyle.io.arrow import pa, pq
-from restyle.io.files import SURROGATES, atomic_write, remove_temporaries
+from restyle.io.files import atomic_write, escaped, remove_temporaries
 from restyle.io.images import ImageError, decode_image
 from restyle.jobs.inverters import Inverter
 from restyle.jobs.shard_claims import DEATHS, Claims
@@ -31,6 +31,7 @@ from restyle.jobs.shard_inputs import Listed, Reader
 from restyle.jobs.shard_plan import PARTS, WORK, Plan, Shard
 from restyle.jobs.shard_reports import ShardCounts, is_split, shards_status
 from restyle.jobs.shard_settings import RunShards, ShardsStatus
+from restyle.losses.pixels import l2
 from restyle.model import ReStyle
 from restyle.training.data import ahead
 
@@ -198,7 +199,7 @@ class Worker:
         images = resized(
             result.image.clamp(-1, 1), (result.target.shape[2], result.target.shape[3])
         )
-        mse = (images - result.target.to(images)).square().flatten(1).mean(dim=1).tolist()
+        mse = l2(images, result.target.to(images)).tolist()
         iterations = self.inverter.settings.get("iterations")
         used = [iterations] * len(mse) if iterations else result.steps_used.tolist()
         for codes, error, steps in zip(ws, mse, used, strict=True):
@@ -244,8 +245,8 @@ _COLUMNS = {
 
 
 def _row(listed: Listed) -> Row:
-    source = str(listed.source).encode("utf-8", SURROGATES).decode()
-    return dict.fromkeys((*_COLUMNS, "ws")) | {"id": listed.id, "source": source}
+    known = {"id": listed.id, "source": escaped(listed.source)}
+    return dict.fromkeys((*_COLUMNS, "ws")) | known
 
 
 def _publish(table: pa.Table, plan: Plan, shard: Shard) -> None:
