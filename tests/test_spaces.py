@@ -2,14 +2,14 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port, wait_for
 
 ROOT = Path(__file__).parents[1]
 SPACE = ROOT / "spaces"
@@ -34,18 +34,12 @@ def test_it_serves_from_a_folder_of_its_own(tmp_path):
     httpx = pytest.importorskip("httpx")
     space = shutil.copytree(SPACE, tmp_path / "space")
     shutil.copytree(ROOT / "src" / "restyle", space / "restyle")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     command = [sys.executable, "app.py", "--port", str(port)]
     server = subprocess.Popen(command, cwd=space, env=environment)
     try:
-        for _ in range(240):
-            time.sleep(0.25)
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        wait_for(port)
         assert "restyle" in httpx.get(f"http://127.0.0.1:{port}", timeout=30).text
     finally:
         server.terminate()

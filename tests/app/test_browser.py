@@ -3,14 +3,14 @@
 import io
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from tests.ports import free_port, wait_for
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -30,16 +30,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "restyle", "app", "--device", "cpu", "--port", str(port)]
     server = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    for _ in range(240):
-        time.sleep(0.25)
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                break
+    wait_for(port)
     yield f"http://127.0.0.1:{port}"
     server.terminate()
     server.wait(20)

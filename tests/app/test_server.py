@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import socket
 
 import pytest
 
@@ -14,6 +13,7 @@ from restyle.app.server import build, launch  # noqa: E402 - after the check for
 from restyle.app.settings import Page  # noqa: E402
 from restyle.domains import Domain  # noqa: E402
 from restyle.model import ReStyle  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 from tests.tiny import SIZE, picture, tiny_generator, tiny_model  # noqa: E402
 
 
@@ -43,9 +43,7 @@ def test_what_a_model_cannot_do_is_not_shown():
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tiny_model().save_pretrained(folder)
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     blocks = launch(Page(model=str(folder), port=port, device="cpu"))
     yield f"http://127.0.0.1:{port}"
     blocks.close()

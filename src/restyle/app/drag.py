@@ -10,7 +10,16 @@ import gradio as gr
 import torch
 from PIL import Image
 
-from restyle.app.person import SIDE, Person, Shelf, found, picture_of, plain_errors
+from restyle.app.person import (
+    SIDE,
+    Person,
+    Shelf,
+    found,
+    output,
+    picture_of,
+    plain_errors,
+    take_home,
+)
 from restyle.editing.drag import STEPS, checked_points, mask_around
 from restyle.jobs.dragging import marked
 from restyle.model import ReStyle
@@ -112,14 +121,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Te
     """Lay the tab out; return the picture and the points, to be filled when it is opened."""
     with gr.Row():
         with gr.Column():
-            picture = gr.Image(
-                label="Click a point, then where it shall be",
-                type="pil",
-                format="jpeg",
-                interactive=False,
-                buttons=[],
-                elem_id="drag-picture",
-            )
+            picture = output("Click a point, then where it shall be", elem_id="drag-picture")
         with gr.Column():
             said = gr.Markdown("Click a point of the face, then its target; then Drag.")
             points = gr.Textbox(
@@ -135,7 +137,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Te
             with gr.Row():
                 clear = gr.Button("Clear points")
                 undo = gr.Button("Undo")
-            files = gr.File(label="Take it home", file_count="multiple", interactive=False)
+            files = take_home()
     size = model.generator.config.size
 
     def click(who: Person | None, text: str, event: gr.SelectData) -> tuple[Any, str]:

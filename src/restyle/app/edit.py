@@ -9,7 +9,16 @@ import gradio as gr
 import torch
 from PIL import Image
 
-from restyle.app.person import Person, Shelf, found, picture_of, plain_errors, shown
+from restyle.app.person import (
+    Person,
+    Shelf,
+    found,
+    output,
+    picture_of,
+    plain_errors,
+    shown,
+    take_home,
+)
 from restyle.model import ReStyle
 
 REACH = 3.0
@@ -59,15 +68,13 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
                         label = name.replace("_", " ")
                         sliders.append(gr.Slider(-REACH, REACH, value=0, step=0.1, label=label))
         with gr.Column():
-            picture = gr.Image(
-                label="Edited", type="pil", format="jpeg", interactive=False, buttons=[]
-            )
+            picture = output("Edited")
             with gr.Row():
                 keep = gr.Button("Keep this", variant="primary")
                 reset = gr.Button("Reset sliders")
                 undo = gr.Button("Undo")
             film = gr.Button("Make a film of it")
-            files = gr.File(label="Take it home", file_count="multiple", interactive=False)
+            files = take_home()
     zeros = [0.0] * len(sliders)
 
     def look(who: Person | None, *strengths: float) -> Image.Image:

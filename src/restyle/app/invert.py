@@ -20,15 +20,22 @@ from restyle.app.person import (
     picture_of,
     plain_errors,
     read_upload,
+    take_home,
     upload,
 )
 from restyle.faces import align_faces
-from restyle.inversion.adaptive import refine_until
 from restyle.inversion.domain_check import DomainCheck
-from restyle.inversion.methods import Chain, build, networks_of, objective_for, usual_features
+from restyle.inversion.methods import (
+    Chain,
+    build,
+    networks_of,
+    objective_for,
+    refined,
+    usual_features,
+)
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle, Steps
-from restyle.refine import Estimate, pool_to, refine
+from restyle.refine import Estimate, pool_to
 
 MOST_STEPS = 10
 NEARER = "newton:6"
@@ -45,19 +52,10 @@ def watch(model: ReStyle, target: torch.Tensor, steps: Steps) -> Iterator[Estima
     """Yield the start of an inversion of (1, 3, h, w), and the estimate after each step."""
     start = model.start(1)
     yield start
-    if steps == "auto":
-        until = refine_until(model.encode, model.generate, target, start)
-        estimates = (estimate for estimate, _ in until)
-    else:
-        count = model.checked_steps(steps)
-        assert count != "auto"
-        estimates = refine(model.encode, model.generate, target, start, count)
-    while True:
-        with torch.no_grad():
-            estimate = next(estimates, None)
-        if estimate is None:
-            return
-        yield estimate
+    count = model.checked_steps(steps)
+    yield from refined(
+        model.encode, model.generate, target, start, None if count == "auto" else count
+    )
 
 
 def likeness(model: ReStyle, error: float) -> str:
@@ -208,7 +206,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
             )
             said = gr.Markdown("Give a picture, or take a sample.", elem_id="invert-said")
             closer = gr.Button("Nearer, as optimisation does", visible=model.has_encoder)
-            files = gr.File(label="Take it home", file_count="multiple", interactive=False)
+            files = take_home()
     inputs, outputs = [photo, align, auto, steps], [pair, faces, said, person, files]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     method = cache(partial(method_of, model))

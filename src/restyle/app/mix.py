@@ -14,10 +14,12 @@ from restyle.app.person import (
     Person,
     Shelf,
     found,
+    output,
     picture_of,
     plain_errors,
     read_upload,
     shown,
+    take_home,
     upload,
 )
 from restyle.editing.edits import GROUPS
@@ -80,25 +82,15 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> gr.Image:
             with gr.Row():
                 use = gr.Button("Use this picture", visible=model.has_encoder)
                 draw = gr.Button("Take a sample as the other")
-            second = gr.Image(
-                label="The other, as found", type="pil", format="jpeg", height=240, buttons=[],
-                interactive=False,
-            )  # fmt: skip
+            second = output("The other, as found", height=240)
         with gr.Column():
             what = gr.Radio(given(model), value=EVERYTHING, label="What comes from the other")
             share = gr.Slider(0.0, 1.0, value=0.5, step=0.05, label="How far")
-            picture = gr.Image(
-                label="Mixed",
-                type="pil",
-                format="jpeg",
-                interactive=False,
-                buttons=[],
-                elem_id="mixed",
-            )
+            picture = output("Mixed", elem_id="mixed")
             with gr.Row():
                 keep = gr.Button("Keep this", variant="primary")
                 film = gr.Button("Make a film")
-            files = gr.File(label="Take it home", file_count="multiple", interactive=False)
+            files = take_home()
 
     def show(who: Person | None, ws: Tensor | None, what: str, share: float) -> Any:
         with plain_errors():

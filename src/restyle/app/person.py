@@ -151,6 +151,18 @@ def upload(label: str, height: int, visible: bool) -> gr.Image:
     return place
 
 
+def output(label: str, **options: Any) -> gr.Image:
+    """Lay out a picture that the page shows; the options are `gr.Image`'s."""
+    return gr.Image(
+        label=label, type="pil", format="jpeg", interactive=False, buttons=[], **options
+    )
+
+
+def take_home() -> gr.File:
+    """Lay out the files that can be downloaded."""
+    return gr.File(label="Take it home", file_count="multiple", interactive=False)
+
+
 def found(person: Person | None) -> Person:
     """Return the person, or say that there is none yet.
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from restyle.app.invert import GO_ON, follow, watch
-from restyle.app.person import Person, Shelf, picture_of, plain_errors, shown
+from restyle.app.person import Person, Shelf, picture_of, plain_errors, shown, take_home
 from restyle.model import ReStyle
 
 SHOWN = 9
@@ -102,7 +102,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> None:
             )
             said = gr.Markdown("Draw samples, and click one.")
             invert = gr.Button("Invert this one", visible=model.has_encoder)
-            files = gr.File(label="Take it home", file_count="multiple", interactive=False)
+            files = take_home()
 
     def start(seed: float, truncation: float) -> tuple[Any, Chosen]:
         return drawn(model, seed, truncation), (int(seed), float(truncation))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from restyle.app.settings import Page
 from restyle.hub import registry
 from restyle.inversion.bootstrapping import check_related
+from restyle.io.imports import needed
 from restyle.model import ReStyle
 
 if TYPE_CHECKING:
@@ -60,10 +61,8 @@ def launch(page: Page, wait: bool = False) -> gr.Blocks:
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
     files = tempfile.TemporaryDirectory(prefix="restyle-")  # gone with the server
     os.environ["GRADIO_TEMP_DIR"] = files.name
-    try:
+    with needed("app", "the page needs Gradio"):
         from gradio import themes
-    except ImportError as error:
-        raise ImportError("the page needs Gradio: pip install 'restyle[app]'") from error
     from restyle.app.person import MOST_BYTES
 
     model = registry.load(page.model, page.device, page.dtype)

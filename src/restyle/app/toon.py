@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from restyle.app.person import Person, Shelf, found, pair_of, plain_errors
+from restyle.app.person import Person, Shelf, found, pair_of, plain_errors, take_home
 from restyle.inversion.bootstrapping import bootstrap
 from restyle.model import ReStyle
 
@@ -58,7 +58,7 @@ def tab(models: tuple[ReStyle, ReStyle], shelf: Shelf, person: gr.State) -> None
                 label="Your picture, and the toon", type="pil", interactive=False, buttons=[]
             )
             said = gr.Markdown("It is made of the picture that was found under Invert.")
-            files = gr.File(label="Take it home", file_count="multiple", interactive=False)
+            files = take_home()
 
     def run(who: Person | None, source_steps: float, steps: float) -> tuple[Pair, str, Any]:
         return toon(models, shelf, who, source_steps, steps)

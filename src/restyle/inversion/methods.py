@@ -146,21 +146,24 @@ def build(text: str, networks: Networks) -> Chain:
     )
 
 
-def _restyle(networks: Networks, steps: int | None) -> Method:
-    def refined(target: Tensor, start: Estimate) -> Iterator[Estimate]:
-        if steps is None:
-            found = refine_until(networks.encode, networks.render, target, start)
-            estimates = (estimate for estimate, _ in found)
-        else:
-            estimates = refine(networks.encode, networks.render, target, start, steps)
-        while True:
-            with torch.no_grad():
-                estimate = next(estimates, None)
-            if estimate is None:
-                return
-            yield estimate
+def refined(
+    encode: Encoder, render: Render, target: Tensor, start: Estimate, steps: int | None
+) -> Iterator[Estimate]:
+    """Refine as `refine` does, without gradients; None for as many steps as help each image."""
+    if steps is None:
+        estimates = (estimate for estimate, _ in refine_until(encode, render, target, start))
+    else:
+        estimates = refine(encode, render, target, start, steps)
+    while True:
+        with torch.no_grad():
+            estimate = next(estimates, None)
+        if estimate is None:
+            return
+        yield estimate
 
-    return refined
+
+def _restyle(networks: Networks, steps: int | None) -> Method:
+    return partial(refined, networks.encode, networks.render, steps=steps)
 
 
 def _w(networks: Networks, **options: Any) -> Method:

@@ -15,7 +15,7 @@ feature network reads in a drawing then says where in the space of codes a hat h
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,17 +39,9 @@ CONTRAST = 2.0  # from a class to the next, where a continuous attribute deviate
 ENTRIES = len(continuous_names) + sum(len(names) - 1 for names in class_names.values())
 
 
-@dataclass(frozen=True)
-class Vectors:
-    """The normal vectors (B, width) of portraits, by their indices."""
-
-    portraits: Portraits
-    width: int
-
-    def __call__(self, indices: Iterable[int]) -> Tensor:
-        """Give the vectors of some portraits, on the CPU."""
-        portraits = [self.portraits[index] for index in indices]
-        return torch.from_numpy(normal_vectors(portraits, self.width))
+def vectors_of(portraits: Portraits, width: int, indices: Iterable[int]) -> Tensor:
+    """Give the normal vectors (B, width) of portraits by their indices, on the CPU."""
+    return torch.from_numpy(normal_vectors([portraits[index] for index in indices], width))
 
 
 class AttributePretraining:
@@ -71,7 +63,8 @@ class AttributePretraining:
             raise ValueError(f"z_dim: expected at least {WIDTH}, got {config.z_dim}")
         if config.w_dim < ENTRIES:
             raise ValueError(f"w_dim: expected at least {ENTRIES}, got {config.w_dim}")
-        self.vectors = Vectors(Portraits("train", config.size, config.style), config.z_dim)
+        portraits = Portraits("train", config.size, config.style)
+        self.vectors = partial(vectors_of, portraits, config.z_dim)
         """The vectors of portraits, by their indices in the training split."""
         network = load_maps(config.feature_network)
         if config.supervised_features and not isinstance(network, FeatureNetwork):

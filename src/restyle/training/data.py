@@ -246,7 +246,7 @@ class Batches:
         places = self.positions(images)
         pixels = torch.from_numpy(draw(self.source, places, self.config.seed, self.flip))
         beside = torch.empty(0) if self.beside is None else self.beside(places)
-        return pixels, beside, getattr(self.source, "broken", {})
+        return pixels, beside, self.source.broken if isinstance(self.source, Pictures) else {}
 
     def ahead(self, starts: Sequence[int], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """Give the batches after each number of images on a device.
