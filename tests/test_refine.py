@@ -20,9 +20,9 @@ class LinearWorld:
     def render(self, ws):
         return (ws.flatten(1) @ self.matrix).view(-1, 3, SIZE, SIZE)
 
-    def encode(self, pair):
+    def encode(self, pair, *_):
         target, image = pair.chunk(2, dim=1)
-        return ((target - image).flatten(1) @ self.inverse).view(-1, NUM_WS, WIDTH)
+        return ((target - image).flatten(1) @ self.inverse).view(-1, NUM_WS, WIDTH), None
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_the_average_is_rendered_once_and_shared(world):
 
 
 def test_an_encoder_that_predicts_nothing_stays_at_the_average(world, target, start):
-    def nothing(pair):
-        return torch.zeros(len(pair), NUM_WS, WIDTH, dtype=torch.float64)
+    def nothing(pair, *_):
+        return torch.zeros(len(pair), NUM_WS, WIDTH, dtype=torch.float64), None
 
     for estimate in refine(nothing, world.render, target, start, steps=3):
         torch.testing.assert_close(estimate.ws, start.ws)
@@ -70,8 +70,8 @@ def test_an_exact_linear_inverse_lands_in_one_step_and_stays(world, target, star
 
 
 def test_a_half_hearted_encoder_halves_the_error_at_every_step(world, target, start):
-    def half(pair):
-        return 0.5 * world.encode(pair)
+    def half(pair, *_):
+        return 0.5 * world.encode(pair)[0], None
 
     error = (start.image - target).abs().max()
     for estimate in refine(half, world.render, target, start, steps=4):
@@ -82,9 +82,9 @@ def test_a_half_hearted_encoder_halves_the_error_at_every_step(world, target, st
 def test_the_encoder_sees_the_target_first_and_the_pooled_image_second(world, target, start):
     pairs = []
 
-    def look(pair):
+    def look(pair, *_):
         pairs.append(pair)
-        return torch.zeros(len(pair), NUM_WS, WIDTH, dtype=torch.float64)
+        return torch.zeros(len(pair), NUM_WS, WIDTH, dtype=torch.float64), None
 
     small = torch.nn.functional.adaptive_avg_pool2d(target, SIZE // 2)
     (estimate,) = refine(look, world.render, small, start, steps=1)
@@ -97,8 +97,8 @@ def test_the_encoder_sees_the_target_first_and_the_pooled_image_second(world, ta
 def test_gradients_of_each_step_equal_those_of_an_unrolled_reference(world, target, start):
     gain = torch.full((), 0.3, dtype=torch.float64, requires_grad=True)
 
-    def encode(pair):
-        return gain * world.encode(pair)
+    def encode(pair, *_):
+        return gain * world.encode(pair)[0], None
 
     for estimate in refine(encode, world.render, target, start, steps=3):
         (estimate.image - target).square().mean().backward()
@@ -106,7 +106,7 @@ def test_gradients_of_each_step_equal_those_of_an_unrolled_reference(world, targ
 
     ws, image = start.ws, start.image
     for _ in range(3):
-        ws = ws.detach() + encode(torch.cat([target, image.detach()], dim=1))
+        ws = ws.detach() + encode(torch.cat([target, image.detach()], dim=1))[0]
         image = world.render(ws)
         (image - target).square().mean().backward()
     torch.testing.assert_close(got, gain.grad)
@@ -115,7 +115,7 @@ def test_gradients_of_each_step_equal_those_of_an_unrolled_reference(world, targ
 def test_nothing_is_computed_before_it_is_asked_for(world, target, start):
     calls = []
 
-    def encode(pair):
+    def encode(pair, *_):
         calls.append(1)
         return world.encode(pair)
 
@@ -133,8 +133,8 @@ def test_the_grad_mode_of_the_consumer_is_left_alone(world, target, start):
 
 
 def test_going_on_from_an_estimate_equals_more_steps(world, target, start):
-    def half(pair):
-        return 0.5 * world.encode(pair)
+    def half(pair, *_):
+        return 0.5 * world.encode(pair)[0], None
 
     *_, through = refine(half, world.render, target, start, steps=5)
     *_, first = refine(half, world.render, target, start, steps=2)
@@ -142,10 +142,29 @@ def test_going_on_from_an_estimate_equals_more_steps(world, target, start):
     torch.testing.assert_close(second.ws, through.ws)
 
 
+def test_a_state_goes_from_step_to_step_with_the_codes_and_its_gradient(world, target, start):
+    gain = torch.full((), 0.5, dtype=torch.float64, requires_grad=True)
+    seen = []
+
+    def remembers(pair, ws, state):
+        seen.append((ws, state))
+        after = gain.expand(len(pair)) if state is None else gain * state
+        return after[:, None, None] * world.encode(pair)[0], after
+
+    first, second = refine(remembers, world.render, target, start, steps=2)
+    assert seen[0][1] is None and not seen[1][0].requires_grad
+    torch.testing.assert_close(seen[1][0], first.ws.detach())
+    torch.testing.assert_close(second.state, torch.full((3,), 0.25, dtype=torch.float64))
+    second.state.sum().backward()
+    torch.testing.assert_close(gain.grad, torch.tensor(3.0, dtype=torch.float64))  # 3 of d(gain^2)
+    assert not second.detach().state.requires_grad
+    assert second[torch.tensor([0, 2])].state.shape == (2,)
+
+
 def test_rows_of_an_estimate_can_be_kept(start):
     keep = torch.tensor([True, False, True])
     kept = start[keep]
-    assert isinstance(kept, Estimate)
+    assert isinstance(kept, Estimate) and kept.state is None
     assert len(kept.ws) == len(kept.image) == 2
 
 

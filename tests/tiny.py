@@ -23,7 +23,7 @@ def tiny_generator(seed: int = 0) -> StyleGAN2:
     return generator
 
 
-def tiny_encoder(seed: int = 0, input_channels: int = 6) -> Encoder:
+def tiny_encoder(seed: int = 0, input_channels: int = 6, **options: bool) -> Encoder:
     torch.manual_seed(seed)
     config = EncoderConfig(
         *CODES,
@@ -32,8 +32,19 @@ def tiny_encoder(seed: int = 0, input_channels: int = 6) -> Encoder:
         input_size=(SIZE, SIZE),
         input_channels=input_channels,
         head_channels=8,
+        **options,
     )
     return Encoder(config)
+
+
+def tiny_recurrent(seed: int = 0, keeps_state: bool = True) -> Encoder:
+    """An encoder that sees codes, whose residuals are not zero as in the beginning of training."""
+    encoder = tiny_encoder(seed, sees_codes=True, keeps_state=keeps_state)
+    generator = tiny_generator(seed)
+    assert encoder.recurrence is not None
+    encoder.recurrence.measure(generator.w_avg, generator.sample_w(100))
+    nn.init.normal_(encoder.recurrence.out_weight)
+    return encoder
 
 
 def tiny_model(seed: int = 0, input_channels: int = 6, **facts: object) -> ReStyle:

@@ -306,9 +306,9 @@ class ReStyle(Pretrained):
         ws, image = self.average.ws, self.average.image
         return Estimate(ws.expand(batch, -1, -1), image.expand(batch, -1, -1, -1))
 
-    def encode(self, pair: Tensor) -> Tensor:
-        """Predict residuals (B, num_ws, D) from (B, 6, h, w): target, then current image."""
-        return self._inference.encode(pair[:, : self.encoder.config.input_channels])
+    def encode(self, pair: Tensor, *before: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Predict residuals and a state from a pair (B, 6, h, w), as `Encoder.forward` does."""
+        return self._inference.encode(pair[:, : self.encoder.config.input_channels], *before)
 
     def generate(self, ws: Tensor, resolution: int | None = None) -> Tensor:
         """Render codes (B, num_ws, D) in W+, differentiably where they need gradients.

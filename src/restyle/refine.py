@@ -3,10 +3,11 @@
 Alaluf, Patashnik and Cohen-Or, "ReStyle: A Residual-Based StyleGAN Encoder via Iterative
 Refinement", ICCV 2021 (arXiv 2104.02699), section 3 and equations 2 to 4.
 
-The loop knows no architecture. An *encoder* is any callable from a (B, 6, h, w) tensor, the target
-beside the current image, to a (B, num_ws, D) residual. *Render* is any callable from (B, num_ws, D)
-latent codes to (B, 3, H, W) images. Inference, training, early stopping and encoder bootstrapping
-all consume `refine`, or a single `step`; the package contains no second loop.
+The loop knows no architecture. An *encoder* is any callable from (B, 6, h, w) images, the target
+beside the current one, with the codes and a state of its own, to a (B, num_ws, D) residual and its
+next state; ReStyle's looks at the images alone. *Render* is any callable from (B, num_ws, D) codes
+to (B, 3, H, W) images. Inference, training, early stopping and encoder bootstrapping all consume
+`refine`, or a single `step`; the package contains no second loop.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-Encoder = Callable[[Tensor], Tensor]
+Encoder = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
 Render = Callable[[Tensor], Tensor]
 
 
@@ -27,18 +28,22 @@ class Estimate:
     Attributes:
         ws: (B, num_ws, D) latent codes in W+, one per synthesis layer.
         image: (B, 3, H, W) their render at the generator's own size, RGB in [-1, 1] (not clamped).
+        state: (B, ...) what a recurrent encoder hands to its next step; None at the start.
     """
 
     ws: Tensor
     image: Tensor
+    state: Tensor | None = None
 
     def __getitem__(self, keep: slice | Tensor) -> "Estimate":
         """Return the rows of the batch that a slice, an index tensor or a boolean mask keeps."""
-        return Estimate(self.ws[keep], self.image[keep])
+        state = None if self.state is None else self.state[keep]
+        return Estimate(self.ws[keep], self.image[keep], state)
 
     def detach(self) -> "Estimate":
         """Return the same values, cut off from the graph that made them."""
-        return Estimate(self.ws.detach(), self.image.detach())
+        state = None if self.state is None else self.state.detach()
+        return Estimate(self.ws.detach(), self.image.detach(), state)
 
 
 def pool_to(image: Tensor, target: Tensor) -> Tensor:
@@ -65,11 +70,11 @@ def average_estimate(w_avg: Tensor, render: Render, batch: int) -> Estimate:
 def step(encoder: Encoder, render: Render, target: Tensor, estimate: Estimate) -> Estimate:
     """Take one step: show the encoder target and current image, add its residual, render.
 
-    The incoming estimate is detached, so that a training loss on the outgoing one reaches the
-    encoder through this step alone, as in the paper.
+    Codes and image are detached first, so that a training loss reaches the encoder through this
+    step alone, as in the paper, and through a state where there is one.
 
     Args:
-        encoder: (B, 6, h, w) to (B, num_ws, D): the residual for [target, current image].
+        encoder: [target, current image], codes and state to the residual and the next state.
         render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1]; at inference with fixed noise.
         target: (B, 3, h, w) images to invert at the encoder's input size, RGB in [-1, 1].
         estimate: What is corrected, of the same batch.
@@ -79,8 +84,9 @@ def step(encoder: Encoder, render: Render, target: Tensor, estimate: Estimate) -
     """
     current = estimate.detach()
     image = pool_to(current.image, target).to(target.dtype)
-    ws = current.ws + encoder(torch.cat([target, image], dim=1))
-    return Estimate(ws, render(ws))
+    residual, state = encoder(torch.cat([target, image], dim=1), current.ws, estimate.state)
+    ws = current.ws + residual
+    return Estimate(ws, render(ws), state)
 
 
 def refine(

@@ -39,7 +39,7 @@ def test_presets_survive_json(config):
     assert EncoderConfig(**json.loads(json.dumps(asdict(config)))) == config
     with torch.device("meta"):
         encoder = Encoder(config)
-        codes = encoder(torch.empty(2, config.input_channels, *config.input_size))
+        codes = encoder(torch.empty(2, config.input_channels, *config.input_size))[0]
     assert codes.shape == (2, config.num_ws, config.w_dim)
 
 
@@ -75,10 +75,10 @@ def test_stages_switch_deltas_on_one_by_one(pyramid):
     encoder = tiny(head="e4e", pyramid=pyramid)
     x = torch.randn(2, 6, 32, 24)
     assert encoder.stage == 7
-    full = encoder(x)
+    full = encoder(x)[0]
     for stage in range(8):
         encoder.stage = stage
-        codes = encoder(x)
+        codes = encoder(x)[0]
         torch.testing.assert_close(codes[:, : stage + 1], full[:, : stage + 1])
         assert torch.equal(codes[:, stage + 1 :], codes[:, :1].expand(-1, 7 - stage, -1))
 
@@ -86,7 +86,7 @@ def test_stages_switch_deltas_on_one_by_one(pyramid):
 def test_deltas_that_are_off_have_gradients_of_zero():
     encoder = tiny(head="e4e").train()
     encoder.stage = 2
-    encoder(torch.randn(2, 6, 32, 24)).square().sum().backward()
+    encoder(torch.randn(2, 6, 32, 24))[0].square().sum().backward()
     gradient = encoder.heads[0].out_bias.grad
     assert (gradient[:3].abs().sum(dim=(1, 2)) > 0).all()
     assert not gradient[3:].any()
@@ -97,26 +97,26 @@ def test_pyramid_codes_see_what_their_level_sees():
     """The finest map reaches the fine codes only; the coarsest all of them."""
     encoder = tiny(pyramid=True)
     x = torch.randn(1, 6, 32, 24)
-    before = encoder(x)
+    before = encoder(x)[0]
     for lateral, changed in ((1, slice(7, 8)), (0, slice(3, 8))):
         nn.init.normal_(encoder.laterals[lateral].bias)
-        moved = (encoder(x) - before).abs().sum(dim=(0, 2)) > 0
+        moved = (encoder(x)[0] - before).abs().sum(dim=(0, 2)) > 0
         assert moved[changed].all() and not moved[: changed.start].any()
 
 
 @pytest.mark.parametrize("num_ws", [2, 3, 6, 7, 8])
 def test_small_generators_need_fewer_levels(num_ws):
     encoder = tiny(num_ws=num_ws, pyramid=True, head="e4e")
-    assert encoder(torch.randn(1, 6, 32, 24)).shape == (1, num_ws, 4)
+    assert encoder(torch.randn(1, 6, 32, 24))[0].shape == (1, num_ws, 4)
 
 
 def test_autocast_predicts_float32_codes():
     encoder = tiny().to(memory_format=torch.channels_last)
     x = torch.randn(2, 6, 32, 24).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        codes = encoder(x)
+        codes = encoder(x)[0]
     assert codes.dtype == torch.float32
-    torch.testing.assert_close(codes, encoder(x), rtol=0.1, atol=0.1)
+    torch.testing.assert_close(codes, encoder(x)[0], rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize(

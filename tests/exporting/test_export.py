@@ -117,7 +117,7 @@ def official(size: int, config: EncoderConfig, domain: Domain) -> ReStyle:
     encoder = Encoder(config).eval()
     x = torch.rand(1, config.input_channels, *config.input_size) * 2 - 1
     with torch.no_grad():
-        scale = 0.1 / encoder(x).std()
+        scale = 0.1 / encoder(x)[0].std()
         for head in encoder.heads:
             head.out_weight.mul_(scale)
     return ReStyle(generator, encoder, domain, "official")

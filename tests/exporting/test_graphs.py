@@ -11,7 +11,7 @@ from restyle.encoders import Encoder
 from restyle.exporting.graphs import graphs_of
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.model import ReStyle
-from tests.tiny import SIZE, tiny_encoder, tiny_generator, tiny_model
+from tests.tiny import CODES, SIZE, tiny_encoder, tiny_generator, tiny_model, tiny_recurrent
 
 
 def with_statistics(encoder: Encoder) -> Encoder:
@@ -33,8 +33,25 @@ def test_the_encoder_takes_its_pictures_apart(channels, head):
     model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
     graph = graphs_of(model, torch.float32)["encoder"]
     x = torch.rand(3, channels, SIZE, SIZE) * 2 - 1
-    torch.testing.assert_close(graph(*x.split(3, dim=1)), encoder(x), atol=1e-5, rtol=0)
+    torch.testing.assert_close(graph(*x.split(3, dim=1)), encoder(x)[0], atol=1e-5, rtol=0)
     assert encoder.trunk.stem[0].in_channels == channels  # the model's own is as it was
+
+
+@pytest.mark.parametrize("keeps_state", [False, True])
+@torch.no_grad()
+def test_a_recurrent_encoder_takes_codes_and_state(keeps_state):
+    encoder = with_statistics(tiny_recurrent(keeps_state=keeps_state))
+    model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
+    graph = graphs_of(model, torch.float32)["encoder"]
+    x, ws, state = torch.randn(3, 6, SIZE, SIZE), torch.randn(3, *CODES), torch.randn(3, 6, 8)
+    if not keeps_state:
+        expected = encoder(x, ws)[0]
+        torch.testing.assert_close(graph(*x.split(3, dim=1), ws), expected, atol=1e-5, rtol=0)
+        return
+    for got, wanted in zip(
+        graph(*x.split(3, dim=1), ws, state), encoder(x, ws, state), strict=True
+    ):
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()

@@ -21,10 +21,10 @@ class Approach:
     def __init__(self):
         self.shown = []
 
-    def __call__(self, pair):
+    def __call__(self, pair, *_):
         self.shown.append(len(pair))
         target, image = pair.chunk(2, dim=1)
-        return (target[:, :1, :1, :1] * (target - image)).reshape(-1, 2, 24)
+        return (target[:, :1, :1, :1] * (target - image)).reshape(-1, 2, 24), None
 
 
 def problem():
@@ -57,8 +57,8 @@ def test_the_best_estimate_is_kept_when_a_step_makes_it_worse():
     start = average_estimate(torch.zeros(2, 24), render, 2)
     residuals = iter([0.9, 0.3])  # the second step goes beyond the target
 
-    def encoder(pair):
-        return torch.full((len(pair), 2, 24), next(residuals))
+    def encoder(pair, *_):
+        return torch.full((len(pair), 2, 24), next(residuals)), None
 
     found = list(refine_until(encoder, render, target, start))
     assert len(found) == 2
@@ -68,9 +68,12 @@ def test_the_best_estimate_is_kept_when_a_step_makes_it_worse():
 def test_no_more_steps_than_allowed_and_the_start_is_no_candidate():
     target, start = problem()
     assert len(list(refine_until(Approach(), render, target, start, 3, tolerance=0))) == 3
-    away = [
-        e for e, _ in refine_until(lambda pair: torch.ones(4, 2, 24) * 9, render, target, start)
-    ]
+
+
+    def far(pair, *_):
+        return torch.full((len(pair), 2, 24), 9.0), None
+
+    away = [e for e, _ in refine_until(far, render, target, start)]
     assert (away[-1].ws == 9).all()
 
 
@@ -103,6 +106,6 @@ def test_without_stopping_every_step_is_used():
 def test_estimates_carry_no_gradients():
     target, start = problem()
     weight = torch.ones((), requires_grad=True)
-    found = refine_until(lambda pair: Approach()(pair) * weight, render, target, start)
+    found = refine_until(lambda pair, *_: (Approach()(pair)[0] * weight, None), render, target, start)
     assert not next(found)[0].image.requires_grad
     assert isinstance(start, Estimate)

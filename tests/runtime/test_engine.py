@@ -99,7 +99,7 @@ def test_a_folded_encoder_predicts_the_same(options):
     x = torch.randn(3, encoder.config.input_channels, *encoder.config.input_size)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     twin = folded(encoder)
-    torch.testing.assert_close(twin(x), encoder(x), **CLOSE)
+    torch.testing.assert_close(twin(x)[0], encoder(x)[0], **CLOSE)
     norms = [m for m in twin.trunk.modules() if isinstance(m, nn.BatchNorm2d)]
     units = sum(encoder.config.units) if encoder.config.backbone == "ir_se" else 0
     assert len(norms) == units, "of all norms, only those before a convolution stay"
@@ -137,20 +137,20 @@ def test_both_networks_run_folded_and_equal():
     run = networks()
     ws, x = torch.randn(3, 6, 8), torch.randn(3, 6, SIZE, SIZE)
     torch.testing.assert_close(run.render(ws), run.generator.synthesis(ws), **CLOSE)
-    torch.testing.assert_close(run.encode(x), run.encoder(x), **CLOSE)
+    torch.testing.assert_close(run.encode(x)[0], run.encoder(x)[0], **CLOSE)
     assert set(run._made) == {type(run.generator.synthesis), Encoder}
 
 
 def test_changed_weights_are_seen():
     run = networks()
     ws, x = torch.randn(1, 6, 8), torch.randn(1, 6, SIZE, SIZE)
-    image, codes = run.render(ws), run.encode(x)
+    image, codes = run.render(ws), run.encode(x)[0]
     run.generator.synthesis.layers[2].weight.mul_(-1)
     run.encoder.trunk.stem[1].running_mean.add_(1)
     assert not torch.allclose(run.render(ws), image, atol=0.01)
     torch.testing.assert_close(run.render(ws), run.generator.synthesis(ws), **CLOSE)
-    assert not torch.allclose(run.encode(x), codes, atol=1e-5)
-    torch.testing.assert_close(run.encode(x), run.encoder(x), **CLOSE)
+    assert not torch.allclose(run.encode(x)[0], codes, atol=1e-5)
+    torch.testing.assert_close(run.encode(x)[0], run.encoder(x)[0], **CLOSE)
 
 
 def test_folded_networks_are_made_once():
@@ -180,7 +180,7 @@ def test_gradients_flow_where_they_are_asked_for():
     run = networks()
     ws = torch.randn(1, 6, 8, requires_grad=True)
     x = torch.randn(1, 6, SIZE, SIZE, requires_grad=True)
-    (run.render(ws).sum() + run.encode(x).sum()).backward()
+    (run.render(ws).sum() + run.encode(x)[0].sum()).backward()
     assert ws.grad is not None and ws.grad.abs().sum() > 0
     assert x.grad is not None and x.grad.abs().sum() > 0
     assert not run.render(ws.detach()).requires_grad
@@ -189,9 +189,9 @@ def test_gradients_flow_where_they_are_asked_for():
 def test_lower_precision_is_near():
     run = networks()
     ws, x = torch.randn(2, 6, 8), torch.randn(2, 6, SIZE, SIZE)
-    image, codes = run.render(ws), run.encode(x)
+    image, codes = run.render(ws), run.encode(x)[0]
     run.dtype = torch.bfloat16
-    low_image, low_codes = run.render(ws), run.encode(x)
+    low_image, low_codes = run.render(ws), run.encode(x)[0]
     assert low_image.dtype == low_codes.dtype == torch.float32
     for low, exact in ((low_image, image), (low_codes, codes)):
         assert not torch.equal(low, exact)
@@ -237,7 +237,7 @@ def test_a_network_in_training_is_run_as_it_is():
     optimiser = torch.optim.Adam(encoder.parameters(), lr=0.1, fused=True)
     pair = torch.randn(2, 6, *encoder.config.input_size)
     for _ in range(2):
-        inference.encode(pair).square().mean().backward()
+        inference.encode(pair)[0].square().mean().backward()
         optimiser.step()
         with torch.no_grad():
-            torch.testing.assert_close(inference.encode(pair), encoder(pair))
+            torch.testing.assert_close(inference.encode(pair)[0], encoder(pair)[0])

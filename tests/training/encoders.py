@@ -1,6 +1,7 @@
 """A tiny encoder training, for tests in this process and in others."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.tiny import CODES, SIZE, tiny_generator
 
 SHAPE = EncoderConfig(*CODES, widths=(16, 16), units=(1,), input_size=(SIZE, SIZE), head_channels=8)
 encoders.PRESETS["tiny"] = SHAPE
+encoders.PRESETS["tiny-recurrent"] = replace(SHAPE, sees_codes=True, keeps_state=True)
 
 
 def prepare(folder: Path, pictures: int = 24) -> dict:

@@ -71,8 +71,9 @@ EVERYTHING = {
 }
 
 
-def test_a_run_writes_what_a_user_looks_for(settings):
-    train_encoder(encoder_training(**{**settings, **EVERYTHING}))
+@pytest.mark.parametrize("encoder", ["tiny", "tiny-recurrent"])
+def test_a_run_writes_what_a_user_looks_for(settings, encoder):
+    train_encoder(encoder_training(**{**settings, **EVERYTHING, "encoder": encoder}))
     run = settings["out"]
     for name in ("model", "best"):
         model = ReStyle.from_pretrained(run / name)
@@ -96,9 +97,11 @@ def test_a_run_writes_what_a_user_looks_for(settings):
     assert names | {"loss_d_real", "loss_d_fake", "loss_w"} <= {n for r in records for n in r}
 
 
+@pytest.mark.parametrize("encoder", ["tiny", "tiny-recurrent"])
 @pytest.mark.parametrize("head", ["psp", "e4e"])
-def test_training_lowers_the_loss(settings, head):
-    trainer = trainer_of(settings, head=head, lr=3e-3, adversarial=0.01, delta_norm=1e-4)
+def test_training_lowers_the_loss(settings, head, encoder):
+    options = {"lr": 3e-3, "adversarial": 0.01, "delta_norm": 1e-4}
+    trainer = trainer_of(settings, head=head, encoder=encoder, **options)
     images = pictures()
     first = trainer.train_batch(images, images)["loss"]
     for _ in range(30):
@@ -106,8 +109,9 @@ def test_training_lowers_the_loss(settings, head):
     assert last < 0.9 * first
 
 
-def test_warm_up_learns_the_codes(settings):
-    trainer = trainer_of(settings, lr=3e-3)
+@pytest.mark.parametrize("encoder", ["tiny", "tiny-recurrent"])
+def test_warm_up_learns_the_codes(settings, encoder):
+    trainer = trainer_of(settings, lr=3e-3, encoder=encoder)
     losses = [float(trainer.warm_up(16)["loss_w"]) for _ in range(150)]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
 
@@ -120,7 +124,7 @@ def test_gradients_are_those_of_each_step_alone(settings):
     start = trainer.restyle.start(4)
     for _ in range(2):
         seen = torch.cat([images, pool_to(start.image, images)], dim=1)
-        ws = start.ws + trainer.encoder(seen)
+        ws = start.ws + trainer.encoder(seen)[0]
         image = trainer.restyle.generate(ws)
         loss = (pool_to(image, images) - images).square().mean()
         gradients = torch.autograd.grad(loss, list(trainer.encoder.parameters()))
@@ -129,6 +133,23 @@ def test_gradients_are_those_of_each_step_alone(settings):
     list(trainer.learn(images, images, trainer.restyle.start(4)))
     for parameter, gradient in zip(trainer.encoder.parameters(), wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+def test_gradients_flow_through_the_state_and_nothing_else(settings):
+    """As in RAFT: earlier steps count 0.8 times as much, codes and images are cut off."""
+    trainer, images = trainer_of(settings, encoder="tiny-recurrent"), pictures()
+    torch.nn.init.normal_(trainer.encoder.recurrence.out_weight)
+    trainer.encoder.eval()
+    start, state, total = trainer.restyle.start(4), None, torch.zeros(())
+    for weight in (0.8, 1.0):
+        seen = torch.cat([images, pool_to(start.image, images)], dim=1)
+        residual, state = trainer.encoder(seen, start.ws, state)
+        image = trainer.restyle.generate(start.ws + residual)
+        total = total + weight * (pool_to(image, images) - images).square().mean()
+        start = Estimate(start.ws + residual, image).detach()
+    wanted = torch.autograd.grad(total, list(trainer.encoder.parameters()))
+    list(trainer.learn(images, images, trainer.restyle.start(4)))
+    for parameter, gradient in zip(trainer.encoder.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
 
 
 def test_accumulated_parts_give_the_gradients_of_the_whole(settings):
@@ -164,7 +185,7 @@ def test_deltas_come_one_by_one(settings):
     assert exported.stage == 5
     trainer.encoder.eval()
     x = torch.cat([images, images], dim=1)
-    torch.testing.assert_close(exported(x), trainer.encoder(x))
+    torch.testing.assert_close(exported(x)[0], trainer.encoder(x)[0])
 
 
 def test_psp_heads_have_no_stages(settings):
@@ -231,7 +252,7 @@ def test_what_has_arrived_shall_stay(settings):
     trainer, images = trainer_of(settings, steps=1, fixed_point=2.0, lr=0.0), pictures(8)
     trainer.encoder.eval()
     found = trainer.train_batch(images, images)
-    residual = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4])
+    residual = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4])[0]
     torch.testing.assert_close(found["fixed_point"], residual.square().mean())
     torch.testing.assert_close(found["loss"], found["l2"] + 2 * found["fixed_point"])
     without = trainer_of(settings, steps=1, lr=0.0)
@@ -245,12 +266,12 @@ def test_late_steps_shall_do_little(settings):
     trainer.encoder.eval()
     before = torch.tensor([0, 4, 5, 9])
     found = trainer.train_batch(images, images, before)["fixed_point"]
-    still = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4]).square().mean()
+    still = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4])[0].square().mean()
     wanted = [still, still]
     start = trainer.refined(images, before)
     for late in (before >= 5, before >= 4):  # the steps of `late` are their sixth or later
         pair = torch.cat([images, pool_to(start.image, images)], dim=1)
-        residual = trainer.restyle.encode(pair)
+        residual = trainer.restyle.encode(pair)[0]
         wanted.append(residual[late].square().sum() / residual.numel())
         ws = start.ws + residual
         start = Estimate(ws, trainer.restyle.generate(ws)).detach()
@@ -535,9 +556,9 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
     single = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder
     both = trainer_of(settings, initial=str(tmp_path / "run" / "model")).encoder.eval()
     images, other = pictures(), pictures().flip(0)
-    expected = single(images)
-    torch.testing.assert_close(both(torch.cat([images, other], dim=1)), expected)
-    assert not torch.allclose(both(torch.cat([other, images], dim=1)), expected)
+    expected = single(images)[0]
+    torch.testing.assert_close(both(torch.cat([images, other], dim=1))[0], expected)
+    assert not torch.allclose(both(torch.cat([other, images], dim=1))[0], expected)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ class EncoderConfig:
         pyramid: Whether the heads read a feature pyramid over the last three stages, as the
             original pSp and e4e do: codes 0 to 2 the coarsest map, 3 to 6 the middle one, the
             others the finest. ReStyle's simplified encoder reads the last map alone.
+        sees_codes: Whether a step sees the codes that it corrects, beside what the heads give.
+        keeps_state: Whether each code has a state that goes from step to step. Neither is part of
+            the published encoders.
     """
 
     num_ws: int = 18
@@ -38,6 +41,8 @@ class EncoderConfig:
     head: Literal["psp", "e4e"] = "psp"
     head_channels: int = 512
     pyramid: bool = False
+    sees_codes: bool = False
+    keeps_state: bool = False
 
     def __post_init__(self):
         """Accept lists, as JSON has no tuples, and check what only shows up late otherwise."""
@@ -47,6 +52,8 @@ class EncoderConfig:
             raise ValueError(f"input_channels: expected 3 or 6, got {self.input_channels}")
         if self.head not in ("psp", "e4e"):
             raise ValueError(f"head: expected 'psp' or 'e4e', got {self.head!r}")
+        if self.recurrent and self.input_channels == 3:
+            raise ValueError("sees_codes, keeps_state: expected neither of a single-shot encoder")
         stride = 2 ** len(self.units)
         if any(length % stride for length in self.input_size):
             raise ValueError(
@@ -55,6 +62,11 @@ class EncoderConfig:
             )
         if self.pyramid and len(self.units) < 3:
             raise ValueError(f"pyramid: expected at least 3 stages, got {len(self.units)}")
+
+    @property
+    def recurrent(self) -> bool:
+        """True where a step depends on more than the target and the current image."""
+        return self.sees_codes or self.keeps_state
 
     @property
     def depth(self) -> int:
@@ -87,6 +99,9 @@ PORTRAITS_128 = EncoderConfig(
 PRESETS = {
     "portraits": PORTRAITS,
     "portraits-128": PORTRAITS_128,
+    "portraits-codes": replace(PORTRAITS, sees_codes=True),
+    "portraits-recurrent": replace(PORTRAITS, sees_codes=True, keeps_state=True),
+    "portraits-recurrent-128": replace(PORTRAITS_128, sees_codes=True, keeps_state=True),
     "faces": RESTYLE_FACES,
     "cars": RESTYLE_CARS,
     "resnet": replace(RESTYLE_CARS, input_size=(256, 256)),

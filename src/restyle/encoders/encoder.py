@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from restyle.encoders.config import EncoderConfig
 from restyle.encoders.heads import MapToStyle
+from restyle.encoders.recurrence import Recurrence
 from restyle.io.pretrained import PretrainedPart
 from restyle.nn.backbones import Trunk
 
@@ -39,21 +40,32 @@ class Encoder(nn.Module, PretrainedPart):
             self.laterals = nn.ModuleList(
                 nn.Conv2d(width, widths[0], 1) for width in self.trunk.widths[-2:-4:-1]
             )
+        self.recurrence = None
+        given = config.w_dim
+        if config.recurrent:
+            given = config.head_channels
+            self.recurrence = Recurrence(config.num_ws, given, config.w_dim, config.sees_codes)
         self.heads = nn.ModuleList(
-            MapToStyle(width, config.head_channels, config.w_dim, count, config.depth + level)
+            MapToStyle(width, config.head_channels, given, count, config.depth + level)
             for level, (width, count) in enumerate(zip(widths, counts, strict=True))
             if count
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Predict from images.
 
         Args:
             x: (B, 3 or 6, h, w) RGB in [-1, 1] of the configured input size: the target, then (with
                 6 channels) the current image.
+            ws: (B, num_ws, w_dim) the current codes, for an encoder that sees them; those of the
+                start if None.
+            state: What the step before returned; None at the start.
 
         Returns:
-            Codes or residuals (B, num_ws, w_dim), float32.
+            Codes or residuals (B, num_ws, w_dim), and the state (B, num_ws, head_channels) for
+            the next step, None from an encoder that keeps none; both float32.
 
         Raises:
             ValueError: The input has another shape.
@@ -63,14 +75,22 @@ class Encoder(nn.Module, PretrainedPart):
             raise ValueError(
                 f"expected images of (channels, h, w) = {expected}, got {tuple(x.shape[1:])}"
             )
-        return self.predict(x)
+        return self.predict(x, ws, state)
 
-    def predict(self, x: Tensor) -> Tensor:
+    def predict(
+        self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Predict as `forward` does, from whatever the trunk's stem takes."""
         maps = self._pyramid(x) if self.config.pyramid else [self.trunk(x)]
         codes = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=False)], dim=1)
+        after = None
+        if self.recurrence is not None:
+            ws = self.recurrence.centre.expand(len(codes), -1, -1) if ws is None else ws
+            state = torch.zeros_like(codes) if state is None else state
+            codes, after = self.recurrence(codes, ws, state)
         codes = codes.float()
-        return codes if self.config.head == "psp" else self._with_deltas(codes)
+        codes = codes if self.config.head == "psp" else self._with_deltas(codes)
+        return codes, after.float() if after is not None and self.config.keeps_state else None
 
     @torch.no_grad()
     def start_from(self, trunk: Trunk) -> None:

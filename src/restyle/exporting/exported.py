@@ -60,7 +60,11 @@ class Session(nn.Module):
             raise CheckpointError(f"{self.path}: expected a graph, got: {reason}") from error
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return the graph's first output for inputs in its own order.
+        """Return the graph's first output for inputs in its own order, as `run` raises."""
+        return self.run(1, *inputs)[0]
+
+    def run(self, count: int, *inputs: Tensor) -> list[Tensor]:
+        """Compute the graph's first `count` outputs for inputs in its own order.
 
         Raises:
             ValueError: Gradients are wanted.
@@ -70,9 +74,9 @@ class Session(nn.Module):
         session = self._session
         names = [one.name for one in session.get_inputs()]
         arrays = [np.ascontiguousarray(x.detach().cpu().float().numpy()) for x in inputs]
-        first = session.get_outputs()[0].name
-        (result,) = session.run([first], dict(zip(names, arrays, strict=True)))
-        return torch.from_numpy(np.asarray(result)).to(inputs[0].device)
+        wanted = [one.name for one in session.get_outputs()[:count]]
+        found = session.run(wanted, dict(zip(names, arrays, strict=True)))
+        return [torch.from_numpy(np.asarray(result)).to(inputs[0].device) for result in found]
 
 
 class ExportedEncoder(nn.Module):
@@ -82,9 +86,21 @@ class ExportedEncoder(nn.Module):
         super().__init__()
         self.config, self.session = config, session
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, 3 or 6, h, w) to codes or residuals (B, num_ws, w_dim)."""
-        return self.session(*x.split(3, dim=1))
+    def forward(
+        self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Predict as `restyle.encoders.Encoder` does; an encoder that sees codes needs them."""
+        inputs = [*x.split(3, dim=1)]
+        if self.config.recurrent:
+            if ws is None:
+                raise ValueError("expected the current codes for this encoder, got none")
+            inputs.append(ws)
+        if not self.config.keeps_state:
+            return self.session(*inputs), None
+        if state is None:
+            state = x.new_zeros(len(x), self.config.num_ws, self.config.head_channels)
+        residual, state = self.session.run(2, *inputs, state)
+        return residual, state
 
 
 class ExportedSynthesis(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from restyle.encoders import Encoder
+from restyle.encoders import Encoder, EncoderConfig
 from restyle.model import ReStyle
 from restyle.runtime.folded_encoder import without_norms
 
@@ -52,7 +52,7 @@ class SingleShotGraph(EncoderGraph):
 
     def forward(self, target: Tensor) -> Tensor:
         """Map targets (B, 3, h, w), RGB in [-1, 1], to codes (B, num_ws, w_dim)."""
-        return self.encoder.predict(cast(Tensor, (target.to(self.dtype),)))
+        return self.encoder.predict(cast(Tensor, (target.to(self.dtype),)))[0]
 
 
 class RefiningGraph(EncoderGraph):
@@ -60,8 +60,40 @@ class RefiningGraph(EncoderGraph):
 
     def forward(self, target: Tensor, current: Tensor) -> Tensor:
         """Map two images (B, 3, h, w), RGB in [-1, 1], to residuals (B, num_ws, w_dim)."""
-        pair = (target.to(self.dtype), current.to(self.dtype))
-        return self.encoder.predict(cast(Tensor, pair))
+        return self._predict(target, current)[0]
+
+    def _predict(self, *pair: Tensor, **before: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self.encoder.predict(cast(Tensor, tuple(x.to(self.dtype) for x in pair)), **before)
+
+
+class CodesGraph(RefiningGraph):
+    """Sees the current codes as well."""
+
+    def __init__(self, encoder: Encoder, dtype: torch.dtype):
+        """Copy an encoder in a precision."""
+        super().__init__(encoder, dtype)
+        self.example += (torch.zeros(2, encoder.config.num_ws, encoder.config.w_dim),)
+
+    def forward(self, target: Tensor, current: Tensor, ws: Tensor) -> Tensor:  # type: ignore[override]
+        """Map two images and codes (B, num_ws, w_dim) to residuals of the same shape."""
+        return self._predict(target, current, ws=ws)[0]
+
+
+class RecurrentGraph(CodesGraph):
+    """Keeps a state from step to step."""
+
+    outputs = ("residual", "next_state")
+
+    def __init__(self, encoder: Encoder, dtype: torch.dtype):
+        """Copy an encoder in a precision."""
+        super().__init__(encoder, dtype)
+        self.example += (torch.zeros(2, encoder.config.num_ws, encoder.config.head_channels),)
+
+    def forward(  # type: ignore[override]
+        self, target: Tensor, current: Tensor, ws: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Map two images, codes, and a state (zero at the start) to residuals and a state."""
+        return self._predict(target, current, ws=ws, state=state)
 
 
 class _Stem(nn.Module):
@@ -143,6 +175,13 @@ def graphs_of(model: ReStyle, dtype: torch.dtype) -> Mapping[str, Graph]:
         "mapping": ClassMappingGraph(model) if conditional else PlainMappingGraph(model),
     }
     if model.has_encoder:
-        kind = SingleShotGraph if model.single_shot else RefiningGraph
-        graphs["encoder"] = kind(model.encoder, dtype)
+        graphs["encoder"] = _kind(model.encoder.config)(model.encoder, dtype)
     return {name: graph.eval() for name, graph in graphs.items()}
+
+
+def _kind(config: EncoderConfig) -> type[EncoderGraph]:
+    if config.keeps_state:
+        return RecurrentGraph
+    if config.sees_codes:
+        return CodesGraph
+    return SingleShotGraph if config.input_channels == 3 else RefiningGraph

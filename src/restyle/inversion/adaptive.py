@@ -46,11 +46,10 @@ def refine_until(
         After each step the best estimate of every image so far, without gradients (`start` is no
         candidate); and a mask (B,) of the images that took the step.
     """
-    best, first = start.detach(), None
+    best, before, first = start.detach(), start.detach(), None
     lowest = target.new_full((len(target),), torch.inf)
     running = torch.arange(len(target), device=target.device)
     for _ in range(most_steps):
-        before = best[running]
         reached = step(encoder, render, target[running], before).detach()
         error = l2(pool_to(reached.image, target), target[running])
         length = (reached.ws - before.ws).flatten(1).norm(dim=1)
@@ -66,7 +65,7 @@ def refine_until(
         took = torch.zeros(len(target), dtype=torch.bool, device=target.device)
         took[running] = True
         yield best, took
-        running, first = running[goes_on], first[goes_on]
+        running, before, first = running[goes_on], reached[goes_on], first[goes_on]
         if not len(running):
             return
 

@@ -43,17 +43,19 @@ class Inference:
         self.compiled = False
         self._made: dict[type, tuple[Hashable, object]] = {}
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Predict (B, num_ws, D) codes or residuals, float32, from the encoder's input."""
+    def encode(
+        self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Predict codes or residuals and a state from what `Encoder.forward` takes."""
         encoder = self.encoder
         if encoder is None:
             raise ValueError("expected a model with an encoder, got a generator alone")
         if isinstance(encoder, Encoder) and self._folds(encoder, x):
             fast = self._kept(encoder, lambda: folded(encoder, self.dtype))
             with torch.no_grad():
-                return fast(x.to(self.dtype))
+                return fast(x.to(self.dtype), ws, state)
         with autocast(self.generator.w_avg.device, self.dtype):
-            return self._plain(encoder)(x).float()
+            return self._plain(encoder)(x, ws, state)
 
     def render(self, ws: Tensor, resolution: int | None = None) -> Tensor:
         """Render (B, num_ws, D) codes with fixed noise, at a lower resolution if one is given.

@@ -36,6 +36,9 @@ MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversi
 
 NORM_BATCH = 64
 
+STATE_DISCOUNT = 0.8
+"""Weight of a step's loss against that of the next, where a state goes through them (RAFT)."""
+
 FIXED_AFTER = 5  # steps; what an encoder still does then makes images worse as often as better
 
 
@@ -159,7 +162,7 @@ class EncoderTrainer:
             pair = torch.cat(images.chunk(2), dim=1)
             wanted = ws - (start if self.config.single_shot else current)
             scale = (ws - start).square().mean()
-        loss = (model.encode(pair) - wanted).square().mean() / scale
+        loss = (model.encode(pair, current)[0] - wanted).square().mean() / scale
         self.scaler.scale(loss).backward()
         self._update()
         return {"loss_w": loss.detach()}
@@ -181,13 +184,13 @@ class EncoderTrainer:
             before = torch.zeros(len(source), dtype=torch.long)
         start = self.refined(source, before) if before.any() else self.restyle.start(len(source))
         count = self.config.loop.accumulate
-        whole = (source, target, start.ws, start.image, before)
-        parts = zip(*(t.chunk(count) for t in whole), strict=True)
         numbers: list[dict[str, Tensor]] = []
         codes: list[Tensor] = []
-        for source_part, target_part, ws, image, done in parts:
-            begin = Estimate(ws, image)
-            for reached, losses in self.learn(source_part, target_part, begin, done):
+        for rows in torch.arange(len(source)).chunk(count):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            for reached, losses in self.learn(
+                source[part], target[part], start[part], before[part]
+            ):
                 numbers.append(losses)
                 codes.append(reached)
         self._update()
@@ -211,16 +214,21 @@ class EncoderTrainer:
         """
         model, start = self.restyle, self.restyle.start(len(source))
         ws, image = start.ws.clone(), pool_to(start.image, source).contiguous()
+        shape, state = self.encoder.config, None
+        if shape.keeps_state:
+            state = ws.new_zeros(len(source), shape.num_ws, shape.head_channels)
+        estimate = Estimate(ws, image, state)
         learning = self.encoder.training
         self.encoder.eval()
         for number in range(int(steps.max())):
             rows = torch.nonzero(steps > number)[:, 0].to(self.device)
-            before = Estimate(ws[rows], image[rows])
-            reached = step(model.encode, model.generate, source[rows], before)
+            reached = step(model.encode, model.generate, source[rows], estimate[rows])
             ws[rows], image[rows] = reached.ws, pool_to(reached.image, source)
+            if state is not None and reached.state is not None:
+                state[rows] = reached.state
         if learning:
             self._learn()
-        return Estimate(ws, image)
+        return estimate
 
     @torch.no_grad()
     def recalibrate_batch_norms(self, source: Tensor) -> None:
@@ -271,7 +279,7 @@ class EncoderTrainer:
         # Every fourth image: the same ones in any number of shares that are multiples of four.
         still = torch.cat([source, target], dim=1)[::4] if self.config.losses.fixed_point else None
         done = torch.zeros(len(source)) if before is None else before
-        estimate = start
+        estimate, together = start, torch.zeros((), device=source.device)
         for number in range(self.steps):
             encoder = _BesideStill(self.restyle.encode, still, done + number >= FIXED_AFTER)
             estimate = step(encoder, self.restyle.generate, source, estimate)
@@ -280,8 +288,14 @@ class EncoderTrainer:
                 losses = self.objective.losses(
                     image, estimate.ws, wanted, self.encoder.stage, encoder.fixed_point
                 )
-            self.scaler.scale(losses["loss"] / self.config.loop.accumulate).backward()
+            loss = losses["loss"] / self.config.loop.accumulate
+            if estimate.state is None:
+                self.scaler.scale(loss).backward()
+            else:
+                together = together + STATE_DISCOUNT ** (self.steps - 1 - number) * loss
             yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}
+        if together.requires_grad:  # what a state carries goes back through all steps
+            self.scaler.scale(together).backward()
 
     def model(self) -> ReStyle:
         """Return the generator and a copy of the encoder as they are now, as a model.
@@ -293,7 +307,7 @@ class EncoderTrainer:
         encoder.stage = encoder.config.num_ws - 1
         heads = [head for head in encoder.heads if isinstance(head, MapToStyle)]
         first = 0
-        for head in heads:
+        for head in heads if encoder.recurrence is None else [encoder.recurrence]:
             off = torch.arange(first, first + head.count) > self.encoder.stage
             head.out_weight.data[off] = 0
             head.out_bias.data[off] = 0
@@ -335,14 +349,19 @@ class _BesideStill:
         self.encode, self.still, self.late = encode, still, late.view(-1, 1, 1)
         self.fixed_point: Tensor | None = None
 
-    def __call__(self, pair: Tensor) -> Tensor:
+    def __call__(
+        self, pair: Tensor, ws: Tensor, state: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         if self.still is None:
-            return self.encode(pair)
-        residuals = self.encode(torch.cat([pair, self.still]))
+            return self.encode(pair, ws, state)
+        images = torch.cat([pair, self.still])
+        ws = torch.cat([ws, ws[::4]])
+        state = None if state is None else torch.cat([state, state[::4]])
+        residuals, state = self.encode(images, ws, state)
         moving = residuals[: len(pair)]
         late = moving * self.late.to(moving.device)
         self.fixed_point = residuals[len(pair) :].square().mean() + late.square().mean()
-        return moving
+        return moving, None if state is None else state[: len(pair)]
 
 
 def _means(numbers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
