@@ -51,7 +51,9 @@ def test_codes_and_state_count_only_where_they_are_asked_for():
     codes = tiny_recurrent(keeps_state=False).eval()
     assert codes(pair, ws)[1] is None
     assert not torch.allclose(codes(pair)[0], codes(pair, ws)[0])
-    torch.testing.assert_close(codes(pair)[0], codes(pair, codes.recurrence.centre.expand_as(ws))[0])
+    torch.testing.assert_close(
+        codes(pair)[0], codes(pair, codes.recurrence.centre.expand_as(ws))[0]
+    )
     encoder = tiny_recurrent().eval()
     first, state = encoder(pair, ws)
     assert not torch.allclose(first, encoder(pair, ws, state)[0])

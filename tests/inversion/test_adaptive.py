@@ -69,7 +69,6 @@ def test_no_more_steps_than_allowed_and_the_start_is_no_candidate():
     target, start = problem()
     assert len(list(refine_until(Approach(), render, target, start, 3, tolerance=0))) == 3
 
-
     def far(pair, *_):
         return torch.full((len(pair), 2, 24), 9.0), None
 
@@ -106,6 +105,8 @@ def test_without_stopping_every_step_is_used():
 def test_estimates_carry_no_gradients():
     target, start = problem()
     weight = torch.ones((), requires_grad=True)
-    found = refine_until(lambda pair, *_: (Approach()(pair)[0] * weight, None), render, target, start)
+    found = refine_until(
+        lambda pair, *_: (Approach()(pair)[0] * weight, None), render, target, start
+    )
     assert not next(found)[0].image.requires_grad
     assert isinstance(start, Estimate)

@@ -134,6 +134,7 @@ def test_gradients_are_those_of_each_step_alone(settings):
     for parameter, gradient in zip(trainer.encoder.parameters(), wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
 
+
 def test_gradients_flow_through_the_state_and_nothing_else(settings):
     """As in RAFT: earlier steps count 0.8 times as much, codes and images are cut off."""
     trainer, images = trainer_of(settings, encoder="tiny-recurrent"), pictures()

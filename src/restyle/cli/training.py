@@ -8,7 +8,7 @@ from cyclopts import App
 
 from restyle.cli.derive import Command, Run, add_command, function
 from restyle.training.options import flat
-from restyle.training.presets import ENCODERS, FEATURES, GENERATORS
+from restyle.training.presets import ENCODERS, FEATURES, GENERATORS, STUDENTS
 
 app = App(name="train", help="Train networks. A run is resumed by repeating its command.")
 
@@ -70,6 +70,13 @@ add_training(
     "encoder",
     "Train an encoder to invert a generator, step by step.",
     ENCODERS,
+    "restyle.training.encoder:train_encoder",
+    description="restyle.training.dry_run:dry_run",
+)
+add_training(
+    "student",
+    "Train an encoder of one or two steps on images and a teacher's codes.",
+    STUDENTS,
     "restyle.training.encoder:train_encoder",
     description="restyle.training.dry_run:dry_run",
 )

@@ -1,5 +1,7 @@
 """Distances of latent codes, which keep them where a generator is editable."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 
@@ -19,3 +21,18 @@ def delta_norms(ws: Tensor, stage: int | None = None) -> Tensor:
     """
     last = ws.shape[1] if stage is None else stage + 1
     return (ws[:, 1:last] - ws[:, :1]).norm(dim=2)
+
+
+def curved_distance(ws: Tensor, wanted: Tensor, product: Callable[[Tensor], Tensor]) -> Tensor:
+    """Measure how far codes are from others, by how much of it images show.
+
+    Args:
+        ws: (B, num_ws, w_dim).
+        wanted: Equal in shape.
+        product: The product of (B, num_ws * w_dim) with the curvature of an objective.
+
+    Returns:
+        (B,) twice the objective that the difference makes, to second order.
+    """
+    difference = (ws - wanted).flatten(1)
+    return (difference * product(difference)).sum(dim=1)

@@ -261,6 +261,8 @@ class Losses:
         fixed_point: Weight of the squared residual where little or nothing is left to do, which
             shall be zero: for a target that the current image equals, and from the sixth step on.
         adversarial: Weight of the discriminator of codes.
+        distillation: Weight of the distance from a teacher's codes, measured by the curvature of
+            what methods minimise: directions that images do not show hardly count.
     """
 
     l2: float = 1.0
@@ -274,6 +276,7 @@ class Losses:
     delta_norm: float = 0.0
     fixed_point: float = 0.0
     adversarial: float = 0.0
+    distillation: float = 0.0
 
     @property
     def weights(self) -> dict[str, float]:
@@ -300,6 +303,22 @@ class Adversary:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """What a student has its codes from, if `distillation` has a weight.
+
+    Attributes:
+        teacher: A method of inversion, such as restyle:2+newton:3.
+        teacher_model: The model whose method it is; it has the same generator.
+        taught_images: The first N images of the data, which the teacher inverts once, before the
+            training begins; the student sees no others.
+    """
+
+    teacher: str = "restyle:2+newton:3"
+    teacher_model: str = "portraits"
+    taught_images: int = 20_000
+
+
+@dataclass(frozen=True)
 class EncoderTraining(RunOptions):
     """A training of an encoder to invert a generator; `with_options` changes any of it by name.
 
@@ -315,6 +334,7 @@ class EncoderTraining(RunOptions):
         loop: How it learns.
         losses: What for.
         adversary: The discriminator of codes.
+        teaching: Whose codes a student learns.
     """
 
     generator: str = "portraits"
@@ -327,13 +347,14 @@ class EncoderTraining(RunOptions):
     loop: Loop = Loop()
     losses: Losses = Losses()
     adversary: Adversary = Adversary()
+    teaching: Teacher = Teacher()
 
     def __post_init__(self):
         """Refuse what cannot be trained, before anything is loaded.
 
         Raises:
             ValueError: An option out of its range, identity and MoCo together, no loss, a batch
-                that cannot be divided, or toons as input.
+                that cannot be divided, toons as input, or a teacher of changed images.
         """
         check(self)
         losses, loop = self.losses, self.loop
@@ -350,6 +371,11 @@ class EncoderTraining(RunOptions):
         if not (losses.l2 or losses.perceptual or losses.identity or losses.moco):
             raise ValueError(
                 "expected a positive weight for one of l2, perceptual, identity, moco; got none"
+            )
+        if losses.distillation and (self.data.flip or self.data.targets):
+            raise ValueError(
+                "distillation: a teacher's codes are those of the images as they are; expected "
+                f"neither flip nor targets, got {self.data.flip} and {self.data.targets!r}"
             )
         check_shares(loop.batch, self.processes, loop.accumulate)
         if self.domain == "toon" and self.data.style == "toon":

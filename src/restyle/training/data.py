@@ -142,17 +142,21 @@ def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = F
     Returns:
         (N, H, W, 3 or 6) uint8.
     """
-    length = len(source)
-    indices = [position % length for position in positions]
-    if length < ENDLESS:
-        orders = [_shuffled(length, seed, position // length) for position in positions]
-        indices = [order[at] for order, at in zip(orders, indices, strict=True)]
-    images = source.images(indices)
+    images = source.images(indices_at(len(source), positions, seed))
     if flip and len(images):
         coins = [np.random.default_rng((seed, p, 1)).random() for p in positions]
         mirrored = np.array(coins) < 0.5
         images[mirrored] = images[mirrored, :, ::-1]
     return images
+
+
+def indices_at(length: int, positions: Sequence[int], seed: int = 0) -> list[int]:
+    """Return which of so many images come at some positions, as `draw` says."""
+    indices = [position % length for position in positions]
+    if length < ENDLESS:
+        orders = [_shuffled(length, seed, position // length) for position in positions]
+        indices = [int(order[at]) for order, at in zip(orders, indices, strict=True)]
+    return indices
 
 
 def load(source: Source, indices: Iterable[int]) -> Tensor:

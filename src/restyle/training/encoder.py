@@ -1,9 +1,9 @@
 """Training an encoder: the networks of a configuration, the loop, validation and exports."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,12 +16,13 @@ from restyle.io.checkpoints import CONFIG, load_config
 from restyle.io.images import from_uint8, grid, save_image
 from restyle.runtime.timing import peak_memory
 from restyle.training.config import EncoderTraining
-from restyle.training.data import Batches, Source, draw, open_source
+from restyle.training.data import Batches, Source, draw, indices_at, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
 from restyle.training.options import as_record
 from restyle.training.parallel import any_process, average_numbers, same_everywhere
 from restyle.training.run import Run
+from restyle.training.teacher import be_taught
 from restyle.training.validation import validate
 
 FOR_NORMS = 512  # images; more change the statistics of batch norms by less than a batch does
@@ -87,18 +88,32 @@ def train_encoder(config: EncoderTraining) -> None:
             positions = range(config.data.skip, config.data.skip + FOR_NORMS)
             images = from_uint8(draw(train, positions, config.seed, config.data.flip))
             trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
+        taught = None
+        if config.losses.distillation:
+            train, taught = be_taught(trainer, run, train)
         same_everywhere(trainer.encoder)
-        _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
+        _loop(trainer, run, train, taught, lambda: _show(trainer, run, train, held_out))
     run.say(
         f"the model is in {run.folder / 'best'} (of the lowest validation loss) "
         f"and {run.folder / 'model'} (the last one)"
     )
 
 
-def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], None]) -> None:
+def _loop(
+    trainer: EncoderTrainer,
+    run: Run,
+    source: Source,
+    taught: Tensor | None,
+    show: Callable[[], None],
+) -> None:
     config = trainer.config
     first = config.data.skip + run.rank * run.batch
-    data = Batches(source, config, run.batch, first, config.data.flip)
+
+    def codes_at(positions: Sequence[int]) -> Tensor:
+        return cast(Tensor, taught)[indices_at(len(source), positions, config.seed)].float()
+
+    beside = None if taught is None else codes_at
+    data = Batches(source, config, run.batch, first, config.data.flip, beside)
     batches: Iterator[tuple[Tensor, Tensor]] | None = None
     while run.unfinished:
         trainer.set_progress(run.images)
@@ -107,9 +122,10 @@ def _loop(trainer: EncoderTrainer, run: Run, source: Source, show: Callable[[], 
         else:
             starts = range(run.images, run.total, config.loop.batch)
             batches = batches or data.ahead(starts, run.device)
-            images, _ = next(batches)
+            images, codes = next(batches)
             before = trainer.steps_before(data.positions(run.images))
-            numbers = trainer.train_batch(images[:, :3], images[:, -3:], before)
+            codes = None if taught is None else codes
+            numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
         run.step(average_numbers(numbers))
         if run.checkpoint(trainer.state_dict):
             show()

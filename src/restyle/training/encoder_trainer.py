@@ -168,7 +168,11 @@ class EncoderTrainer:
         return {"loss_w": loss.detach()}
 
     def train_batch(
-        self, source: Tensor, target: Tensor, before: Tensor | None = None
+        self,
+        source: Tensor,
+        target: Tensor,
+        before: Tensor | None = None,
+        taught: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Update once, by `steps` steps on every image.
 
@@ -176,6 +180,7 @@ class EncoderTrainer:
             source: (B, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
             target: What the result shall look like, as `source`; usually the same.
             before: (B,) how many steps each image is refined by before these; none if not given.
+            taught: (B, num_ws, w_dim) a teacher's codes of the images.
 
         Returns:
             The losses: the mean over the steps, and the squared error of the first and the last.
@@ -188,9 +193,9 @@ class EncoderTrainer:
         codes: list[Tensor] = []
         for rows in torch.arange(len(source)).chunk(count):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
-            for reached, losses in self.learn(
-                source[part], target[part], start[part], before[part]
-            ):
+            codes_of = None if taught is None else taught[part]
+            images = source[part], target[part]
+            for reached, losses in self.learn(*images, start[part], before[part], codes_of):
                 numbers.append(losses)
                 codes.append(reached)
         self._update()
@@ -264,7 +269,12 @@ class EncoderTrainer:
         return torch.tensor(steps).clamp(max=MOST_BEFORE)
 
     def learn(
-        self, source: Tensor, target: Tensor, start: Estimate, before: Tensor | None = None
+        self,
+        source: Tensor,
+        target: Tensor,
+        start: Estimate,
+        before: Tensor | None = None,
+        taught: Tensor | None = None,
     ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Refine part of a batch, and add to the gradients at every step; codes and losses.
 
@@ -273,9 +283,10 @@ class EncoderTrainer:
             target: As there.
             start: Where each image is.
             before: (B,) after how many steps; none if not given.
+            taught: (B, num_ws, w_dim) a teacher's codes.
         """
         with self.autocast():
-            wanted = self.objective.extract(target)
+            wanted = self.objective.extract(target, taught)
         # Every fourth image: the same ones in any number of shares that are multiples of four.
         still = torch.cat([source, target], dim=1)[::4] if self.config.losses.fixed_point else None
         done = torch.zeros(len(source)) if before is None else before

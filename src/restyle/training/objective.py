@@ -5,13 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from restyle.losses.codes import delta_norms, w_norm
+from restyle.inversion.curvature import Curvature
+from restyle.losses.codes import curved_distance, delta_norms, w_norm
 from restyle.losses.extraction import Extracted, extract
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
 from restyle.training.latent_adversary import LatentAdversary, adversarial
 from restyle.training.loaders import LossNetworks
+
+IN_TRAINING = ("fixed_point", "distillation")
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,13 @@ class Wanted:
         image: The target itself.
         seen: What is compared for the perceptual and identity distance, if they take part.
         moco: Its features (B, F), if they are compared.
+        ws: (B, num_ws, w_dim) a teacher's codes for it, if they are compared.
     """
 
     image: Tensor
     seen: Extracted
     moco: Tensor | None = None
+    ws: Tensor | None = None
 
 
 class Objective:
@@ -36,7 +41,10 @@ class Objective:
         weights: The losses that take part, and what they count.
         networks: What images are compared by.
         adversary: The discriminator of codes; None if it takes no part.
+        curvature: What the distance from a teacher's codes is measured by; None without one.
     """
+
+    curvature: Curvature | None = None
 
     def __init__(
         self,
@@ -50,13 +58,17 @@ class Objective:
         self._average = average
 
     @torch.no_grad()
-    def extract(self, target: Tensor) -> Wanted:
-        """Look at a target (B, 3, h, w) in [-1, 1] once, for `losses` at every step."""
+    def extract(self, target: Tensor, ws: Tensor | None = None) -> Wanted:
+        """Look at a target (B, 3, h, w) in [-1, 1] once, for `losses` at every step.
+
+        With it go a teacher's codes (B, num_ws, w_dim), where there is one.
+        """
         see = self.networks
         return Wanted(
             target,
             extract(target, see.perceptual, see.identity),
             see.moco.embed(target) if see.moco else None,
+            ws,
         )
 
     def losses(
@@ -95,10 +107,13 @@ class Objective:
             parts["delta_norm"] = delta_norms(ws, stage).sum(dim=1)
         if self.adversary:
             parts["adversarial"] = adversarial(self.adversary.discriminator, ws, stage)
+        if self.curvature is not None and wanted.ws is not None:
+            product = self.curvature.product
+            parts["distillation"] = curved_distance(ws, wanted.ws, product)
         if fixed_point is not None:
             parts["fixed_point"] = fixed_point
         means = {name: values.mean() for name, values in parts.items()}
-        # Only a training shows an encoder what is at fixed_point; any other part has to be there.
-        counted = [n for n in self.weights if n != "fixed_point" or fixed_point is not None]
+        # These two are there in training alone; any other part has to be there.
+        counted = [n for n in self.weights if n in means or n not in IN_TRAINING]
         total = torch.stack([self.weights[name] * means[name] for name in counted]).sum()
         return {"loss": total, **means}

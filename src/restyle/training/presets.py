@@ -185,6 +185,17 @@ _SECOND: dict[str, Any] = {
     "fixed_point": 10.0,
 }
 
+_ABLATION = with_options(
+    _PORTRAITS, batch=32, warmup_images=20_000, images=100_000, w_norm=5e-4, fixed_point=10.0
+)
+# Three steps that are learned from together, as a state is only of use to later ones.
+_RECURRENT: dict[str, Any] = {
+    "encoder": "portraits-recurrent",
+    "steps": 3,
+    "rollout": 0.3,
+    "images": 50_000,
+}
+_RECURRENT_128 = {**_RECURRENT, "encoder": "portraits-recurrent-128", "fixed_point": 10.0}
 
 _NAMED = {
     "portraits": with_options(_PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND),
@@ -200,6 +211,12 @@ _NAMED = {
     "portraits-128-e4e": with_options(_PORTRAITS_E4E, **_AT_128, fixed_point=10.0),
     "portraits-128-single-shot": with_options(_PORTRAITS, **_AT_128, single_shot=True),
     "portraits-128-single-shot-e4e": with_options(_PORTRAITS_E4E, **_AT_128, single_shot=True),
+    # Ablations: equal passes of encoder and generator in training, each from random weights.
+    "portraits-64": _ABLATION,
+    "portraits-64-single-shot": with_options(_ABLATION, single_shot=True, fixed_point=0.0),
+    "portraits-64-codes": with_options(_ABLATION, encoder="portraits-codes"),
+    "portraits-64-recurrent": with_options(_ABLATION, **_RECURRENT),
+    "portraits-128-recurrent": with_options(_PORTRAITS, **{**_AT_128, **_RECURRENT_128}),
     "portraits-toon": with_options(
         _PORTRAITS,
         **_TOON,
@@ -216,5 +233,24 @@ _NAMED = {
     },
     "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
 }
+_STUDENT = with_options(
+    _PORTRAITS,
+    single_shot=True,
+    initial="portraits-single-shot",
+    warmup_images=0,
+    distillation=1.0,
+)
+STUDENTS = {
+    "portraits-fast": replace(_STUDENT, out=Path("runs/student-portraits-fast")),
+    "portraits-128-fast": with_options(
+        _STUDENT,
+        out=Path("runs/student-portraits-128-fast"),
+        **{**_AT_128, "warmup_images": 0},
+        initial="runs/encoder-portraits-128-single-shot/model",
+        teacher_model="runs/encoder-portraits-128/model",
+    ),
+}
+"""Encoders that learn from images and from a teacher's codes, the default first."""
+
 ENCODERS = {n: replace(p, out=Path("runs") / f"encoder-{n}") for n, p in _NAMED.items()}
 """Every encoder training that has a name, the default first."""
