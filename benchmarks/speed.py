@@ -17,9 +17,9 @@ import platform
 import time
 from collections.abc import Callable
 from statistics import mean, median
+from typing import Any
 
 import torch
-from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -69,15 +69,15 @@ def elapsed(clock: Clock, call: Callable[[], object]) -> float:
 class Stopwatch:
     """Calls a function and keeps how long each call took, in seconds."""
 
-    def __init__(self, clock: Clock, function: Callable[[Tensor], Tensor]):
+    def __init__(self, clock: Clock, function: Callable[..., Any]):
         self.clock = clock
         self.function = function
         self.times: list[float] = []
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """What the function gives for `x`."""
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function gives for its arguments."""
         start = self.clock()
-        result = self.function(x)
+        result = self.function(*arguments)
         self.times.append(self.clock() - start)
         return result
 

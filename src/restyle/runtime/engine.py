@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +98,7 @@ class Inference:
             self._made[type(network)] = (stamp, make())
         return self._made[type(network)][1]  # type: ignore[return-value]
 
-    def _plain(self, network: nn.Module) -> Callable[..., Tensor]:
+    def _plain(self, network: nn.Module) -> Callable[..., Any]:
         if not self.compiled:
             return network
         return self._kept(network, lambda: torch.compile(network))
