@@ -20,7 +20,12 @@ from restyle.training.data import Batches, Source, draw, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
 from restyle.training.options import as_record
-from restyle.training.parallel import any_process, average_numbers, same_everywhere
+from restyle.training.parallel import (
+    any_process,
+    average_numbers,
+    first_alone,
+    same_everywhere,
+)
 from restyle.training.run import Run
 from restyle.training.validation import validate
 
@@ -74,18 +79,20 @@ def train_encoder(config: EncoderTraining) -> None:
     with run:
         trainer = build_trainer(config, run.device)
         run.announce(f"an encoder for {config.generator}", trainer.dtype)
-        size = trainer.encoder.config.input_size
-        train, held_out = (
-            open_source(config.data.data, size, config.data.style, split, config.data.targets)
-            for split in ("train", "val")
-        )
+        size, data = trainer.encoder.config.input_size, config.data
+        with first_alone():
+            train, held_out = (
+                open_source(data.data, size, data.style, split, data.targets, run.folder)
+                for split in ("train", "val")
+            )
         if (state := run.load()) is not None:
             trainer.load_state_dict(state, run.rank)
-        elif config.loop.freeze_norms and not had_frozen_norms(config.initial):
-            positions = range(config.data.skip, config.data.skip + FOR_NORMS)
-            images = from_uint8(draw(train, positions, config.seed, config.data.flip))
-            trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
-        same_everywhere(trainer.encoder)
+        else:
+            if loop.freeze_norms and not had_frozen_norms(config.initial):
+                positions = range(data.skip, data.skip + FOR_NORMS)
+                images = from_uint8(draw(train, positions, config.seed, data.flip))
+                trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
+            same_everywhere(trainer.encoder)
         _loop(trainer, run, train, lambda: _show(trainer, run, train, held_out))
     run.say(
         f"the model is in {run.folder / 'best'} (of the lowest validation loss) "
