@@ -8,6 +8,7 @@ import zipfile
 from contextlib import nullcontext
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,8 @@ from restyle.io.datasets import list_entries
 from restyle.io.images import ImageError, from_uint8
 from restyle.training import data
 from restyle.training.config import RunOptions
-from restyle.training.data import Batches, ahead, load, open_source
+from restyle.training.data import Batches, Blocks, ahead, load, open_source
+from tests.shards import png, write_parquet, write_tars
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +72,20 @@ def sums(images: torch.Tensor) -> list[float]:
     return sorted(round(image.sum().item(), 2) for image in images)
 
 
-def test_containers_hold_the_same_pictures(pictures, zipped, shards):
+def test_containers_hold_the_same_pictures(pictures, zipped, shards, table):
     wanted = load(open_source(str(pictures), 16), range(10))
     assert wanted.shape == (10, 3, 16, 16)
-    for place in (zipped, shards, shards / "part-{000..001}.tar"):
+    for place in (zipped, shards, shards / "part-{000..001}.tar", table, table / "p-*.parquet"):
         source = open_source(str(place), 16)
         assert len(source) == 10
         assert sums(load(source, range(10))) == sums(wanted)
     assert len(open_source(str(shards / "part-000.tar"), 16)) == 5
+
+
+@pytest.fixture
+def table(pictures, tmp_path) -> Path:
+    contents = [path.read_bytes() for path in files(pictures)]
+    return write_parquet(tmp_path / "table", contents, rows=2)
 
 
 def test_any_size_is_resized(pictures):
@@ -134,7 +142,7 @@ def test_nothing_but_broken_files(tmp_path):
 
 def test_held_out_images_are_not_trained_on(pictures):
     train, held_out = (open_source(str(pictures), 16, split=split) for split in ("train", "val"))
-    names = [{row[0].name for row in source.rows} for source in (train, held_out)]
+    names = [{s.row(at)[0].name for at in range(len(s))} for s in (train, held_out)]
     assert not names[0] & names[1]
     assert len(train) + len(held_out) == 10
 
@@ -217,6 +225,74 @@ def test_the_next_batch_is_read_ahead():
     assert arrived.wait(20) and seen == [0, 8]  # while the first one is trained on
     assert [int(batch) for batch in batches] == [8, 16]
     assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_stream_shards_without_overlap_or_loss(shards, table, workers):
+    for place in (shards, table):
+        source = open_source(str(place), 16)
+        wanted = draw(source, range(20), flip=True)
+        found = []
+        for rank in range(2):
+            batches = Batches(source, RunOptions(workers=workers), 2, 2 * rank, True)
+            found.append([b for b, _ in batches.ahead(range(0, 20, 4), torch.device("cpu"))])
+        parts = [part for both in zip(*found, strict=True) for part in both]
+        assert torch.equal(torch.cat(parts), wanted)
+        assert (
+            sums(wanted[:10].abs())
+            == sums(wanted[10:].abs())
+            == sums(load(source, range(10)).abs())
+        )
+
+
+def test_far_shards_are_the_same_pictures(shards, table):
+    files = fsspec.filesystem("memory")
+    for place in (shards, table):
+        files.put(f"{place}/", "training", recursive=True)
+        for split in ("all", "train", "val"):
+            here, far = (open_source(p, 16, split=split) for p in (str(place), "memory://training"))
+            assert torch.equal(draw(here, range(20)), draw(far, range(20)))
+        files.rm("training", recursive=True)
+
+
+def test_a_pass_stays_among_few_groups_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "BUFFER", 4 * 900)
+    place = write_parquet(tmp_path, contents_of(range(120)), files=3, rows=10)
+    source = open_source(str(place), 4, split="train")
+    source.blocks = Blocks(source.blocks.counts, np.full(12, 900))
+    order = data._shuffled(len(source), 3, 0, source.blocks)
+    assert sorted(order) == list(range(114))
+    groups = source.chosen[order] // 10
+    lasting = [np.ptp(np.flatnonzero(groups == group)) for group in range(12)]
+    assert max(lasting) < 40  # images, those of four groups
+    assert np.mean(np.diff(groups) == 0) < 0.5  # among which it goes to and fro
+    assert list(order) != list(data._shuffled(len(source), 4, 0, source.blocks))
+
+
+def contents_of(numbers) -> list[bytes]:
+    return [png(np.full((4, 4, 3), number, np.uint8)) for number in numbers]
+
+
+def test_a_corrupt_picture_of_a_shard_is_skipped_and_listed(tmp_path):
+    contents = contents_of(range(10))
+    contents[3] = contents[3][:50]
+    for write in (write_tars, write_parquet):
+        source = open_source(str(write(tmp_path / write.__name__, contents)), 4)
+        with pytest.warns(UserWarning, match=r"0003\.png|0-3|1-0"):
+            found = source.images(range(10))[:, 0, 0, 0].tolist()
+        assert found == [0, 1, 2, 4, 4, 5, 6, 7, 8, 9]
+        assert len(source.broken) == 1
+
+
+def test_a_run_keeps_the_list_of_its_shards(tmp_path):
+    place, run = write_tars(tmp_path / "tars", contents_of(range(10))), tmp_path / "run"
+    open_source(str(place), 4, run=run)
+    write_tars(place, contents_of(range(12)))
+    assert len(open_source(str(place), 4, run=run)) == 12  # nothing was trained
+    (run / "checkpoint.pt").touch()
+    write_tars(place, contents_of(range(14)))
+    with pytest.raises(ValueError, match="as when the training began"):
+        open_source(str(place), 4, run=run)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

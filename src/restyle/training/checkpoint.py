@@ -7,7 +7,8 @@ from restyle.importers.archive import read_archive
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.claims import check_own, read_settings
 
-RESULTS = "stats.jsonl broken.json evaluation.json samples model best generator snapshots".split()
+RESULTS = """stats.jsonl broken.json evaluation.json shards.npz samples model best generator
+snapshots""".split()
 """Files that trainings write beside `config.json` and `checkpoint.pt`."""
 
 

@@ -39,7 +39,8 @@ class GeneratorTraining(RunOptions):
     """A training of a StyleGAN2 generator.
 
     Attributes:
-        data: "portraits", or a folder of images.
+        data: "portraits", a folder of images, a zip file, or shards: tar or Parquet files
+            (shards-{000..127}.tar, part-*.parquet), here or far away (s3://...).
         size: Height and width of the images in pixels.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
@@ -188,7 +189,8 @@ class Data:
     """Data that an encoder is trained and validated on.
 
     Attributes:
-        data: "portraits", a folder of images, a zip file, or shards (shards-{000..009}.tar).
+        data: "portraits", a folder of images, a zip file, or shards: tar or Parquet files
+            (shards-{000..127}.tar, part-*.parquet), here or far away (s3://...).
         targets: What the data shall become, as `data`, with the same names: pSp's other tasks.
             Empty: the data themselves.
         style: How portraits are drawn: photo or toon.

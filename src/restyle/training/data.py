@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any, Protocol, TypeVar
@@ -21,6 +22,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from restyle.io.datasets import Entry, list_entries
 from restyle.io.images import ImageError, from_uint8, to_tensor, to_uint8
+from restyle.io.shards import BUFFER, ParquetShards, TarShards
+from restyle.io.storage import is_far
 from restyle.training.config import RunOptions
 
 T = TypeVar("T")
@@ -28,6 +31,8 @@ T = TypeVar("T")
 HELD_OUT = 20  # one file in so many is for validation
 ENDLESS = 10_000_000  # a source of this length is never seen twice, and needs no shuffling
 PREFETCHED = 4  # batches that each worker is ahead
+FAR_READERS = 16  # pictures of a batch that are asked for at once in far storage
+INDEX, CHECKPOINT = "shards.npz", "checkpoint.pt"  # of a run's folder
 
 
 class Source(Protocol):
@@ -42,41 +47,74 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Images that are read together, one run of them after the other.
+
+    Attributes:
+        counts: The images of each run.
+        sizes: The bytes of each.
+    """
+
+    counts: np.ndarray
+    sizes: np.ndarray
+
+
 class Pictures:
     """Pictures in files, or pairs of them, resized to one size; broken ones are skipped.
 
     Attributes:
         broken: What was wrong with each file that could not be read so far.
+        blocks: Which of them are read together; None if each is by itself.
     """
 
-    def __init__(self, rows: Sequence[tuple[Entry, ...]], size: int | tuple[int, int]):
+    def __init__(
+        self,
+        sides: Sequence[Sequence[Entry]],
+        size: int | tuple[int, int],
+        chosen: np.ndarray | range | None = None,
+    ):
         """Take what is listed.
 
         Args:
-            rows: One entry for each picture, or two for each pair.
+            sides: The pictures, or those of a pair's two sides.
             size: What they are resized to: (height, width) or both at once.
+            chosen: The numbers of those that are taken, in order; None: all.
         """
-        self.rows = rows
+        self.sides = sides
         self.size = (size, size) if isinstance(size, int) else size
+        self.chosen = range(len(sides[0])) if chosen is None else chosen
         self.broken: dict[Path, str] = {}
+        self.blocks: Blocks | None = None
+        if isinstance(listed := sides[0], ParquetShards):
+            counts = np.diff(np.searchsorted(self.chosen, listed.ends), prepend=0)
+            self.blocks = Blocks(counts, listed.table["bytes"])
+        self._readers = FAR_READERS if any(map(_is_far, sides)) else 1
 
     def __len__(self) -> int:
         """The number of pictures or pairs, broken ones included."""
-        return len(self.rows)
+        return len(self.chosen)
 
     def images(self, indices: Sequence[int]) -> np.ndarray:
         """Read pictures: (N, H, W, 3 or 6) uint8. The next readable one stands in for a broken one.
 
         Raises:
-            ValueError: If no file can be read.
+            ValueError: If no file can be read, or a shard has changed.
         """
         if not len(indices):
-            return np.zeros((0, *self.size, 3 * len(self.rows[0])), np.uint8)
-        return np.stack([self._read(int(index)) for index in indices])
+            return np.zeros((0, *self.size, 3 * len(self.sides)), np.uint8)
+        if self._readers == 1:
+            return np.stack([self._read(int(index)) for index in indices])
+        with ThreadPoolExecutor(self._readers) as threads:
+            return np.stack(list(threads.map(self._read, map(int, indices))))
+
+    def row(self, index: int) -> list[Entry]:
+        """Return a picture, or the two of a pair."""
+        return [side[int(self.chosen[index])] for side in self.sides]
 
     def _read(self, index: int) -> np.ndarray:
-        for offset in range(len(self.rows)):
-            row = self.rows[(index + offset) % len(self.rows)]
+        for offset in range(len(self)):
+            row = self.row((index + offset) % len(self))
             if any(entry.path in self.broken for entry in row):
                 continue
             try:
@@ -85,7 +123,11 @@ class Pictures:
             except ImageError as error:
                 self.broken[error.path] = str(error)
                 warnings.warn(f"skipped: {error}", stacklevel=2)
-        raise ValueError(f"expected at least one readable image, got {len(self.rows)} broken ones")
+        raise ValueError(f"expected at least one readable image, got {len(self)} broken ones")
+
+
+def _is_far(side: Sequence[Entry]) -> bool:
+    return isinstance(side, TarShards) and is_far(side.files[0])
 
 
 def open_source(
@@ -94,6 +136,7 @@ def open_source(
     style: str = "photo",
     split: str = "all",
     targets: str = "",
+    run: Path | None = None,
 ) -> Source:
     """Open what a training's `data` names.
 
@@ -105,18 +148,22 @@ def open_source(
             training.
         targets: What the images shall become, as `data`: files with the same names but for their
             suffixes. Empty: the images alone.
+        run: The folder of a training, which keeps the list of shards: once it has a checkpoint,
+            they must not change.
 
     Raises:
-        ValueError: If portraits are asked for in a shape that is not square, or as pairs.
+        ValueError: If portraits are asked for in a shape that is not square, or as pairs; or if
+            shards have changed or have no images.
         ImageError: If there are no images, or the names of pairs differ.
+        OSError: If shards cannot be read.
     """
     if data != "portraits":
-        rows = [(entry,) for entry in list_entries(data)]
-        if targets:
-            rows = _paired(data, targets)
-        held_out = rows[::HELD_OUT]
-        kept = [row for at, row in enumerate(rows) if at % HELD_OUT]
-        return Pictures({"all": rows, "val": held_out, "train": kept or rows}[split], size)
+        index, begun = (run / INDEX, (run / CHECKPOINT).exists()) if run else (None, False)
+        sides = _paired(data, targets) if targets else [list_entries(data, index, begun)]
+        count = len(sides[0])
+        held_out = range(0, count, HELD_OUT)
+        kept = np.flatnonzero(np.arange(count) % HELD_OUT) if count > 1 else held_out
+        return Pictures(sides, size, {"all": None, "val": held_out, "train": kept}[split])
     if targets:
         raise ValueError(f"targets: expected files as data, got portraits to become {targets!r}")
     from restyle.portraits import Portraits
@@ -142,7 +189,7 @@ def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = F
     Returns:
         (N, H, W, 3 or 6) uint8.
     """
-    images = source.images(indices_at(len(source), positions, seed))
+    images = source.images(indices_at(source, positions, seed))
     if flip and len(images):
         coins = [np.random.default_rng((seed, p, 1)).random() for p in positions]
         mirrored = np.array(coins) < 0.5
@@ -150,11 +197,13 @@ def draw(source: Source, positions: Sequence[int], seed: int = 0, flip: bool = F
     return images
 
 
-def indices_at(length: int, positions: Sequence[int], seed: int = 0) -> list[int]:
-    """Return which of so many images come at some positions, as `draw` says."""
+def indices_at(source: Source, positions: Sequence[int], seed: int = 0) -> list[int]:
+    """Return which images of a source come at some positions, as `draw` says."""
+    length = len(source)
     indices = [position % length for position in positions]
     if length < ENDLESS:
-        orders = [_shuffled(length, seed, position // length) for position in positions]
+        blocks = source.blocks if isinstance(source, Pictures) else None
+        orders = [_shuffled(length, seed, position // length, blocks) for position in positions]
         indices = [int(order[at]) for order, at in zip(orders, indices, strict=True)]
     return indices
 
@@ -267,11 +316,22 @@ class Batches:
 
 
 @lru_cache(maxsize=2)
-def _shuffled(length: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(length)
+def _shuffled(length: int, seed: int, epoch: int, blocks: Blocks | None = None) -> np.ndarray:
+    """Return the order of a pass: of blocks, and of the images in `BUFFER` bytes of blocks."""
+    random = np.random.default_rng((seed, epoch))
+    if blocks is None:
+        return random.permutation(length)
+    order = random.permutation(len(blocks.counts))
+    counts, firsts = blocks.counts[order], (np.cumsum(blocks.counts) - blocks.counts)[order]
+    ends = np.cumsum(counts)
+    images = np.arange(length) + np.repeat(firsts - (ends - counts), counts)
+    windows = np.cumsum(blocks.sizes[order]) // BUFFER
+    for part in np.split(images, ends[:-1][np.diff(windows) > 0]):
+        random.shuffle(part)  # in place: a part of `images`
+    return images
 
 
-def _paired(data: str, targets: str) -> list[tuple[Entry, ...]]:
+def _paired(data: str, targets: str) -> list[list[Entry]]:
     """Entries of two containers with the same names, suffixes aside."""
     sources, wanted = (
         {PurePath(entry.name).with_suffix("").as_posix(): entry for entry in list_entries(place)}
@@ -284,4 +344,4 @@ def _paired(data: str, targets: str) -> list[tuple[Entry, ...]]:
             f"a target for each of the {len(sources)} images of {data}",
             f"{len(alone)} without a counterpart, such as {alone[0]}",
         )
-    return [(entry, wanted[name]) for name, entry in sources.items()]
+    return [list(sources.values()), [wanted[name] for name in sources]]

@@ -20,7 +20,12 @@ from restyle.training.data import Batches, Source, draw, indices_at, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.loaders import had_frozen_norms, load_networks, made_of, start_encoder
 from restyle.training.options import as_record
-from restyle.training.parallel import any_process, average_numbers, same_everywhere
+from restyle.training.parallel import (
+    any_process,
+    average_numbers,
+    first_alone,
+    same_everywhere,
+)
 from restyle.training.run import Run
 from restyle.training.teacher import be_taught
 from restyle.training.validation import validate
@@ -77,21 +82,23 @@ def train_encoder(config: EncoderTraining) -> None:
     with run:
         trainer = build_trainer(config, run.device)
         run.announce(f"an encoder for {config.generator}", trainer.dtype)
-        size = trainer.encoder.config.input_size
-        train, held_out = (
-            open_source(config.data.data, size, config.data.style, split, config.data.targets)
-            for split in ("train", "val")
-        )
+        size, data = trainer.encoder.config.input_size, config.data
+        with first_alone():
+            train, held_out = (
+                open_source(data.data, size, data.style, split, data.targets, run.folder)
+                for split in ("train", "val")
+            )
         if (state := run.load()) is not None:
             trainer.load_state_dict(state, run.rank)
-        elif config.loop.freeze_norms and not had_frozen_norms(config.initial):
-            positions = range(config.data.skip, config.data.skip + FOR_NORMS)
-            images = from_uint8(draw(train, positions, config.seed, config.data.flip))
-            trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
+        else:
+            if loop.freeze_norms and not had_frozen_norms(config.initial):
+                positions = range(data.skip, data.skip + FOR_NORMS)
+                images = from_uint8(draw(train, positions, config.seed, data.flip))
+                trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
+            same_everywhere(trainer.encoder)
         taught = None
         if config.losses.distillation:
             train, taught = be_taught(trainer, run, train)
-        same_everywhere(trainer.encoder)
         _loop(trainer, run, train, taught, lambda: _show(trainer, run, train, held_out))
     run.say(
         f"the model is in {run.folder / 'best'} (of the lowest validation loss) "
@@ -110,7 +117,7 @@ def _loop(
     first = config.data.skip + run.rank * run.batch
 
     def codes_at(positions: Sequence[int]) -> Tensor:
-        return cast(Tensor, taught)[indices_at(len(source), positions, config.seed)].float()
+        return cast(Tensor, taught)[indices_at(source, positions, config.seed)].float()
 
     beside = None if taught is None else codes_at
     data = Batches(source, config, run.batch, first, config.data.flip, beside)

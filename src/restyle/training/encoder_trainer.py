@@ -98,12 +98,15 @@ class EncoderTrainer:
             "inverts": self._inverts,
             "adversary": adversary and adversary.state_dict(),
             "pools": gather(adversary and adversary.pool.codes.cpu()),
+            # On a CPU each process has statistics of its own images.
+            "norms": gather([norm.state_dict() for norm in self._norms]),
         }
 
     def load_state_dict(self, state: dict[str, Any], rank: int = 0) -> None:
         """Take over what `state_dict` gave.
 
-        With another number of processes than before, each starts with an empty pool.
+        With another number of processes than before, each starts with an empty pool and with the
+        batch norms' statistics of the first one.
 
         Raises:
             ValueError: The encoder was trained to invert another generator.
@@ -116,6 +119,9 @@ class EncoderTrainer:
         self.encoder.load_state_dict(state["encoder"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
+        if len(norms := state.get("norms", ())) == process_count():
+            for norm, own in zip(self._norms, norms[rank], strict=True):
+                norm.load_state_dict(own)
         self.began = state.get("began", self.began)
         adversary = self.objective.adversary
         if adversary is not None:

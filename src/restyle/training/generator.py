@@ -33,7 +33,12 @@ from restyle.training.data import Batches, Source, open_source
 from restyle.training.ema import Ema
 from restyle.training.image_adversary import ImageAdversary, r1_penalty
 from restyle.training.loaders import load_initial, load_run_state
-from restyle.training.parallel import average_gradients, process_count, same_everywhere
+from restyle.training.parallel import (
+    average_gradients,
+    first_alone,
+    process_count,
+    same_everywhere,
+)
 from restyle.training.run import Run
 
 MIXING_PROBABILITY = 0.9
@@ -328,9 +333,10 @@ def train_generator(config: GeneratorTraining) -> None:
     Raises:
         ValueError: If the batch cannot be shared by the processes, or the data do not fit.
     """
-    source = open_source(config.data, config.size, config.style)
     run = Run(config, config.images, config.batch, may_change=MAY_CHANGE)
     with run:
+        with first_alone():
+            source = open_source(config.data, config.size, config.style, run=run.folder)
         trainer = GeneratorTrainer(config, run.device)
         run.announce(f"a generator of {config.size} x {config.size}", trainer.dtype)
         if (state := run.load()) is not None:

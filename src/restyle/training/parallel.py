@@ -6,7 +6,8 @@ Without several processes every function here does nothing, so that a trainer ha
 import os
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -149,6 +150,17 @@ def wait() -> None:
     """Wait until every process is here; all processes."""
     if process_count() > 1:
         dist.barrier()
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """Run a block in the first process, and then in the others; all processes."""
+    first = process_count() == 1 or dist.get_rank() == 0
+    if not first:
+        wait()
+    yield
+    if first:
+        wait()
 
 
 def average_numbers(numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
