@@ -18,7 +18,7 @@ import torch
 import restyle
 from restyle import jobs
 from restyle.inversion.targets import resized, to_target
-from restyle.jobs import shards
+from restyle.jobs import shard_worker, shards
 from restyle.jobs.shard_claims import machine
 from restyle.jobs.shard_plan import Plan
 from restyle.model import ReStyle
@@ -190,7 +190,7 @@ def test_a_late_worker_replaces_nothing(plan):
     run(made)
     [shard] = made.shards
     before = made.part(shard).read_bytes()
-    worker = shards.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
+    worker = shard_worker.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
     shards._publish(worker.part(shard, 3), made, shard)  # it took the shard for a deadly one
     assert made.part(shard).read_bytes() == before
     assert [path.name for path in (made.folder / "parts").iterdir()] == ["part-00000.parquet"]
@@ -231,9 +231,9 @@ COMMAND = [sys.executable, "-m", "restyle", "shards", "run", "--device", "cpu", 
 def started(plan, *arguments):
     """Start a worker that waits a little with each image."""
     slow = (
-        "import sys, time; from restyle.jobs import shards; read = shards.Worker._read\n"
+        "import sys, time; from restyle.jobs.shard_worker import Worker; read = Worker._read\n"
         "def late(*a): time.sleep(0.02); return read(*a)\n"
-        "shards.Worker._read = late; from restyle.cli import main; main(sys.argv[1:])"
+        "Worker._read = late; from restyle.cli import main; main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", slow, *COMMAND[3:], str(plan.folder), *arguments]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
