@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from restyle.io.images import SUFFIXES, ImageError, decode_image, list_images, read_image
+from restyle.io.storage import open_file, read_range
 
 _MAX_ENTRY = 2**28  # bytes: more than the largest picture that is read has in any format
 
@@ -103,18 +104,23 @@ def _from_shards(shards: list[Path]) -> list[Entry]:
     return entries
 
 
-def tar_pictures(shard: Path) -> Iterator[tuple[str, int, int]]:
+def tar_pictures(shard: str | Path) -> Iterator[tuple[str, int, int]]:
     """Yield the pictures of a tar file: name, offset and size in bytes.
 
     Raises:
         ImageError: It is damaged; what lies before the damage has been yielded.
     """
     try:
-        with tarfile.open(shard, "r:") as archive:
+        with (
+            open_file(str(shard)) as stream,
+            tarfile.open(fileobj=stream, mode="r:") as archive,
+        ):
             for member in archive:
                 if member.isfile() and _is_picture(member.name):
                     yield member.name, member.offset_data, member.size
                 archive.members = []  # pyright: ignore - tarfile keeps them all
+    except ImportError:
+        raise
     except Exception as error:  # a damaged file fails in as many ways as it can be damaged
         raise ImageError(shard, "an uncompressed tar file", str(error)) from error
 
@@ -127,7 +133,7 @@ def _read_at(shard: Path, offset: int, size: int, path: Path) -> Image.Image:
     return decode_image(io.BytesIO(content), path)
 
 
-def bytes_at(shard: Path, offset: int, size: int, path: Path) -> bytes:
+def bytes_at(shard: str | Path, offset: int, size: int, path: str | Path) -> bytes:
     """Read a picture's bytes, called `path`, out of a larger file.
 
     Raises:
@@ -135,12 +141,10 @@ def bytes_at(shard: Path, offset: int, size: int, path: Path) -> bytes:
         OSError: The file cannot be read.
     """
     _check_size(size, path)
-    with shard.open("rb") as stream:
-        stream.seek(offset)
-        return stream.read(size)
+    return read_range(str(shard), offset, size)
 
 
-def _check_size(size: int, path: Path) -> None:
+def _check_size(size: int, path: str | Path) -> None:
     """Refuse a size that a header only claims: it would be allocated before a byte is read."""
     if size > _MAX_ENTRY:
         raise ImageError(path, f"at most {_MAX_ENTRY:,} bytes", f"{size:,}")

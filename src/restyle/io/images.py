@@ -45,7 +45,7 @@ class ImageError(ValueError):
 
     def __str__(self) -> str:
         """Return one line: file, expected, found."""
-        return f"{self.path}: expected {self.expected}, got {self.found}"
+        return f"{self.args[0]}: expected {self.expected}, got {self.found}"
 
 
 class ImageFile(NamedTuple):
@@ -129,7 +129,6 @@ def decode_image(stream: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXEL
     Raises:
         ImageError: It is empty, no image, damaged, animated or too large.
     """
-    path = Path(path)
     try:
         with warnings.catch_warnings():
             # Of sizes, which are checked below, and of damage beside the pixels.
@@ -309,7 +308,7 @@ def _require_file(path: Path) -> None:
         raise ImageError(path, "an image file", "something that is no file")
 
 
-def _require_single(path: Path, image: Image.Image, max_pixels: int) -> None:
+def _require_single(path: str | Path, image: Image.Image, max_pixels: int) -> None:
     """Check what the header says, before any pixel is decoded."""
     if image.width * image.height > max_pixels:
         raise ImageError(path, f"at most {max_pixels:,} pixels", f"{image.width} x {image.height}")

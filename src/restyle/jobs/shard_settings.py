@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from restyle.jobs.checks import check_least, normalise
 from restyle.runtime.options import Device, Dtype, Fit
+
+
+def _check_here(name: str, folder: str | Path) -> None:
+    """Refuse a folder in an object store."""
+    if re.match(r"[a-z0-9+.-]{2,}:/", str(folder), re.IGNORECASE):
+        raise ValueError(
+            f"{name}: expected a folder of a file system with hard links, by which one worker "
+            f"alone writes a part, got {folder}; only the images may be in an object store"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +31,8 @@ class PlanShards:
     Attributes:
         input: A folder that is searched for images, or for tar or Parquet files if it has no
             images; a list (.txt) with a path a line, or an id, a tab and a path; a WebDataset
-            (shards.tar, shards-{000..127}.tar); or a Parquet file of images or their paths.
+            (shards.tar, shards-{000..127}.tar); or a Parquet file of images or their paths. All of
+            them may be URLs that fsspec knows: s3:// (needs s3fs), gs:// (gcsfs), hf://.
         out: The folder of the plan, its workers and its results.
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
         steps: How often the estimate is refined; auto goes on, image by image, as long as it helps.
@@ -58,6 +69,7 @@ class PlanShards:
     def __post_init__(self) -> None:
         """Refuse options that exclude one another, and numbers out of range."""
         object.__setattr__(self, "input", str(self.input))
+        _check_here("out", self.out)
         normalise(self)
         check_least(self, 1, "steps", "shard_size")
         if self.shard_size > 1_000_000:
@@ -85,6 +97,7 @@ class _Planned:
 
     def __post_init__(self) -> None:
         """Make the folder a path."""
+        _check_here("folder", self.folder)
         object.__setattr__(self, "folder", Path(self.folder))
 
 
