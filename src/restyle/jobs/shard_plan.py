@@ -1,7 +1,8 @@
 """The plan of a large inversion: which images there are, how they are inverted, and in what shards.
 
 `plan.json` says how, `inputs/` holds the table of images, a group of rows for each shard, and
-`parts/` what became of them. A shard whose workers keep dying is replaced by its halves.
+`parts/` and `pictures/` what became of them. A shard whose workers keep dying is replaced by its
+halves.
 """
 
 import errno
@@ -35,7 +36,7 @@ from restyle.model import ReStyle
 
 FILE = "plan.json"
 WHAT = "the plan of shards"
-INPUTS, PARTS, WORK = "inputs", "parts", "work"
+INPUTS, PARTS, PICTURES, WORK = "inputs", "parts", "pictures", "work"
 _GROUPS = 1000  # shards in a file of the table
 _TABLE = pa.schema(
     [("id", pa.string()), ("source", pa.binary()), ("place", pa.int64()), ("size", pa.int64())]
@@ -168,9 +169,8 @@ def plan_shards(job: PlanShards) -> Plan:
             model cannot do what is asked for.
         ImportError: The extra `restyle[shards]` is not installed.
     """
-    options = {
-        name: getattr(job, name) for name in ("steps", "method", "features", "align", "fit", "keep")
-    }
+    names = ("steps", "method", "features", "align", "fit", "keep", "pictures")
+    options = {name: getattr(job, name) for name in names}
     options["model"] = job.model if job.model in registry.bundled() else _place(job.model)
     model = registry.load(job.model, "cpu", job.dtype)
     inverter, settings = _settings(options, model)
@@ -190,7 +190,7 @@ def plan_shards(job: PlanShards) -> Plan:
             claim(job.out / FILE, before | asked, "shards of a plan")
             return Plan.open(job.out)
         _check_links(job.out)
-        for folder in (PARTS, WORK):
+        for folder in (PARTS, PICTURES, WORK):
             if stranger := next((job.out / folder).glob("*"), None):
                 raise ValueError(f"{job.out}: expected a folder for a new plan, got {stranger}")
         damaged: dict[str, str] = {}

@@ -45,6 +45,8 @@ class PlanShards:
             stretched, its middle is cropped, or it is padded with white.
         dtype: Precision; below float32 by automatic mixed precision.
         keep: The codes that are written: of the last step, or of all, the start first.
+        pictures: Write the reconstructions as well: a tar file (OUT/pictures) for each part, in
+            which ROW.png belongs to the part's row of that number, from 000000 on.
         shard_size: Images in a shard, the most that a worker that dies has done in vain.
         image_column: The column of Parquet files that holds images or paths. [default: image, or
             bytes, or path]
@@ -62,6 +64,7 @@ class PlanShards:
     fit: Fit = "stretch"
     dtype: Dtype = "float32"
     keep: Literal["last", "all"] = "last"
+    pictures: bool = False
     shard_size: int = 1000
     image_column: str | None = None
     id_column: str | None = None

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from restyle.io.pipeline import ahead
 from restyle.jobs.inverters import Inverter
 from restyle.jobs.shard_claims import DEATHS
 from restyle.jobs.shard_inputs import Listed, Reader
+from restyle.jobs.shard_pictures import Keep, kept_pictures
 from restyle.jobs.shard_plan import Plan, Shard
 from restyle.jobs.shard_settings import RunShards
 from restyle.losses.pixels import l2
@@ -63,25 +64,27 @@ class Worker:
         """
         rows = self.plan.rows(shard)
         if deaths >= DEATHS and len(rows) > 1:
-            return self._table([], split=True)
+            return self._table([], {"restyle.split": "1"})
         if deaths >= DEATHS:
             error = f"{rows[0].name}: expected an image that workers survive, got {deaths} deaths"
             return self._table([_row(rows[0]) | {"error": error}])
-        made = [_row(listed) for listed in rows]
+        made, facts = [_row(listed) for listed in rows], {}
         read = partial(self._read, Reader(self.plan.facts["image_column"]))
-        batch: list[tuple[Row, Tensor]] = []
-        for (_, row), target in ahead(read, zip(rows, made, strict=True), 2 * self.batch_size):
-            if (found := target.result()) is not None:
-                batch.append((row, found))
-            if len(batch) == self.batch_size:
-                self._invert(batch)
-                batch = []
-        self._invert(batch)
-        return self._table(made)
+        batch: list[tuple[int, Tensor]] = []
+        with kept_pictures(self.plan, shard, facts) as keep:
+            numbered = enumerate(zip(rows, made, strict=True))
+            for (at, _), target in ahead(read, numbered, 2 * self.batch_size):
+                if (found := target.result()) is not None:
+                    batch.append((at, found))
+                if len(batch) == self.batch_size:
+                    self._invert(made, batch, keep)
+                    batch = []
+            self._invert(made, batch, keep)
+        return self._table(made, facts)
 
-    def _read(self, reader: Reader, image: tuple[Listed, Row]) -> Tensor | None:
+    def _read(self, reader: Reader, image: tuple[int, tuple[Listed, Row]]) -> Tensor | None:
         """Make an image a target; None if it cannot be, with the reason in its row."""
-        listed, row = image
+        _, (listed, row) = image
         try:
             content = reader(listed)
             row["sha256"] = hashlib.sha256(content).hexdigest()
@@ -96,8 +99,10 @@ class Worker:
             row["error"] = str(ImageError(listed.name, error.expected, error.found))
         return None
 
-    def _invert(self, batch: Sequence[tuple[Row, Tensor]]) -> None:
-        """Add to each row what is found; of a batch that fails each image by itself."""
+    def _invert(
+        self, rows: Sequence[Row], batch: Sequence[tuple[int, Tensor]], keep: Keep | None
+    ) -> None:
+        """Add what is found to the rows of a batch; of one that fails to each image's by itself."""
         if not batch:
             return
         started = time.perf_counter()
@@ -107,15 +112,18 @@ class Worker:
             raise MemoryError(f"batch_size: expected fewer than {len(batch)}: {error}") from error
         except (ValueError, RuntimeError) as error:
             if len(batch) == 1:
-                batch[0][0]["error"] = f"{batch[0][0]['source']}: {' '.join(str(error).split())}"
+                row = rows[batch[0][0]]
+                row["error"] = f"{row['source']}: {' '.join(str(error).split())}"
                 return
             for one in batch:
-                self._invert([one])
+                self._invert(rows, [one], keep)
             return
-        found = self._found(result)
+        found = list(self._found(result))
         seconds = (time.perf_counter() - started) / len(batch)
-        for (row, _), facts in zip(batch, found, strict=True):
-            row |= facts | {"seconds": seconds}
+        for (at, _), facts, image in zip(batch, found, result.image, strict=True):
+            rows[at].update(facts, seconds=seconds)
+            if keep:
+                keep(at, image)
 
     def _found(self, result: InversionResult) -> Iterator[Row]:
         whole = self.plan.facts["settings"]["keep"] == "all"
@@ -130,8 +138,8 @@ class Worker:
         for codes, error, steps in zip(ws, mse, used, strict=True):
             yield {"ws": codes, "mse": error, "steps": steps}
 
-    def _table(self, rows: Sequence[Row], split: bool = False) -> pa.Table:
-        """Make rows a table, with the plan's fingerprint and the shape of its codes."""
+    def _table(self, rows: Sequence[Row], more: Mapping[str, str] | None = None) -> pa.Table:
+        """Make rows a table, with the plan's fingerprint, the shape of its codes, and `more`."""
         shape = self._codes()
         ws = np.zeros((len(rows), *shape), np.float16)
         for at, row in enumerate(rows):
@@ -146,8 +154,7 @@ class Worker:
             pa.array(ws.reshape(-1)), type=pa.list_(pa.float16(), length), mask=missing
         )
         facts = {"restyle.fingerprint": self.plan.fingerprint, "restyle.ws_shape": str(list(shape))}
-        facts |= {"restyle.split": "1"} if split else {}
-        return pa.table(columns).replace_schema_metadata(facts)
+        return pa.table(columns).replace_schema_metadata(facts | dict(more or {}))
 
     def _codes(self) -> tuple[int, ...]:
         """Return the shape of a row's codes: (num_ws, D), with the steps before it if all."""
