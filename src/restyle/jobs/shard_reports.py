@@ -71,6 +71,17 @@ def _leaves(plan: Plan, shards: Sequence[Shard]) -> Iterator[tuple[Shard, pq.Fil
             yield shard, found
 
 
+def unfinished(plan: Plan) -> list[Shard]:
+    """Return the shards that have no part yet, or whose halves have none.
+
+    Raises:
+        ValueError: A part cannot be read, or is another plan's.
+    """
+    return [
+        shard for shard in plan.shards if any(found is None for _, found in _leaves(plan, [shard]))
+    ]
+
+
 def shards_status(job: ShardsStatus) -> ShardCounts:
     """Count what the workers of a plan have done.
 

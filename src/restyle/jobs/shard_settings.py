@@ -116,16 +116,24 @@ class RunShards(_Planned):
     image is found that kills them.
 
     Attributes:
-        processes: Workers that are started on this machine; one that dies is replaced.
+        processes: Workers that are started on this machine; one that dies is replaced. Of Ray, the
+            most that it starts in its cluster.
         batch_size: Images that are inverted at once.
         lease: Seconds after which the shard of a silent worker on another machine is free.
         device: Where to compute; auto is a GPU where there is one.
+        engine: What starts and replaces workers: processes of this machine, or Ray (needs the extra
+            `restyle[ray]`), which uses the cluster at RAY_ADDRESS, the one started last on this
+            machine, or this machine alone.
+        gpus: GPUs of each worker of Ray, such as 0.25 where four share one. [default: 1 where the
+            cluster has any and the device is not cpu]
     """
 
     processes: int = 1
     batch_size: int = 8
     lease: float = 300.0
     device: Device = "auto"
+    engine: Literal["processes", "ray"] = "processes"
+    gpus: float | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -133,6 +141,10 @@ class RunShards(_Planned):
         check_least(self, 1, "processes", "batch_size")
         if not 1 <= self.lease <= 86_400:
             raise ValueError(f"lease: expected 1 to 86,400 seconds, got {self.lease:g}")
+        if self.gpus is not None and self.engine != "ray":
+            raise ValueError("expected --gpus together with --engine ray, got it alone")
+        if self.gpus is not None and not 0 <= self.gpus <= 64:
+            raise ValueError(f"gpus: expected 0 to 64 for each worker, got {self.gpus:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,11 @@ def run_shards(job: RunShards) -> ShardCounts:
     """
     plan = Plan.open(job.folder)
     with _stoppable():
-        if job.processes > 1:
+        if job.engine == "ray":
+            from restyle.jobs.shard_ray import run_on_ray
+
+            run_on_ray(job, plan)
+        elif job.processes > 1:
             _supervise(job, plan)
         else:
             first = os.getpid() % len(plan.shards)  # workers that start together begin apart
