@@ -85,7 +85,7 @@ def test_a_missing_extra_is_named(missing, monkeypatch):
             raise ImportError(name)
         return real_import(name, *rest)
 
-    detection._models.cache_clear()
+    detection._predictor.cache_clear()
     monkeypatch.setattr(importlib, "import_module", refuse)
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == missing else real_find(name)

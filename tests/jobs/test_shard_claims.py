@@ -1,6 +1,7 @@
 """Claims on shards: one worker at a time, at once after a death here, after a lease elsewhere."""
 
 import json
+import os
 
 import pytest
 
@@ -51,6 +52,34 @@ def test_a_shard_that_is_handed_back_is_no_death(tmp_path, error):
         raise ZeroDivisionError
     with claims.held("00000") as deaths:
         assert deaths == 1
+
+
+def test_a_worker_that_is_stopped_while_it_begins_is_no_death(tmp_path, monkeypatch):
+    create = shard_claims._create
+
+    def interrupted(path):
+        create(path)
+        raise KeyboardInterrupt
+
+    claims = Claims(tmp_path, 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_claims, "_create", interrupted)
+        with pytest.raises(KeyboardInterrupt), claims.held("00000"):
+            pytest.fail("expected no block")
+    with claims.held("00000") as deaths:
+        assert deaths == 0
+
+
+def test_a_clock_that_is_wrong_does_not_matter(tmp_path, clock):
+    claims = Claims(tmp_path, 60)
+    for number, year in enumerate((1980, 2100), start=1):
+        path = abandoned(tmp_path, number, f"elsewhere {number}")
+        os.utime(path, (0, (year - 1970) * 31_556_952))
+        with claims.held("00000") as deaths:
+            assert deaths is None
+        clock[0] += 60
+    with claims.held("00000") as deaths:
+        assert deaths == 2
 
 
 def test_the_silent_of_another_machine_are_dead_after_the_lease(tmp_path, clock):

@@ -3,13 +3,18 @@
 import errno
 import io
 import os
+import random
 import tarfile
+from functools import lru_cache
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from restyle.io.images import ImageError
+from restyle.io.pipeline import ahead
 from restyle.jobs import PlanShards, shard_inputs
 from restyle.jobs.shard_inputs import Reader, list_inputs
 from tests.tiny import picture
@@ -141,3 +146,80 @@ def test_storage_that_fails_for_a_moment_is_asked_again(photos, tmp_path, monkey
     monkeypatch.setattr(shard_inputs, "_read_file", lambda path: open(tmp_path / "none", "rb"))
     with pytest.raises(ImageError, match="expected a readable file, got No such file"):
         contents(rows[:1])
+
+
+@pytest.fixture
+def far(photos, tmp_path):
+    """Far storage with photos, a list, a tar file and a Parquet file; here, the same files."""
+    (tmp_path / "list.txt").write_text("in/a.png\nme\tin/b.png\n")
+    (tmp_path / "tars").mkdir()
+    for number, photo in enumerate(photos):
+        tar_of(tmp_path / f"tars/{number}.tar", [photo])
+    paths = {"path": ["in/a.png", "in/c.png"], "raw": [photo.read_bytes() for photo in photos[:2]]}
+    pq.write_table(pa.table(paths), tmp_path / "t.parquet", row_group_size=1)
+    picture(tmp_path / "in/sub/d.png", 9)
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.put(f"{tmp_path}/", "/bucket/", recursive=True)
+    yield "memory://bucket"
+    files.store.clear()
+
+
+@pytest.mark.parametrize(
+    "source", ["in", "list.txt", "tars", "tars/{0..2}.tar", "tars/*.tar", "tars/1.tar", "t.parquet"]
+)
+def test_far_files_are_listed_and_read_as_those_here(far, source, tmp_path):
+    here, _ = listed(tmp_path / source, tmp_path)
+    away, damaged = listed(f"{far}/{source}", tmp_path)
+    assert damaged == {} and [row.id for row in away] == [row.id for row in here]
+    assert all(row.source.startswith("memory://") for row in away)
+    columns = ["path", "raw"] if source == "t.parquet" else [None]
+    for column in columns:
+        assert contents(away, column) == contents(here, column)
+
+
+def test_far_storage_that_fails_one_call_in_ten_is_asked_again(far, tmp_path, monkeypatch):
+    monkeypatch.setattr("restyle.io.storage.time.sleep", lambda seconds: None)
+    chance, failed = random.Random(0), []
+
+    def flaky(name):
+        whole = getattr(MemoryFileSystem, name)
+
+        def call(self, *arguments, **options):
+            if chance.random() < 0.1:
+                failed.append(name)
+                raise OSError("503 slow down")
+            return whole(self, *arguments, **options)
+
+        monkeypatch.setattr(MemoryFileSystem, name, call)
+
+    for name in ("cat_file", "ls", "info"):
+        flaky(name)
+    for source in ("in", "list.txt", "tars", "t.parquet") * 5:
+        away, damaged = listed(f"{far}/{source}", tmp_path)
+        assert damaged == {} and len(away) == {"in": 4, "tars": 3}.get(source, 2)
+        assert all(contents(away))
+    assert set(failed) == {"cat_file", "ls", "info"}
+
+
+def test_far_storage_that_nothing_knows_is_one_sentence(tmp_path):
+    with pytest.raises(ImportError, match="^nowhere://x: Protocol not known: nowhere"):
+        listed("nowhere://x", tmp_path)
+    _, damaged = listed("memory://bucket/none.tar", tmp_path)
+    assert list(damaged) == ["memory://bucket/none.tar"]
+
+
+def test_threads_that_read_side_by_side_read_each_group_once(photos, tmp_path, monkeypatch):
+    whole = [bytes([number]) for number in range(64)]
+    pq.write_table(pa.table({"image": whole}), tmp_path / "t.parquet", row_group_size=16)
+    rows, _ = listed(tmp_path / "t.parquet", tmp_path)
+    reader, read = Reader(), []
+    load = reader._load
+
+    def counting(file, group):
+        read.append(group)
+        return load(file, group)
+
+    reader._group = lru_cache(2)(counting)
+    found = [future.result() for _, future in ahead(reader, rows, 8)]
+    assert found == whole and sorted(read) == [0, 1, 2, 3]

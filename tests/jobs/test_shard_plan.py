@@ -1,5 +1,6 @@
 """`restyle shards plan`: what is fixed, and what is refused."""
 
+import errno
 import json
 import os
 
@@ -31,7 +32,7 @@ def test_images_are_cut_into_shards_in_order(plan, tmp_path):
     assert [len(shard) for shard in made.shards] == [2, 2, 1]
     ids = [row.id for shard in made.shards for row in made.rows(shard)]
     assert ids == [f"{number}.png" for number in range(5)] and made.images == 5
-    assert made.rows(made.shards[2])[0].source == tmp_path / "in/4.png"
+    assert made.rows(made.shards[2])[0].source == str(tmp_path / "in/4.png")
     first, second = made.shards[0].halves()
     assert made.ids(second).to_pylist() == ["1.png"] and made.rows(first)[0].id == "0.png"
 
@@ -107,6 +108,18 @@ def test_what_cannot_be_planned_is_refused(plan, tmp_path):
     (tmp_path / "out/parts/mine.parquet").touch()
     with pytest.raises(ValueError, match="expected a folder for a new plan, got .*mine.parquet"):
         plan()
+
+
+def test_a_file_system_without_hard_links_is_refused(plan, tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", none)
+        with pytest.raises(ValueError, match="out: expected a file system with hard links, by wh"):
+            plan()
+    assert not files_below(tmp_path / "out")
+    assert plan().images == 5
 
 
 def test_a_damaged_plan_is_refused(plan):

@@ -27,3 +27,17 @@ def test_runs_that_cannot_be_are_refused(options):
     [name] = options
     with pytest.raises(ValueError, match=f"{name}: expected"):
         jobs.RunShards(folder="plan", **options)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda out: jobs.PlanShards(input="in", out=out),
+        lambda folder: jobs.RunShards(folder=folder),
+    ],
+)
+def test_a_plan_in_an_object_store_is_refused(make):
+    with pytest.raises(
+        ValueError, match="expected a folder of a file system with hard links, .*s3:"
+    ):
+        make("s3://bucket/plan")

@@ -8,17 +8,20 @@ import random
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import restyle
 from restyle import jobs
 from restyle.inversion.targets import resized, to_target
-from restyle.jobs import shards
+from restyle.io.images import to_pil
+from restyle.jobs import shard_worker, shards
 from restyle.jobs.shard_claims import machine
 from restyle.jobs.shard_plan import Plan
 from restyle.model import ReStyle
@@ -143,6 +146,46 @@ def test_of_a_batch_that_fails_one_image_is_the_error(plan, monkeypatch, tmp_pat
     assert errors == [None, None, f"{tmp_path / 'in/002.png'}: no code is found", None]
 
 
+def test_pictures_are_kept_beside_each_part_if_asked_for(plan, model_folder, tmp_path):
+    made = plan(5, pictures=True)
+    (tmp_path / "in/001.png").write_bytes(b"corrupt")
+    run(made, batch_size=2)
+    photos = sorted((tmp_path / "in").iterdir())
+    model = restyle.load(model_folder, "cpu")
+    for shard, kept in zip(made.shards, ([0], [2, 3], [4]), strict=True):
+        [path] = (made.folder / "pictures").glob(f"part-{shard.name}.*.tar")
+        with tarfile.open(path) as archive:
+            names = [f"{at % 2:06}.png" for at in kept]
+            assert archive.getnames() == names
+            for name, at in zip(names, kept, strict=True):
+                expected = to_pil(model.invert(photos[at], steps=2).image[0])
+                found = np.asarray(Image.open(archive.extractfile(name)), np.int16)
+                assert np.abs(found - np.asarray(expected, np.int16)).max() <= 1
+    assert verify(made).problems == [] and verify(made).failed == 1
+
+
+def test_pictures_that_no_part_names_are_removed_and_others_looked_for(plan):
+    made = plan(2, pictures=True)
+    pictures = made.folder / "pictures"
+    pictures.mkdir()
+    for name in ("part-00000.0123abcd.tar", ".part-00000.0123abcd.01234567.tar"):
+        (pictures / name).write_bytes(b"of a worker that was killed")
+    run(made)
+    [path] = pictures.iterdir()
+    worker = shard_worker.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
+    late = worker.part(made.shards[0], 0)
+    assert len(list(pictures.iterdir())) == 2
+    shards._publish(late, made, made.shards[0])
+    assert [*pictures.iterdir()] == [path] and verify(made).problems == []
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert "expected the pictures of part-00000.parquet, got other" in verify(made).problems[0]
+    path.unlink()
+    assert "expected the pictures of part-00000.parquet, got none" in verify(made).problems[0]
+    (pictures / "mine.tar").write_bytes(content)
+    assert "mine.tar: expected parts of this plan alone" in verify(made).problems[1]
+
+
 def test_what_is_done_is_not_done_again(plan):
     made = plan()
     run(made)
@@ -190,7 +233,7 @@ def test_a_late_worker_replaces_nothing(plan):
     run(made)
     [shard] = made.shards
     before = made.part(shard).read_bytes()
-    worker = shards.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
+    worker = shard_worker.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
     shards._publish(worker.part(shard, 3), made, shard)  # it took the shard for a deadly one
     assert made.part(shard).read_bytes() == before
     assert [path.name for path in (made.folder / "parts").iterdir()] == ["part-00000.parquet"]
@@ -231,9 +274,9 @@ COMMAND = [sys.executable, "-m", "restyle", "shards", "run", "--device", "cpu", 
 def started(plan, *arguments):
     """Start a worker that waits a little with each image."""
     slow = (
-        "import sys, time; from restyle.jobs import shards; read = shards.Worker._read\n"
+        "import sys, time; from restyle.jobs.shard_worker import Worker; read = Worker._read\n"
         "def late(*a): time.sleep(0.02); return read(*a)\n"
-        "shards.Worker._read = late; from restyle.cli import main; main(sys.argv[1:])"
+        "Worker._read = late; from restyle.cli import main; main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", slow, *COMMAND[3:], str(plan.folder), *arguments]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)

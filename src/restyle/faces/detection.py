@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ LICENCES = {
 _ENLARGED_UP_TO = 1024  # longest side of photographs whose small faces are looked for as well
 _SEARCHED_SIZE = 2048  # longest side that is searched for faces
 _SURE = 0.3  # weaker detections are often none, and come last
+_HERE = threading.local()  # a detector keeps what it searches, and lets other threads run
 
 
 class NoFaceError(ValueError):
@@ -69,7 +71,9 @@ def find_faces(photo: Image.Image) -> list[Face]:
     Raises:
         ImportError: The extra is not installed.
     """
-    dlib, detector, predictor = _models()
+    dlib, predictor = _predictor()
+    if not hasattr(_HERE, "detector"):
+        _HERE.detector = dlib.get_frontal_face_detector()
     pixels = np.ascontiguousarray(photo)
     longest = max(photo.size)
     shrink = max(longest / _SEARCHED_SIZE, 1)
@@ -77,7 +81,7 @@ def find_faces(photo: Image.Image) -> list[Face]:
     if shrink > 1:
         smaller = photo.resize((round(photo.width / shrink), round(photo.height / shrink)))
         searched = np.ascontiguousarray(smaller)
-    boxes, scores, _ = detector.run(searched, int(longest <= _ENLARGED_UP_TO), 0.0)
+    boxes, scores, _ = _HERE.detector.run(searched, int(longest <= _ENLARGED_UP_TO), 0.0)
     faces = []
     for box, score in zip(boxes, scores, strict=True):
         edges = [box.left(), box.top(), box.right(), box.bottom()]
@@ -104,11 +108,11 @@ def choose(faces: list[Face], which: int | None) -> list[Face]:
 
 
 @cache
-def _models() -> tuple[Any, Any, Any]:
+def _predictor() -> tuple[Any, Any]:
     with needed("faces", "finding faces needs dlib and its landmark model"):
         dlib = importlib.import_module("dlib")
         predictor = dlib.shape_predictor(str(_predictor_file()))
-    return dlib, dlib.get_frontal_face_detector(), predictor
+    return dlib, predictor
 
 
 def _predictor_file() -> Path:

@@ -127,7 +127,8 @@ def edit(job: Edit) -> Summary:
     with manifest.held(), tqdm(total=total, unit="input", disable=None) as progress:
         for seed in job.seed:  # a photograph of that name is called otherwise
             manifest.names.setdefault(f"seed{seed}", f"--seed {seed}")
-        todo = pending(files, manifest, job.overwrite, summary, progress, read)
+        count = 2 * job.batch_size
+        todo = pending(files, manifest, job.overwrite, summary, progress, read, count=count)
         while batch := list(islice(todo, job.batch_size)):
             started = time.perf_counter()
             subjects = inverted(model, [found for _, found in batch], steps)

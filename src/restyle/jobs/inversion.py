@@ -28,6 +28,7 @@ from restyle.inversion.results import InversionResult
 from restyle.inversion.targets import is_stretched, resized, to_target
 from restyle.io.files import printable
 from restyle.io.images import ImageFile, read_image, save_image, strip
+from restyle.io.pipeline import Behind
 from restyle.jobs.alignment import PASTED, align_file, face_settings, paste, places, save_crops
 from restyle.jobs.drag_settings import Drag
 from restyle.jobs.inverters import Inverter, by_method, by_steps
@@ -164,27 +165,33 @@ def save_inversions(
     def read(path: Path) -> Prepared:
         return prepare(path, model.domain.input_size, job.align, job.fit)
 
-    check = DomainCheck(model)
+    def keep(item: Item, photo: Prepared, result: InversionResult, facts: dict[str, Any]) -> None:
+        outputs = save_result(result, item, manifest, inverter.labels)
+        outputs |= save_crops(photo.faces, item, manifest.out)
+        further, more = inverter.extra(result, item, manifest.out)
+        if job.paste_back:
+            made = {"reconstruction": outputs["reconstruction"]}
+            outputs |= paste(made, photo.faces[0], item, manifest.out)
+        manifest.add_done(item, outputs | further, **facts, **more)
+        summary.done += 1
+        progress.update()
+
+    check, size = DomainCheck(model), 1 if inverter.alone else job.batch_size
     with manifest.held(), tqdm(total=len(files), unit="image", disable=None) as progress:
-        todo = pending(files, manifest, job.overwrite, summary, progress, read)
-        while batch := list(islice(todo, 1 if inverter.alone else job.batch_size)):
-            started = time.perf_counter()
-            result = inverter.invert(torch.stack([photo.target for _, photo in batch]))
-            seconds = round((time.perf_counter() - started) / len(batch), 4)
-            found: Sequence[float | None] = [None] * len(batch)
-            if inverter.encoded:
-                found = errors(result.target, inverter.encoded(result))
-            for (item, photo), one, error in zip(batch, result.split(), found, strict=True):
-                outputs = save_result(one, item, manifest, inverter.labels)
-                outputs |= save_crops(photo.faces, item, manifest.out)
-                further, facts = inverter.extra(one, item, manifest.out)
-                if job.paste_back:
-                    made = {"reconstruction": outputs["reconstruction"]}
-                    outputs |= paste(made, photo.faces[0], item, manifest.out)
-                facts |= oddities(item.file, photo, check, error, summary)
-                manifest.add_done(item, outputs | further, seconds=seconds, **facts)
-                summary.done += 1
-                progress.update()
+        todo = pending(files, manifest, job.overwrite, summary, progress, read, count=2 * size)
+        with Behind(size) as behind:
+            while batch := list(islice(todo, size)):
+                if inverter.alone:  # what is kept is the inverter's until it inverts the next
+                    behind.wait()
+                started = time.perf_counter()
+                result = inverter.invert(torch.stack([photo.target for _, photo in batch]))
+                seconds = round((time.perf_counter() - started) / len(batch), 4)
+                found: Sequence[float | None] = [None] * len(batch)
+                if inverter.encoded:
+                    found = errors(result.target, inverter.encoded(result))
+                for (item, photo), one, error in zip(batch, result.split(), found, strict=True):
+                    facts = oddities(item.file, photo, check, error, summary)
+                    behind(keep, item, photo, one, {"seconds": seconds, **facts})
     return summary
 
 

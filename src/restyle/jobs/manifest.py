@@ -20,6 +20,7 @@ from restyle.editing.latents import LatentsError
 from restyle.io.claims import check_own, locked
 from restyle.io.files import append_jsonl, printable, read_jsonl, remove_temporaries, sha256
 from restyle.io.images import SUFFIXES, ImageError, ImageFile, list_images
+from restyle.io.pipeline import READERS, ahead
 
 FILE = "manifest.jsonl"
 LOCK = "run.lock"
@@ -222,6 +223,8 @@ def pending(
     summary: Summary,
     progress: tqdm,
     prepare: Callable[[Path], Prepared],
+    *,
+    count: int = 2 * READERS,
 ) -> Iterator[tuple[Item, Prepared]]:
     """Go through the inputs that are still to be done; one that fails costs only itself.
 
@@ -231,17 +234,25 @@ def pending(
         overwrite: Do again what is done.
         summary: Counts what fails and what is skipped.
         progress: Is moved on by those.
-        prepare: Reads an input; an `ImageError` of it is told and recorded.
+        prepare: Reads an input, in any thread; an `ImageError` of it is told and recorded.
+        count: How many inputs reading is ahead, at most.
 
     Yields:
         Each input, and what was made of it.
     """
-    for file in files:
-        name = manifest.name(file)
+
+    def look(named: tuple[ImageFile, str]) -> tuple[Item, Prepared | None]:
+        file, name = named
+        item = Item(file.path, name, content_hash(file.path))
+        done = not overwrite and manifest.is_done(item)
+        return item, None if done else prepare(file.path)
+
+    named = ((file, manifest.name(file)) for file in files)
+    for (file, name), found in ahead(look, named, count):
         try:
-            item = Item(file.path, name, content_hash(file.path))
-            if overwrite or not manifest.is_done(item):
-                yield item, prepare(file.path)
+            item, prepared = found.result()
+            if prepared is not None:
+                yield item, prepared
                 continue
             summary.skipped += 1
         except (ImageError, LatentsError) as error:

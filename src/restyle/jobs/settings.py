@@ -54,7 +54,7 @@ class _Batches(_Files, _Photographs):
     """Inversion of files.
 
     Attributes:
-        batch_size: Images that are inverted, and held in memory, at once.
+        batch_size: Images that are inverted at once; up to four times as many are held in memory.
         align: Cut out the largest face of each input first, as `restyle align` does; the crops are
             kept in OUT/aligned. An input without a face fails.
         paste_back: Put the result back into the photograph, with a soft border (OUT/pasted); needs

@@ -61,15 +61,16 @@ class Claims:
                 return
             tries = self._tries(name)
             path = self.folder / f"{name}.{len(tries) + 1}.json"
-            if (tries and not self._is_over(*tries[-1])) or not _create(path):
-                yield None
-                return
-            stack.enter_context(_beating(path, self.lease / 4))
             try:
+                if (tries and not self._is_over(*tries[-1])) or not _create(path):
+                    yield None
+                    return
+                stack.enter_context(_beating(path, self.lease / 4))
                 yield sum(not found["over"] for _, found in tries)
             except (KeyboardInterrupt, OSError, MemoryError):
-                with suppress(OSError):
-                    write_json(path, _who() | {"over": True})
+                with suppress(OSError, ValueError):
+                    if read_settings(path, "a try of a shard") == _who():
+                        write_json(path, _who() | {"over": True})
                 raise
 
     def is_alive(self, name: str) -> bool:

@@ -1,23 +1,36 @@
 """Images by the million: listed one after another, and read as bytes when a worker needs them."""
 
 import errno
+import io
 import os
+import posixpath
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, MutableMapping
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 from restyle.io.arrow import pa, pq
-from restyle.io.datasets import bytes_at, expanded, tar_pictures
+from restyle.io.datasets import bytes_at, tar_pictures
 from restyle.io.files import escaped
 from restyle.io.images import SUFFIXES, ImageError
+from restyle.io.storage import (
+    expanded,
+    far_files,
+    is_far,
+    is_far_folder,
+    open_file,
+    read_range,
+)
 from restyle.jobs.shard_settings import PlanShards
 
 _LARGEST = 2**28  # bytes of an image file
 _COLUMNS = ("image", "bytes", "path")
 _TRANSIENT = {errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.ECONNRESET, errno.ESTALE}
 _TRIES = 4
+_HELD = 2  # groups of rows: of images that are read side by side some are of the next group
 
 
 class Listed(NamedTuple):
@@ -25,20 +38,20 @@ class Listed(NamedTuple):
 
     Attributes:
         id: Tells it apart from all others.
-        source: Its file, or the file that it lies in.
+        source: Its file, or the file that it lies in; a path or a URL.
         place: The offset of its first byte in a tar file, or its row in a Parquet file.
         size: Its bytes in a tar file.
     """
 
     id: str
-    source: Path
+    source: str
     place: int | None = None
     size: int | None = None
 
     @property
-    def name(self) -> Path:
+    def name(self) -> str:
         """Its name in messages."""
-        return self.source if self.place is None else self.source / self.id
+        return self.source if self.place is None else f"{self.source}/{self.id}"
 
 
 def list_inputs(job: PlanShards, damaged: MutableMapping[str, str]) -> Iterator[Listed]:
@@ -52,70 +65,101 @@ def list_inputs(job: PlanShards, damaged: MutableMapping[str, str]) -> Iterator[
         ImageError: There are none.
         ValueError: A column is missing.
     """
-    path = Path(job.input)
-    suffix = path.suffix.lower()
-    if shards := expanded(job.input):
-        files, root = iter(shards), shards[0].parent
-        suffix = shards[0].suffix.lower()
-    elif path.is_dir():
-        suffix, root = _kind(path, job.out), path
+    place = job.input if is_far(job.input) else os.path.abspath(job.input)
+    suffix, root = _suffix(place), place
+    if not os.path.exists(place) and (shards := expanded(place)):
+        suffix, root = _suffix(shards[0]), _parent(shards[0])
+        names = (shard.removeprefix(root).lstrip("/") for shard in shards)
+    elif is_far_folder(place) if is_far(place) else os.path.isdir(place):
+        suffix = _kind(place, job.out)
         endings = SUFFIXES if suffix == "image" else (suffix,)
-        files = (file for file in _files(path, job.out) if file.suffix.lower() in endings)
-    elif not path.is_file():
-        raise ImageError(path, "a folder, a list, tar or Parquet files", "nothing of that name")
+        names = (name for name in _files(place, job.out) if _suffix(name) in endings)
+    elif not is_far(place) and not os.path.isfile(place):
+        raise ImageError(
+            job.input, "a folder, a list, tar or Parquet files", "nothing of that name"
+        )
     else:
-        files, root = iter([path]), path.parent
+        root, name = _parent(place), place
+        names = iter([place.removeprefix(root).lstrip("/")])
     if suffix == "image":
-        for file in files:
-            yield Listed(escaped(os.path.relpath(file, root)), _absolute(file))
+        for name in names:
+            yield Listed(escaped(name), _joined(root, name))
         return
     listing = {".tar": _in_tar, ".parquet": _in_parquet, ".txt": _in_list}.get(suffix)
     if listing is None:
-        raise ImageError(path, "a folder, a list (.txt), tar or Parquet files", f"'{suffix}'")
-    for file in files:
+        expected = "a folder, a list (.txt), tar or Parquet files"
+        raise ImageError(job.input, expected, f"'{suffix}'")
+    for name in names:
+        file = _joined(root, name)
         try:
-            yield from listing(file, escaped(os.path.relpath(file, root)), job)
+            yield from listing(file, escaped(name), job)
         except (ImageError, OSError, pa.ArrowInvalid) as error:
             damaged[escaped(file)] = " ".join(str(error).split())
 
 
-def _kind(folder: Path, out: Path) -> str:
+def _kind(folder: str, out: Path) -> str:
     """Tell what a folder is searched for: images, else tar files, else Parquet files."""
     others = set()
-    for file in _files(folder, out):
-        if file.suffix.lower() in SUFFIXES:
+    for name in _files(folder, out):
+        if (suffix := _suffix(name)) in SUFFIXES:
             return "image"
-        others.add(file.suffix.lower())
+        others.add(suffix)
     for suffix in (".tar", ".parquet"):
         if suffix in others:
             return suffix
     raise ImageError(folder, "images, tar or Parquet files", "a folder without any")
 
 
-def _files(folder: Path, out: Path) -> Iterator[Path]:
-    """Yield the files below a folder, hidden ones and a plan's own excepted."""
+def _files(folder: str, out: Path) -> Iterator[str]:
+    """Yield the files below a folder, relative to it, hidden ones and a plan's own excepted."""
+    if is_far(folder):
+        yield from (name for name in far_files(folder) if not _base(name).startswith("."))
+        return
     own = os.path.abspath(out)
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if os.path.abspath(os.path.join(parent, f)) != own)
-        if os.path.abspath(parent) != own:
-            yield from (Path(parent, file) for file in sorted(files) if not file.startswith("."))
+        folders[:] = sorted(name for name in folders if os.path.join(parent, name) != own)
+        below = parent[len(folder) :].lstrip(os.sep)
+        if parent != own:
+            for name in sorted(files):
+                if not name.startswith("."):
+                    yield f"{below}/{name}" if below else name
 
 
-def _in_tar(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _suffix(name: str) -> str:
+    return posixpath.splitext(_base(name))[1].lower()
+
+
+def _parent(place: str) -> str:
+    return posixpath.dirname(place) if is_far(place) else os.path.dirname(place)
+
+
+def _joined(root: str, name: str) -> str:
+    """Return where a name leads to, seen from a folder."""
+    if is_far(name):
+        return name
+    return posixpath.join(root, name) if is_far(root) else os.path.abspath(os.path.join(root, name))
+
+
+def _in_tar(file: str, name: str, job: PlanShards) -> Iterator[Listed]:
     for member, offset, size in tar_pictures(file):
-        yield Listed(escaped(f"{name}/{member}"), _absolute(file), offset, size)
+        yield Listed(escaped(f"{name}/{member}"), file, offset, size)
 
 
-def _in_list(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
-    with file.open(encoding="utf-8", errors="surrogateescape") as lines:
+def _in_list(file: str, name: str, job: PlanShards) -> Iterator[Listed]:
+    root = _parent(file)
+    with io.TextIOWrapper(open_file(file), "utf-8", "surrogateescape", "") as lines:
         for line in lines:
             if line := line.rstrip("\r\n"):
                 known, _, path = line.rpartition("\t")
-                yield Listed(escaped(known or path), _absolute(file.parent / path))
+                yield Listed(escaped(known or path), _joined(root, path))
 
 
-def _in_parquet(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
-    with pq.ParquetFile(file) as table:
+def _in_parquet(file: str, name: str, job: PlanShards) -> Iterator[Listed]:
+    with open_file(file) as stream, pq.ParquetFile(stream) as table:
         known = table.schema_arrow.names
         image_column(known, job.image_column, file)
         column = job.id_column or ("id" if "id" in known else None)
@@ -128,10 +172,10 @@ def _in_parquet(file: Path, name: str, job: PlanShards) -> Iterator[Listed]:
         for row, value in enumerate(ids):
             if value is None:
                 raise ValueError(f"{file}: expected an id in '{column}', got none in row {row}")
-            yield Listed(escaped(str(value)), _absolute(file), row)
+            yield Listed(escaped(str(value)), file, row)
 
 
-def image_column(known: list[str], wanted: str | None, file: Path) -> str:
+def image_column(known: list[str], wanted: str | None, file: str) -> str:
     """Return the column of a Parquet file that holds images.
 
     Raises:
@@ -142,23 +186,20 @@ def image_column(known: list[str], wanted: str | None, file: Path) -> str:
     return _require(wanted, known, file)
 
 
-def _require(column: str, known: list[str], file: Path) -> str:
+def _require(column: str, known: list[str], file: str) -> str:
     if column not in known:
         raise ValueError(f"{file}: expected a column '{column}', got {', '.join(known)}")
     return column
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))
-
-
 class Reader:
-    """Reads the bytes of listed images; fast where they are asked for in order."""
+    """Reads the bytes of listed images, in any thread; fast where they are asked for in order."""
 
     def __init__(self, column: str | None = None) -> None:
         """Name the column of Parquet files that holds images; the usual one if None."""
-        self._column = column
-        self._table: _Rows | None = None
+        self._column, self._lock = column, Lock()
+        self._table = lru_cache(_HELD)(self._open)
+        self._group = lru_cache(_HELD)(self._load)
 
     def __call__(self, listed: Listed) -> bytes:
         """Read an image's bytes; storage that fails for a moment is asked again.
@@ -183,45 +224,37 @@ class Reader:
             return _read_file(listed.source)
         if listed.size is not None:
             return bytes_at(listed.source, listed.place, listed.size, listed.name)
-        if self._table is None or self._table.file != listed.source:
-            self._table = _Rows(listed.source, self._column)
-        value = self._table[listed.place]
+        value = self._value(listed.source, listed.place)
         if isinstance(value, dict):  # as Hugging Face's data sets keep images
             value = value.get("bytes") or value.get("path")
         if isinstance(value, str):
-            return _read_file(listed.source.parent / value)
+            return _read_file(_joined(_parent(listed.source), value))
         if not isinstance(value, bytes):
             raise ImageError(listed.name, "an image or a path", type(value).__name__)
         return value
 
+    def _value(self, file: str, row: int) -> Any:
+        with self._lock:
+            _, _, starts = self._table(file)
+            group = bisect_right(starts, row) - 1
+            return self._group(file, group)[row - starts[group]].as_py()
 
-class _Rows:
-    """One column of a Parquet file, of which one group of rows is held in memory."""
+    def _open(self, file: str) -> tuple[pq.ParquetFile, str, list[int]]:
+        """Open a Parquet file: the column with images, and the first row of each group."""
+        table, starts = pq.ParquetFile(open_file(file)), [0]
+        for group in range(table.metadata.num_row_groups - 1):
+            starts.append(starts[-1] + table.metadata.row_group(group).num_rows)
+        return table, image_column(table.schema_arrow.names, self._column, file), starts
 
-    def __init__(self, file: Path, column: str | None) -> None:
-        self.file = file
-        self._table = pq.ParquetFile(file)
-        self._column = image_column(self._table.schema_arrow.names, column, file)
-        self._held, self._first = pa.chunked_array([], pa.null()), 0
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        metadata, starts = self._table.metadata, [0]
-        for group in range(metadata.num_row_groups):
-            starts.append(starts[-1] + metadata.row_group(group).num_rows)
-        return starts
-
-    def __getitem__(self, row: int) -> Any:
-        if not self._first <= row < self._first + len(self._held):
-            group = max(g for g, start in enumerate(self._starts[:-1]) if start <= row)
-            self._held = self._table.read_row_group(group, columns=[self._column]).column(0)
-            self._first = self._starts[group]
-        return self._held[row - self._first].as_py()
+    def _load(self, file: str, group: int) -> pa.ChunkedArray:
+        table, column, _ = self._table(file)
+        return table.read_row_group(group, columns=[column]).column(0)
 
 
-def _read_file(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-        raise ImageError(path, "an image file", "something that is no file")
-    if (size := path.stat().st_size) > _LARGEST:
-        raise ImageError(path, f"at most {_LARGEST:,} bytes", f"{size:,}")
-    return path.read_bytes()
+def _read_file(place: str) -> bytes:
+    if not is_far(place) and os.path.exists(place) and not os.path.isfile(place):
+        raise ImageError(place, "an image file", "something that is no file")  # a pipe never ends
+    content = read_range(place, 0, _LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ImageError(place, f"at most {_LARGEST:,} bytes", "more")
+    return content

@@ -1,9 +1,11 @@
 """The plan of a large inversion: which images there are, how they are inverted, and in what shards.
 
 `plan.json` says how, `inputs/` holds the table of images, a group of rows for each shard, and
-`parts/` what became of them. A shard whose workers keep dying is replaced by its halves.
+`parts/` and `pictures/` what became of them. A shard whose workers keep dying is replaced by its
+halves.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +26,7 @@ from restyle.io.arrow import pa, pq
 from restyle.io.claims import claim, locked, read_settings
 from restyle.io.files import atomic_write, write_json
 from restyle.io.images import ImageError
+from restyle.io.storage import is_far
 from restyle.jobs.alignment import FOUND_WITH
 from restyle.jobs.inversion import model_facts
 from restyle.jobs.inverters import Inverter, by_method, by_steps
@@ -33,7 +36,7 @@ from restyle.model import ReStyle
 
 FILE = "plan.json"
 WHAT = "the plan of shards"
-INPUTS, PARTS, WORK = "inputs", "parts", "work"
+INPUTS, PARTS, PICTURES, WORK = "inputs", "parts", "pictures", "work"
 _GROUPS = 1000  # shards in a file of the table
 _TABLE = pa.schema(
     [("id", pa.string()), ("source", pa.binary()), ("place", pa.int64()), ("size", pa.int64())]
@@ -123,7 +126,7 @@ class Plan:
         table = self._group(shard.number).slice(shard.start, len(shard))
         columns = (table[name].to_pylist() for name in _TABLE.names)
         return [
-            Listed(name, Path(os.fsdecode(source)), place, size)
+            Listed(name, os.fsdecode(source), place, size)
             for name, source, place, size in zip(*columns, strict=True)
         ]
 
@@ -166,9 +169,8 @@ def plan_shards(job: PlanShards) -> Plan:
             model cannot do what is asked for.
         ImportError: The extra `restyle[shards]` is not installed.
     """
-    options = {
-        name: getattr(job, name) for name in ("steps", "method", "features", "align", "fit", "keep")
-    }
+    names = ("steps", "method", "features", "align", "fit", "keep", "pictures")
+    options = {name: getattr(job, name) for name in names}
     options["model"] = job.model if job.model in registry.bundled() else _place(job.model)
     model = registry.load(job.model, "cpu", job.dtype)
     inverter, settings = _settings(options, model)
@@ -187,7 +189,8 @@ def plan_shards(job: PlanShards) -> Plan:
         if before := read_settings(job.out / FILE, WHAT):
             claim(job.out / FILE, before | asked, "shards of a plan")
             return Plan.open(job.out)
-        for folder in (PARTS, WORK):
+        _check_links(job.out)
+        for folder in (PARTS, PICTURES, WORK):
             if stranger := next((job.out / folder).glob("*"), None):
                 raise ValueError(f"{job.out}: expected a folder for a new plan, got {stranger}")
         damaged: dict[str, str] = {}
@@ -212,8 +215,30 @@ def plan_shards(job: PlanShards) -> Plan:
     return Plan(job.out, facts)
 
 
+def _check_links(folder: Path) -> None:
+    """Refuse a folder in which no worker could be the only one that writes a part.
+
+    Raises:
+        ValueError: Its file system has no hard links.
+    """
+    path = folder / f"links-{os.getpid()}"
+    try:
+        with atomic_write(path, exclusive=True):
+            pass
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        raise ValueError(
+            f"{folder}: expected a file system with hard links, by which one worker alone writes "
+            f"a part, got one without: {error.strerror}"
+        ) from error
+    path.unlink()
+
+
 def _place(name: str) -> str:
-    """Make a path absolute, as workers may start elsewhere; a registry's name stays."""
+    """Make a path absolute, as workers may start elsewhere; a URL or a registry's name stays."""
+    if is_far(name):
+        return name
     return os.path.abspath(name) if Path(name).exists() or "{" in name else name
 
 

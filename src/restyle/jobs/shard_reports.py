@@ -1,12 +1,13 @@
 """`restyle shards status` and `verify`: how far the workers are, and whether nothing is missing."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from restyle.io.arrow import pa, pq
 from restyle.jobs.shard_claims import Claims
-from restyle.jobs.shard_plan import PARTS, WORK, Plan, Shard
+from restyle.jobs.shard_pictures import check_pictures
+from restyle.jobs.shard_plan import PARTS, PICTURES, WORK, Plan, Shard
 from restyle.jobs.shard_settings import ShardsStatus, VerifyShards
 
 
@@ -70,6 +71,17 @@ def _leaves(plan: Plan, shards: Sequence[Shard]) -> Iterator[tuple[Shard, pq.Fil
             yield shard, found
 
 
+def unfinished(plan: Plan) -> list[Shard]:
+    """Return the shards that have no part yet, or whose halves have none.
+
+    Raises:
+        ValueError: A part cannot be read, or is another plan's.
+    """
+    return [
+        shard for shard in plan.shards if any(found is None for _, found in _leaves(plan, [shard]))
+    ]
+
+
 def shards_status(job: ShardsStatus) -> ShardCounts:
     """Count what the workers of a plan have done.
 
@@ -115,18 +127,21 @@ def verify_shards(job: VerifyShards) -> ShardCounts:
             if is_split(plan, shard):
                 left.extend(reversed(shard.halves()))
                 continue
-            _check_rows(plan, shard, counts)
+            if pictures := _check_rows(plan, shard, counts):
+                known.add(pictures.name)
         except ValueError as error:
             counts.problems.append(str(error))
         counts.shards += 1
-    for path in sorted((plan.folder / PARTS).glob("*")):
-        if path.name not in known and not re.match(r"\.", path.name):
+    for path in sorted(
+        path for name in (PARTS, PICTURES) for path in (plan.folder / name).glob("*")
+    ):
+        if path.name not in known and not path.name.startswith("."):
             counts.problems.append(f"{path}: expected parts of this plan alone, got a stranger")
     return counts
 
 
-def _check_rows(plan: Plan, shard: Shard, counts: ShardCounts) -> None:
-    """Compare a part, read as a whole, with the images of its shard."""
+def _check_rows(plan: Plan, shard: Shard, counts: ShardCounts) -> Path | None:
+    """Compare a part, read as a whole, with the images of its shard; return its pictures."""
     path = plan.part(shard)
     try:
         table = pq.read_table(path, page_checksum_verification=True)
@@ -144,7 +159,9 @@ def _check_rows(plan: Plan, shard: Shard, counts: ShardCounts) -> None:
     rows = zip(table["ws"].is_null().to_pylist(), table["error"].is_null().to_pylist(), strict=True)
     if any(no_codes == no_error for no_codes, no_error in rows):
         raise ValueError(f"{path}: expected codes or an error in each row, got neither or both")
+    pictures = check_pictures(plan, path, table)
     counts.parts += 1
     failed = len(table) - table["error"].null_count
     counts.failed += failed
     counts.done += len(table) - failed
+    return pictures

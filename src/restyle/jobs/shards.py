@@ -1,7 +1,5 @@
 """`restyle shards run`: workers that take shards until none is left, and write a part for each."""
 
-import hashlib
-import io
 import os
 import signal
 import subprocess
@@ -10,33 +8,21 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from restyle.faces import NoFaceError, align_faces
-from restyle.inversion.results import InversionResult
-from restyle.inversion.targets import resized, to_target
 from restyle.io.arrow import pa, pq
-from restyle.io.files import atomic_write, escaped, remove_temporaries
-from restyle.io.images import ImageError, decode_image
-from restyle.jobs.inverters import Inverter
-from restyle.jobs.shard_claims import DEATHS, Claims
-from restyle.jobs.shard_inputs import Listed, Reader
+from restyle.io.files import atomic_write, remove_temporaries
+from restyle.jobs.shard_claims import Claims
+from restyle.jobs.shard_pictures import pictures_of, remove_others
 from restyle.jobs.shard_plan import PARTS, WORK, Plan, Shard
 from restyle.jobs.shard_reports import ShardCounts, is_split, shards_status
 from restyle.jobs.shard_settings import RunShards, ShardsStatus
-from restyle.losses.pixels import l2
-from restyle.model import ReStyle
-from restyle.training.data import ahead
+from restyle.jobs.shard_worker import Worker
 
 _PAUSE = 0.5  # seconds between looks at shards that others hold
-Row = dict[str, Any]
 
 
 def run_shards(job: RunShards) -> ShardCounts:
@@ -52,10 +38,16 @@ def run_shards(job: RunShards) -> ShardCounts:
     """
     plan = Plan.open(job.folder)
     with _stoppable():
-        if job.processes > 1:
+        if job.engine == "ray":
+            from restyle.jobs.shard_ray import run_on_ray
+
+            run_on_ray(job, plan)
+        elif job.processes > 1:
             _supervise(job, plan)
         else:
-            _work(job, plan)
+            first = os.getpid() % len(plan.shards)  # workers that start together begin apart
+            with tqdm(total=plan.images, unit="image", disable=None) as progress:
+                Work(job, plan).finish(plan.shards[first:] + plan.shards[:first], progress)
     return shards_status(ShardsStatus(folder=job.folder))
 
 
@@ -82,182 +74,72 @@ def _stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _work(job: RunShards, plan: Plan) -> None:
-    worker: Worker | None = None
-    claims = Claims(plan.folder / WORK, job.lease)
-    first = os.getpid() % len(plan.shards)  # workers that start together begin apart
-    waiting = plan.shards[first:] + plan.shards[:first]
-    with tqdm(total=plan.images, unit="image", disable=None) as progress:
+class Work:
+    """One worker's part of a plan: it takes what is free of some shards until they are done."""
+
+    def __init__(self, job: RunShards, plan: Plan) -> None:
+        """Take a plan; its model is loaded with the first shard."""
+        self._job, self._plan = job, plan
+        self._claims = Claims(plan.folder / WORK, job.lease)
+
+    @cached_property
+    def _worker(self) -> Worker:
+        return Worker.of(self._plan, self._job)
+
+    def finish(self, shards: Sequence[Shard], progress: tqdm | None = None) -> None:
+        """Return when each of the shards has its part, or its halves have, whoever made it.
+
+        Args:
+            shards: The shards, in the order in which they are looked at.
+            progress: Counts images.
+
+        Raises:
+            ValueError: The model has become another, or a part is another plan's.
+            OSError: A part cannot be written.
+        """
+        waiting, plan = list(shards), self._plan
         while waiting:
             left: list[Shard] = []
             for shard in waiting:
-                if not plan.part(shard).exists():
-                    worker = worker or Worker.of(plan, job)  # no shard dies of a model
-                    with claims.held(shard.name) as deaths:
-                        if deaths is not None and not plan.part(shard).exists():
-                            _publish(worker.part(shard, deaths), plan, shard)
+                self._take(shard)
                 if not plan.part(shard).exists():
                     left.append(shard)
                 elif is_split(plan, shard):
                     left.extend(shard.halves())
-                else:
+                elif progress is not None:
                     progress.update(len(shard))
             if left == waiting:
                 time.sleep(_PAUSE)
             waiting = left
 
-
-@dataclass(frozen=True)
-class Worker:
-    """Makes a part of a shard.
-
-    Attributes:
-        plan: Says which images there are.
-        model: Says what targets look like.
-        inverter: How they are inverted.
-        batch_size: How many at once.
-    """
-
-    plan: Plan
-    model: ReStyle
-    inverter: Inverter
-    batch_size: int
-
-    @classmethod
-    def of(cls, plan: Plan, job: RunShards) -> "Worker":
-        """Load what a plan's images are inverted with.
-
-        Raises:
-            ValueError: It is not what the plan was made with.
-        """
-        return cls(plan, *plan.open_model(job.device), job.batch_size)
-
-    def part(self, shard: Shard, deaths: int) -> pa.Table:
-        """Invert the images of a shard that some workers have died of.
-
-        Returns:
-            A row for each image; none if the shard is to be split.
-        """
-        rows = self.plan.rows(shard)
-        if deaths >= DEATHS and len(rows) > 1:
-            return self._table([], split=True)
-        if deaths >= DEATHS:
-            error = f"{rows[0].name}: expected an image that workers survive, got {deaths} deaths"
-            return self._table([_row(rows[0]) | {"error": error}])
-        reader = Reader(self.plan.facts["image_column"])
-
-        def read(start: int) -> list[tuple[Row, Tensor | None]]:
-            return [self._read(reader, one) for one in rows[start : start + self.batch_size]]
-
-        made: list[Row] = []
-        for batch in ahead(read, range(0, len(rows), self.batch_size)):
-            self._invert([(row, target) for row, target in batch if target is not None])
-            made += [row for row, _ in batch]
-        return self._table(made)
-
-    def _read(self, reader: Reader, listed: Listed) -> tuple[Row, Tensor | None]:
-        row = _row(listed)
-        try:
-            content = reader(listed)
-            row["sha256"] = hashlib.sha256(content).hexdigest()
-            picture = decode_image(io.BytesIO(content), listed.name)
-            if self.plan.facts["options"]["align"]:
-                picture = align_faces(picture, 256, 1)[0].crop
-            fit = self.plan.facts["options"]["fit"]
-            return row, to_target(picture, self.model.domain.input_size, fit)
-        except ImageError as error:
-            row["error"] = str(error)
-        except NoFaceError as error:
-            row["error"] = str(ImageError(listed.name, error.expected, error.found))
-        return row, None
-
-    def _invert(self, batch: Sequence[tuple[Row, Tensor]]) -> None:
-        """Add to each row what is found; of a batch that fails each image by itself."""
-        if not batch:
+    def _take(self, shard: Shard) -> None:
+        """Make a shard's part, unless it is there or another worker is at it."""
+        part = self._plan.part(shard)
+        if part.exists():
             return
-        started = time.perf_counter()
-        try:
-            result = self.inverter.invert(torch.stack([target for _, target in batch]))
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(f"batch_size: expected fewer than {len(batch)}: {error}") from error
-        except (ValueError, RuntimeError) as error:
-            if len(batch) == 1:
-                batch[0][0]["error"] = f"{batch[0][0]['source']}: {' '.join(str(error).split())}"
+        worker = self._worker  # first, as no shard dies of a model
+        with self._claims.held(shard.name) as deaths:
+            if deaths is None or part.exists():
                 return
-            for one in batch:
-                self._invert([one])
-            return
-        found = self._found(result)
-        seconds = (time.perf_counter() - started) / len(batch)
-        for (row, _), facts in zip(batch, found, strict=True):
-            row |= facts | {"seconds": seconds}
-
-    def _found(self, result: InversionResult) -> Iterator[Row]:
-        whole = self.plan.facts["settings"]["keep"] == "all"
-        kept = result.steps if whole else result.steps[-1:]
-        ws = torch.stack([step.ws for step in kept], dim=1).half().cpu().numpy()
-        images = resized(
-            result.image.clamp(-1, 1), (result.target.shape[2], result.target.shape[3])
-        )
-        mse = l2(images, result.target.to(images)).tolist()
-        iterations = self.inverter.settings.get("iterations")
-        used = [iterations] * len(mse) if iterations else result.steps_used.tolist()
-        for codes, error, steps in zip(ws, mse, used, strict=True):
-            yield {"ws": codes, "mse": error, "steps": steps}
-
-    def _table(self, rows: Sequence[Row], split: bool = False) -> pa.Table:
-        """Make rows a table, with the plan's fingerprint and the shape of its codes."""
-        shape = self._codes()
-        ws = np.zeros((len(rows), *shape), np.float16)
-        for at, row in enumerate(rows):
-            if row["ws"] is not None:
-                ws[at] = row["ws"]
-        missing = pa.array([row["ws"] is None for row in rows], pa.bool_())
-        length = int(np.prod(shape))
-        columns: dict[str, pa.Array] = {
-            name: pa.array([row[name] for row in rows], kind) for name, kind in _COLUMNS.items()
-        }
-        columns["ws"] = pa.FixedSizeListArray.from_arrays(
-            pa.array(ws.reshape(-1)), type=pa.list_(pa.float16(), length), mask=missing
-        )
-        facts = {"restyle.fingerprint": self.plan.fingerprint, "restyle.ws_shape": str(list(shape))}
-        facts |= {"restyle.split": "1"} if split else {}
-        return pa.table(columns).replace_schema_metadata(facts)
-
-    def _codes(self) -> tuple[int, ...]:
-        """Return the shape of a row's codes: (num_ws, D), with the steps before it if all."""
-        codes = tuple(self.model.start_ws.shape)
-        if self.plan.facts["settings"]["keep"] == "last":
-            return codes
-        kept = len(self.inverter.labels) or self.inverter.settings["steps"] + 1
-        return (kept, *codes)
-
-
-_COLUMNS = {
-    "id": pa.string(),
-    "source": pa.string(),
-    "sha256": pa.string(),
-    "steps": pa.int32(),
-    "mse": pa.float32(),
-    "seconds": pa.float32(),
-    "error": pa.string(),
-}
-
-
-def _row(listed: Listed) -> Row:
-    known = {"id": listed.id, "source": escaped(listed.source)}
-    return dict.fromkeys((*_COLUMNS, "ws")) | known
+            try:
+                _publish(worker.part(shard, deaths), self._plan, shard)
+            except FileNotFoundError:
+                if not part.exists():
+                    raise  # else its maker has removed what this one was writing
 
 
 def _publish(table: pa.Table, plan: Plan, shard: Shard) -> None:
     """Write a part, unless a worker that had been given up for dead has done it meanwhile."""
-    path = plan.part(shard)
+    path, pictures = plan.part(shard), pictures_of(plan, table)
     remove_temporaries(path.parent, of=path.name)
     try:
         with atomic_write(path, exclusive=True) as temporary:
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-    except (FileExistsError, FileNotFoundError):
-        return  # the other one removes what this one has half written
+    except (FileExistsError, FileNotFoundError):  # the other one removes what is half written
+        if pictures is not None:
+            pictures.unlink(missing_ok=True)
+    else:
+        remove_others(plan, shard, pictures)
 
 
 def _supervise(job: RunShards, plan: Plan) -> None:
