@@ -5,7 +5,7 @@ captions of them have.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import torch
@@ -32,7 +32,7 @@ class TextConfig:
         layers: Convolutions over words.
     """
 
-    image: FeatureConfig = field(default_factory=lambda: FeatureConfig(hidden=128, embedding=128))
+    image: FeatureConfig = FeatureConfig(widths=(16, 32, 64, 96, 96), hidden=120, embedding=128)
     width: int = 64
     reach: int = 5
     layers: int = 2
