@@ -73,9 +73,11 @@ class TextNetwork(nn.Module, Pretrained):
         words: The text side.
         known: The words that it knows, sorted.
         log_scale: Logarithm of what cosines are multiplied by in training.
+        templates: Sentences that a prompt is put into; the embeddings are averaged.
     """
 
     kind = "text"
+    templates = ("{}", "a portrait of {}", "a photo of {}", "a picture of {}")
 
     def __init__(self, config: TextConfig = TextConfig(), known: Sequence[str] | None = None):
         """Build an untrained network for words, those of today's captions if None.
