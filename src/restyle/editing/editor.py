@@ -36,6 +36,11 @@ class Edited(NamedTuple):
     ws: Tensor
     styles: Tensor | None = None
 
+    @property
+    def moved(self) -> Tensor:
+        """What is rendered: the styles where there are some, else the codes."""
+        return self.ws if self.styles is None else self.styles
+
 
 class Editor:
     """Moves the codes of one generator along directions.

@@ -277,8 +277,7 @@ def edited(model: ReStyle, subject: Subject, plan: Plan, strengths: Sequence[flo
     moves: dict[Direction, Any] = dict(plan.also)
     amounts = torch.tensor(strengths, device=ws.device)
     moves[plan.direction] = amounts + moves.get(plan.direction, 0)
-    found = model.editor.edit(ws, moves, layers=plan.layers)
-    return found.ws if found.styles is None else found.styles
+    return model.editor.edit(ws, moves, layers=plan.layers).moved
 
 
 def renders(model: ReStyle, codes: Tensor) -> Iterator[Tensor]:
