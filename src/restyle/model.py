@@ -14,11 +14,13 @@ from restyle.domains import Domain
 from restyle.editing.drag import Dragged, Dragger, Points
 from restyle.editing.editor import Editor, Edits
 from restyle.editing.edits import Layers, check_codes
+from restyle.editing.styles import Styled, check_styles
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.generators.styles import StyleLayer, style_layers
 from restyle.inversion.adaptive import refine_until
-from restyle.inversion.methods import DEFAULT_STEPS, invert_by_method, stopping
-from restyle.inversion.parsing import MOST_STEPS
+from restyle.inversion.checks import Steps, check_preview, checked_steps
+from restyle.inversion.methods import invert_by_method, stopping
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.targets import Picture, as_pictures, to_target
 from restyle.io.checkpoints import CheckpointError, weights_hash
@@ -27,8 +29,6 @@ from restyle.refine import Estimate, average_estimate, refine
 from restyle.runtime.devices import resolve_device, resolve_dtype
 from restyle.runtime.engine import Inference
 from restyle.runtime.options import Fit
-
-Steps = int | Literal["auto"] | None
 
 
 class ReStyle(Pretrained):
@@ -259,36 +259,14 @@ class ReStyle(Pretrained):
             yield result
 
     def checked_steps(self, steps: Steps = None) -> int | Literal["auto"]:
-        """Return the number of steps to take: the given one, or 5, or 1 if single-shot.
-
-        Raises:
-            ValueError: Below 1, or more than one step of a single-shot encoder.
-        """
-        if steps is None or (steps == "auto" and self.single_shot):
-            return 1 if self.single_shot else DEFAULT_STEPS
-        if steps == "auto":
-            return "auto"
-        if not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
-            raise ValueError(f"expected steps of at least 1, or 'auto', got {steps}")
-        if self.single_shot and steps > 1:
-            raise ValueError(f"expected steps=1 for a single-shot encoder, got {steps}")
-        return steps
+        """Return the number of steps to take, as `restyle.inversion.checks` does."""
+        return checked_steps(steps, self.single_shot)
 
     def checked_preview(self, resolution: int | None, steps: Steps) -> None:
-        """Refuse a resolution that the steps before the last one cannot be rendered at.
-
-        Raises:
-            ValueError: No power of two from the encoder's input to the generator's size, or "auto".
-        """
-        if resolution is None:
-            return
-        smallest, size = max(self.domain.input_size), self.generator.config.size
-        if not smallest <= resolution <= size or resolution & (resolution - 1):
-            raise ValueError(
-                f"expected a preview of a power of two from {smallest} to {size}, got {resolution}"
-            )
-        if steps == "auto":
-            raise ValueError("expected a number of steps with a preview, got 'auto'")
+        """Refuse a resolution that the steps before the last one cannot be rendered at."""
+        if resolution is not None:
+            smallest, size = max(self.domain.input_size), self.generator.config.size
+            check_preview(resolution, steps, smallest, size)
 
     def prepare(self, images: Iterable[Picture], fit: Fit = "stretch") -> Tensor:
         """Stretch, crop or pad pictures to the encoder's size: (B, 3, h, w), RGB in [-1, 1].
@@ -310,8 +288,10 @@ class ReStyle(Pretrained):
         """Predict residuals and a state from a pair (B, 6, h, w), as `Encoder.forward` does."""
         return self._inference.encode(pair[:, : self.encoder.config.input_channels], *before)
 
-    def generate(self, ws: Tensor, resolution: int | None = None) -> Tensor:
-        """Render codes (B, num_ws, D) in W+, differentiably where they need gradients.
+    def generate(
+        self, ws: Tensor | None = None, resolution: int | None = None, styles: Tensor | None = None
+    ) -> Tensor:
+        """Render codes (B, num_ws, D) in W+ or styles (B, S), differentiably where they need it.
 
         Height and width before the crop are `resolution`, a power of two; the full size if None.
 
@@ -319,10 +299,27 @@ class ReStyle(Pretrained):
             Images (B, 3, H, W), RGB, about [-1, 1], cropped to the domain's rows. Noise is fixed.
 
         Raises:
-            ValueError: No codes of this generator, or another resolution.
+            ValueError: No codes or styles of this generator, both, or another resolution.
         """
+        if ws is not None and styles is None:
+            check_codes(ws, *self.start_ws.shape)
+            image = self._inference.render(ws, resolution)
+        elif styles is not None and ws is None:
+            check_styles(styles, self.style_layers[-1].stop)
+            image = self._inference.render_styles(styles, resolution)
+        else:
+            raise ValueError(f"expected ws or styles, got {'neither' if ws is None else 'both'}")
+        return self.domain.crop_render(image)
+
+    def styles(self, ws: Tensor) -> Tensor:
+        """Return the styles (B, S) of codes (B, num_ws, D), which `style_layers` tells apart."""
         check_codes(ws, *self.start_ws.shape)
-        return self.domain.crop_render(self._inference.render(ws, resolution))
+        return self._inference.styles(ws)
+
+    @property
+    def style_layers(self) -> tuple[StyleLayer, ...]:
+        """Where the styles of each layer lie in a vector (S,), those of colours marked."""
+        return style_layers(self.generator.synthesis)
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> Estimate:
         """Sample codes (n, num_ws, D) and their renders (n, 3, H, W), as `sample_ws` does.
@@ -348,13 +345,16 @@ class ReStyle(Pretrained):
         `edit(ws, {"smile": 2.0, "yaw": -1.0})` along several.
 
         Returns:
-            The new codes and their renders, differentiable in `ws` and `strength`.
+            The new codes and their renders, differentiable in `ws` and `strength`; with a direction
+            in S a `Styled`, whose styles are what is rendered.
 
         Raises:
             ValueError: An unknown direction, or one, a strength or layers that do not fit.
         """
         edited = self.editor.edit(ws.to(self.device), directions, strength, layers)
-        return Estimate(edited, self.generate(edited))
+        if edited.styles is None:
+            return Estimate(edited.ws, self.generate(edited.ws))
+        return Styled(edited.ws, self.generate(styles=edited.styles), edited.styles)
 
     def drag(
         self, ws: Tensor, handles: Points, targets: Points, mask: Tensor | None = None, **how: Any

@@ -33,8 +33,8 @@ def test_a_styled_layer_equals_modulated_weights_for_each_sample():
     torch.nn.init.constant_(layer.noise_strength, 0.3)
     torch.nn.init.normal_(layer.bias)
     x, w = torch.randn(2, 5, 6, 6), torch.randn(2, 4)
-    got = layer(x, w, "fixed")
     styles = layer.style(w)
+    got = layer(x, styles, "fixed")
     for sample in range(2):
         weight = layer.weight / math.sqrt(5 * 9) * styles[sample][None, :, None, None]
         weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()

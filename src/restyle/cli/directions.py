@@ -9,11 +9,12 @@ from cyclopts.validators import Number
 from restyle.cli.derive import add_command
 from restyle.cli.evaluate import reporting
 from restyle.cli.models import Json, Overwrite, lines, print_json
-from restyle.evaluation.settings import DirectionSearch
+from restyle.evaluation.settings import ChannelSearch, DirectionSearch
 from restyle.io.claims import check_new
 
 app = App(name="directions", help="Find and show the directions that edits go along.")
 add_command(app, "find", DirectionSearch, reporting("directions:find_directions"))
+add_command(app, "channels", ChannelSearch, reporting("channels:find_channels"))
 
 
 @app.command(name="list")

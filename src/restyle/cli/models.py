@@ -183,7 +183,12 @@ def _curvature(job: jobs.EstimateCurvature) -> None:
     print(printable(f"the curvature of {job.model} is in {jobs.estimate_curvature(job)}"))
 
 
+def _styles(job: jobs.MeasureStyles) -> None:
+    print(printable(f"the statistics of {job.model}'s styles are in {jobs.measure_styles(job)}"))
+
+
 add_command(app, "curvature", jobs.EstimateCurvature, _curvature, Command(positional="model"))
+add_command(app, "styles", jobs.MeasureStyles, _styles, Command(positional="model"))
 
 
 def lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:

@@ -8,7 +8,7 @@ from cyclopts import App
 
 from restyle.cli.derive import Command, Run, add_command, function
 from restyle.training.options import flat
-from restyle.training.presets import ENCODERS, FEATURES, GENERATORS, STUDENTS
+from restyle.training.presets import ENCODERS, FEATURES, GENERATORS, STUDENTS, TEXT
 
 app = App(name="train", help="Train networks. A run is resumed by repeating its command.")
 
@@ -79,4 +79,10 @@ add_training(
     STUDENTS,
     "restyle.training.encoder:train_encoder",
     description="restyle.training.dry_run:dry_run",
+)
+add_training(
+    "text",
+    "Train a network that knows which words fit a portrait.",
+    TEXT,
+    "restyle.training.text:train_text",
 )

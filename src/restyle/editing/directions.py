@@ -35,7 +35,10 @@ _FACTS = {
     "generator_sha256": str | None,
     "licence": str,
     "about": str,
+    "space": str,
 }
+
+SPACES = ("W", "W+", "S")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +47,15 @@ class Direction:
 
     Attributes:
         name: What changes.
-        vector: (D,) for all layers alike (space W), or (num_ws, D), a row a layer (space W+).
+        vector: (D,) for all layers alike (space W), (num_ws, D), a row a layer (space W+), or (S,)
+            for the channels of all layers (space S, `restyle.generators.styles`).
         scale: How many times `vector` makes strength 1: one standard deviation of the generator's
             codes along it. None where nobody has measured it.
         layers: The layers (rows of W+) that are moved; None for all of them.
         generator_sha256: Hash of the weights that it was found with; None where that is unknown.
         licence: Under which it may be used.
         about: How it was found.
+        space: W, W+ or S; W or W+ by the vector's shape if empty.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Direction:
     generator_sha256: str | None = None
     licence: str = "unknown"
     about: str = ""
+    space: str = ""
 
     def __post_init__(self):
         """Check shape and values; (1, D) becomes (D,)."""
@@ -76,24 +82,36 @@ class Direction:
             raise DirectionError(f"{self.name}: expected a scale above 0, got {self.scale}")
         squeezed = vector[0] if vector.ndim == 2 and len(vector) == 1 else vector
         object.__setattr__(self, "vector", squeezed.contiguous())
-
-    @property
-    def space(self) -> str:
-        """`W`, where all layers move alike, or `W+`."""
-        return "W" if self.vector.ndim == 1 else "W+"
+        space = self.space or ("W" if squeezed.ndim == 1 else "W+")
+        if space not in SPACES or (space == "W+") != (squeezed.ndim == 2):
+            raise DirectionError(
+                f"{self.name}: expected a direction of {', '.join(SPACES)}, got {space} with "
+                f"{tuple(squeezed.shape)}"
+            )
+        object.__setattr__(self, "space", space)
 
     def check_codes(self, num_ws: int, w_dim: int) -> None:
         """Check that it can move codes (num_ws, w_dim).
 
         Raises:
-            DirectionError: Another width, or another number of layers.
+            DirectionError: It moves styles, has another width, or another number of layers.
         """
+        if self.space == "S":
+            raise DirectionError(f"direction '{self.name}': expected one of codes, got one of S")
         shape = tuple(self.vector.shape)
         if shape not in ((w_dim,), (num_ws, w_dim)):
             raise DirectionError(
                 f"direction '{self.name}': expected shape ({w_dim},) or ({num_ws}, {w_dim}) "
                 f"for this generator, got {shape}"
             )
+        self.check_layers(num_ws)
+
+    def check_layers(self, num_ws: int) -> None:
+        """Check that a generator has its layers.
+
+        Raises:
+            DirectionError: It has fewer.
+        """
         if self.layers is not None and not all(0 <= layer < num_ws for layer in self.layers):
             raise DirectionError(
                 f"direction '{self.name}': expected layers from 0 to {num_ws - 1} for this "
@@ -101,7 +119,10 @@ class Direction:
             )
 
     def calibrated(self, w: Tensor) -> "Direction":
-        """Return the same direction with its scale measured over codes (N, D), 10,000 or so."""
+        """Return the same direction with its scale measured over codes (N, D), 10,000 or so.
+
+        For a direction in S they are styles (N, S).
+        """
         return replace(self, scale=projection_scale(self.vector, w))
 
 
@@ -126,8 +147,7 @@ def save_direction(direction: Direction, path: str | os.PathLike[str]) -> None:
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: expected a name ending in {SUFFIX}")
     facts = {field.name: getattr(direction, field.name) for field in fields(direction)}
-    shape = {"space": direction.space, "shape": list(facts.pop("vector").shape)}
-    facts = {"format": FORMAT} | facts | shape
+    facts = {"format": FORMAT, "shape": list(facts.pop("vector").shape)} | facts
     metadata = {key: json.dumps(value) for key, value in facts.items()}
     with atomic_write(path) as temporary:
         temporary.write_bytes(save({"direction": direction.vector}, metadata))

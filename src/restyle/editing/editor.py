@@ -4,13 +4,16 @@ import os
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from restyle.editing.directions import BUNDLED, Direction, directions_in, find_direction
 from restyle.editing.edits import Layers, shift
+from restyle.editing.styles import calibrated, check_direction, shift_styles
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.generators.styles import StyleLayer, style_layers
 
 SAMPLES = 10_000
 """Codes that a direction's scale is measured over."""
@@ -20,6 +23,23 @@ Which = str | os.PathLike[str] | Direction
 
 Edits = Which | Mapping[Any, float | Tensor]
 """One direction, or a table of directions and their strengths."""
+
+
+class Edited(NamedTuple):
+    """Codes or styles after an edit.
+
+    Attributes:
+        ws: (B, num_ws, D), moved by the edits in W and W+.
+        styles: (B, S), those of the codes, moved by the edits in S; None where there are none.
+    """
+
+    ws: Tensor
+    styles: Tensor | None = None
+
+    @property
+    def moved(self) -> Tensor:
+        """What is rendered: the styles where there are some, else the codes."""
+        return self.ws if self.styles is None else self.styles
 
 
 class Editor:
@@ -71,7 +91,7 @@ class Editor:
         directions: Edits,
         strength: float | Tensor = 1.0,
         layers: Layers = None,
-    ) -> Tensor:
+    ) -> Edited:
         """Move codes along one direction, or along several at once.
 
         Args:
@@ -83,7 +103,7 @@ class Editor:
                 or those of each direction if None.
 
         Returns:
-            New codes (B, num_ws, D).
+            The new codes, and the new styles where a direction moves those.
 
         Raises:
             ValueError: An unknown or unfitting direction, a strength that is no finite number, or
@@ -91,12 +111,28 @@ class Editor:
         """
         if not isinstance(directions, Mapping):
             directions = {directions: strength}
-        for which, amount in directions.items():
-            ws = shift(ws, self.direction(which), amount, layers)
-        return ws
+        found = [(self.direction(which), amount) for which, amount in directions.items()]
+        for direction, amount in found:
+            if direction.space != "S":
+                ws = shift(ws, direction, amount, layers)
+        in_styles = [(direction, amount) for direction, amount in found if direction.space == "S"]
+        if not in_styles:
+            return Edited(ws)
+        styles = torch.cat(self.generator.synthesis.styles(ws), dim=1)
+        for direction, amount in in_styles:
+            styles = shift_styles(styles, direction, amount, self.style_layers, layers)
+        return Edited(ws, styles)
+
+    @cached_property
+    def style_layers(self) -> tuple[StyleLayer, ...]:
+        """Where the styles of each layer lie in a vector (S,)."""
+        return style_layers(self.generator.synthesis)
 
     def _checked(self, direction: Direction) -> Direction:
-        direction.check_codes(self.generator.num_ws, self.generator.config.w_dim)
+        if direction.space == "S":
+            check_direction(direction, self.style_layers)
+        else:
+            direction.check_codes(self.generator.num_ws, self.generator.config.w_dim)
         if direction.generator_sha256 not in (None, self.generator_sha256):
             warnings.warn(
                 f"direction '{direction.name}' was found with another generator: "
@@ -105,4 +141,7 @@ class Editor:
             )
         if direction.scale:
             return direction
-        return direction.calibrated(self.generator.sample_w(SAMPLES))
+        w = self.generator.sample_w(SAMPLES)
+        if direction.space == "S":
+            return calibrated(direction, self.generator, w)
+        return direction.calibrated(w)

@@ -89,20 +89,30 @@ def shift(
     direction.check_codes(num_ws, w_dim)
     if direction.scale is None:
         raise ValueError(f"direction '{direction.name}': expected a scale, got none")
+    amount = checked_strength(strength, ws)
+    rows = layer_numbers(direction.layers if layers is None else layers, num_ws)
+    step = torch.zeros_like(ws[0])
+    step[rows] = (direction.vector.to(ws) * direction.scale).expand_as(step)[rows]
+    return ws + amount.reshape(-1, 1, 1) * step
+
+
+def checked_strength(strength: float | Tensor, codes: Tensor) -> Tensor:
+    """Return a strength as a tensor, () or (B,), for codes or styles (B, ...).
+
+    Raises:
+        ValueError: It is no finite number, too large, or there are not as many as codes.
+    """
     if isinstance(strength, str) or not isinstance(strength, Tensor | int | float):
         raise ValueError(f"expected a strength that is a number, got {strength!r}")
-    amount = torch.as_tensor(strength, dtype=ws.dtype, device=ws.device)
+    amount = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
     if amount.ndim > 1 or not bool((amount.abs() <= LARGEST_STRENGTH).all()):
         raise ValueError(
             "expected strengths that are finite numbers, at most "
             f"{LARGEST_STRENGTH:g} either way, got {strength}"
         )
-    if amount.ndim and len(amount) not in (1, len(ws)) and len(ws) != 1:
-        raise ValueError(f"expected a strength, or {len(ws)}, got {len(amount)}")
-    rows = layer_numbers(direction.layers if layers is None else layers, num_ws)
-    step = torch.zeros_like(ws[0])
-    step[rows] = (direction.vector.to(ws) * direction.scale).expand_as(step)[rows]
-    return ws + amount.reshape(-1, 1, 1) * step
+    if amount.ndim and len(amount) not in (1, len(codes)) and len(codes) != 1:
+        raise ValueError(f"expected a strength, or {len(codes)}, got {len(amount)}")
+    return amount
 
 
 def mix(ws: Tensor, other: Tensor, layers: Layers) -> Tensor:

@@ -27,9 +27,24 @@ def save_latents(ws: Tensor, facts: Mapping[str, Any], path: str | os.PathLike[s
     Raises:
         OSError: The file cannot be written.
     """
+    _save("ws", ws, facts, path)
+
+
+def save_styles(styles: Tensor, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write styles (N, S), such as those of edits in style space, as `save_latents` does codes.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    _save("styles", styles, facts, path)
+
+
+def _save(
+    name: str, tensor: Tensor, facts: Mapping[str, Any], path: str | os.PathLike[str]
+) -> None:
     metadata = {key: escaped(value) for key, value in facts.items()}
     with atomic_write(Path(path)) as temporary:
-        temporary.write_bytes(save({"ws": ws.detach().cpu().contiguous()}, metadata))
+        temporary.write_bytes(save({name: tensor.detach().cpu().contiguous()}, metadata))
 
 
 def read_latents(

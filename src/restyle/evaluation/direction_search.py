@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,11 +29,11 @@ NAMED = 1.0
 
 
 def bench(
-    render: Render, ws: Tensor, reader: Reader, strengths: tuple[float, ...]
+    render: Render, ws: Tensor, reader: Reader, strengths: tuple[float, ...], **how: Any
 ) -> Callable[[Direction], Sweep]:
     """Return what tries directions on pictures of codes (N, num_ws, D), read before they change."""
     unedited = in_batches(render, ws, reader)
-    return lambda direction: sweep(render, ws, direction, strengths, reader, unedited)
+    return lambda direction: sweep(render, ws, direction, strengths, reader, unedited, **how)
 
 
 class Search:

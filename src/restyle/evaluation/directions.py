@@ -25,6 +25,7 @@ from restyle.evaluation.records import ROWS, SETTINGS, arrays_in_parts, claim_fo
 from restyle.evaluation.report import Report, Section, tabulate
 from restyle.evaluation.settings import DirectionSearch, determining
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.generators.styles import style_layers
 from restyle.hub.registry import load_features, load_generator
 from restyle.io.checkpoints import weights_hash
 from restyle.io.claims import check_own, read_settings
@@ -120,13 +121,16 @@ def earlier(out: Path, settings: dict[str, Any], overwrite: bool) -> list[dict[s
 
 
 def renderer(generator: StyleGAN2, dtype: str = "float32") -> Render:
-    """Return what renders a generator's codes in some precision; the images are float32."""
+    """Return what renders a generator's codes or styles in some precision; images are float32."""
+    widths = [layer.stop - layer.start for layer in style_layers(generator.synthesis)]
     kind, precision = generator.w_avg.device.type, resolve_dtype(dtype, generator.w_avg.device)
 
     @torch.no_grad()
-    def render(ws: Tensor) -> Tensor:
+    def render(codes: Tensor) -> Tensor:
         with torch.autocast(kind, precision, enabled=precision != torch.float32):
-            return generator.synthesis(ws).float()
+            if codes.ndim == 2:
+                return generator.synthesis.render(codes.split(widths, dim=1)).float()
+            return generator.synthesis(codes).float()
 
     return render
 

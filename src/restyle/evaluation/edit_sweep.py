@@ -122,6 +122,8 @@ def sweep(
     strengths: Sequence[float],
     reader: Reader,
     unedited: Reading,
+    *,
+    move: Callable[[Tensor, Direction, float], Tensor] = shift,
 ) -> Sweep:
     """Edit pictures at several strengths and read what comes of it.
 
@@ -132,10 +134,11 @@ def sweep(
         strengths: Rising, with 0 among them.
         reader: Reads the pictures.
         unedited: What it reads at strength 0.
+        move: Edits the codes; what it returns is rendered.
     """
 
     def seen_at(strength: float) -> Reading:
-        return in_batches(lambda w: render(shift(w, direction, strength)), ws, reader)
+        return in_batches(lambda w: render(move(w, direction, strength)), ws, reader)
 
     seen = [seen_at(strength) if strength else unedited for strength in strengths]
     identity = np.stack([(one.embeddings * unedited.embeddings).sum(axis=1) for one in seen])

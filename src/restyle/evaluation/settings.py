@@ -289,3 +289,39 @@ class DirectionSearch(_Judged):
     device: Device = "auto"
     dtype: Dtype = "float32"
     overwrite: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelSearch(_Judged):
+    """Find the channel of style space that moves each attribute of portraits, and little else.
+
+    The labeller says how much each channel changes each attribute, and chooses among the purest
+    ones on other samples; the judge measures the one that is chosen, beside the direction in W on
+    the same pictures. Writes NAME.safetensors, directions of space S, and OUT/rows.jsonl; repeating
+    the command goes on where it was interrupted.
+
+    Attributes:
+        out: The folder of the channels.
+        generator: A model's name, a checkpoint folder, or another project's file.
+        labeller: The feature network that labels, a bundled name or a folder.
+        samples: Samples over which each channel's effects are measured.
+        trials: Samples on which the labeller chooses.
+        checks: Samples that the judge measures.
+        seed: Of the samples.
+        licence: Of the directions.
+        attributes: Those that channels are looked for. [default: all of them]
+        directions: A folder of directions in W to compare with. [default: the bundled ones]
+        device: Where to compute; auto is a GPU where there is one.
+    """
+
+    out: Path
+    generator: str = "portraits"
+    labeller: str = "portraits-features"
+    samples: int = 32
+    trials: int = 8
+    checks: int = 24
+    seed: int = 0
+    licence: str = "MIT"
+    attributes: tuple[str, ...] = ()
+    directions: str | None = None
+    device: Device = "auto"

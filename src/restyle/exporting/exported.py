@@ -165,8 +165,16 @@ class Exported(ReStyle):
         self.editor = Editor(generator, facts["generator_sha256"])
         self.editor.known = [_direction(found) for found in facts["directions"]]
 
-    def generate(self, ws: Tensor, resolution: int | None = None) -> Tensor:
-        """Render codes as other models do, without gradients; the graph has cropped them."""
+    def generate(
+        self, ws: Tensor | None = None, resolution: int | None = None, styles: Tensor | None = None
+    ) -> Tensor:
+        """Render codes as other models do, without gradients; the graph has cropped them.
+
+        Raises:
+            ValueError: Styles are given, which the graph does not take, or no codes of this model.
+        """
+        if ws is None or styles is not None:
+            raise ValueError(f"{self.folder}: expected the codes ws of an export, got styles")
         check_codes(ws, *self.start_ws.shape)
         return self._inference.render(ws, resolution)
 
@@ -201,6 +209,10 @@ class Exported(ReStyle):
     def weights_hash(self) -> str:
         """Return the hash of the model that was exported, whose codes these are."""
         return self.facts["model_sha256"]
+
+    def styles(self, ws: Tensor) -> NoReturn:
+        """Refuse: the graph keeps its styles to itself."""
+        raise ValueError(f"{self.folder}: expected a model with styles, got an export")
 
     def drag(self, *arguments: Any, **options: Any) -> NoReturn:
         """Refuse: a drag needs gradients."""

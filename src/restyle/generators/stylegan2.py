@@ -6,8 +6,9 @@ width and size, and holds the official weights exactly.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -135,9 +136,8 @@ class StyledLayer(ModulatedConv):
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
 
-    def forward(self, x: Tensor, w: Tensor, noise: Noise) -> Tensor:
-        """Map (B, in, h, w) features and (B, w_dim) codes to (B, out, resolution, resolution)."""
-        style = self.style(w)
+    def forward(self, x: Tensor, style: Tensor, noise: Noise) -> Tensor:
+        """Map (B, in, h, w) features and (B, in) styles to (B, out, resolution, resolution)."""
         weight = self.weight * self.scale
         x = x * style[:, :, None, None].to(x.dtype)
         if self.up:
@@ -161,10 +161,9 @@ class ToRGB(ModulatedConv):
     def __init__(self, in_channels: int, w_dim: int):
         super().__init__(in_channels, 3, 1, w_dim)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Map (B, in, H, W) features and (B, w_dim) codes to (B, 3, H, W)."""
-        style = self.style(w)[:, :, None, None].to(x.dtype)
-        rgb = F.conv2d(x * style, self.weight * self.scale)
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Map (B, in, H, W) features and (B, in) styles to (B, 3, H, W)."""
+        rgb = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight * self.scale)
         return self.limited(rgb + self.bias[None, :, None, None].to(rgb.dtype))
 
 
@@ -208,17 +207,43 @@ class Synthesis(nn.Module):
         Raises:
             ValueError: If `ws` has another number of rows than the network has layers.
         """
-        x = self.layers[0](self._constant(ws), ws[:, 0], noise)
-        rgb = self.to_rgbs[0](x, ws[:, 1])
+        return self.render(self.styles(ws), noise, resolution)
+
+    def modulated(self) -> list[tuple[int, ModulatedConv]]:
+        """Return all modulated convolutions in the order of the styles, each with its row of ws."""
+        found: list[tuple[int, nn.Module]] = [(0, self.layers[0]), (1, self.to_rgbs[0])]
+        for level in range(1, len(self.to_rgbs)):
+            row = 2 * level - 1
+            found += [(row, self.layers[row]), (row + 1, self.layers[row + 1])]
+            found.append((row + 2, self.to_rgbs[level]))
+        return cast(list[tuple[int, ModulatedConv]], found)
+
+    def styles(self, ws: Tensor) -> list[Tensor]:
+        """Return the styles (B, in) of each modulated convolution, in the order of `modulated`.
+
+        Raises:
+            ValueError: If `ws` has another number of rows than the network has layers.
+        """
+        if ws.ndim != 3 or ws.shape[1] != self.num_ws:
+            raise ValueError(
+                f"ws: expected (B, {self.num_ws}, w_dim) latent codes, got {tuple(ws.shape)}"
+            )
+        return [layer.style(ws[:, row]) for row, layer in self.modulated()]
+
+    def render(
+        self, styles: Sequence[Tensor], noise: Noise = "fixed", resolution: int | None = None
+    ) -> Tensor:
+        """Render styles as `styles` returns them; all else is as in `forward`."""
+        x = self.layers[0](self._constant(styles[0]), styles[0], noise)
+        rgb = self.to_rgbs[0](x, styles[1])
         for level in range(1, len(self.to_rgbs)):
             if x.shape[-1] == resolution:
                 break
-            row = 2 * level - 1
-            x = self.layers[row](x, ws[:, row], noise)
-            x = self.layers[row + 1](x, ws[:, row + 1], noise)
-            fresh = self.to_rgbs[level](x, ws[:, row + 2])
+            up, conv, to_rgb = styles[3 * level - 1 : 3 * level + 2]
+            x = self.layers[2 * level - 1](x, up, noise)
+            x = self.layers[2 * level](x, conv, noise)
             fade = self.fade if level == len(self.to_rgbs) - 1 else 1.0
-            rgb = torch.add(upsample(rgb), fresh, alpha=fade)
+            rgb = torch.add(upsample(rgb), self.to_rgbs[level](x, to_rgb), alpha=fade)
         return rgb.contiguous()
 
     def features(self, ws: Tensor, resolution: int, noise: Noise = "fixed") -> Tensor:
@@ -237,18 +262,15 @@ class Synthesis(nn.Module):
         """
         if not 4 <= resolution <= 4 * 2 ** (len(self.to_rgbs) - 1) or resolution.bit_count() != 1:
             raise ValueError(f"expected a map of a power of two up to the size, got {resolution}")
-        x = self._constant(ws)
+        styles = self.styles(ws)
+        x = self._constant(styles[0])
         for row in range(2 * resolution.bit_length() - 5):
-            x = self.layers[row](x, ws[:, row], noise)
+            x = self.layers[row](x, styles[row + (row + 1) // 2], noise)
         return x
 
-    def _constant(self, ws: Tensor) -> Tensor:
-        """Return the learned input (B, C, 4, 4), for each of so many codes."""
-        if ws.ndim != 3 or ws.shape[1] != self.num_ws:
-            raise ValueError(
-                f"ws: expected (B, {self.num_ws}, w_dim) latent codes, got {tuple(ws.shape)}"
-            )
-        x = self.input.expand(ws.shape[0], -1, -1, -1)  # len() would fix the batch of an export
+    def _constant(self, style: Tensor) -> Tensor:
+        """Return the learned input (B, C, 4, 4), for each of so many styles."""
+        x = self.input.expand(style.shape[0], -1, -1, -1)  # len() would fix the batch of an export
         return x.contiguous(memory_format=torch.channels_last)
 
 

@@ -215,6 +215,25 @@ PUBLIC = (
         digest="sha256:a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
     ),
     _network(
+        "clip-vit-b-32",
+        "MIT",
+        "text-image network (CLIP): edits by text",
+        # OpenAI's weights in a file that holds nothing else.
+        "hub:sentence-transformers/clip-ViT-B-32:0_CLIPModel/model.safetensors",
+        file="model.safetensors",
+        needs="clip-tokenizer, restyle[text]",
+        size=605_157_884,
+        digest="sha256:99d28a652e6ec46629ab7047a0ac82c69b1fe11e0ce672c43af65d3a9a3fc05d",
+    ),
+    _network(
+        "clip-tokenizer",
+        "MIT",
+        "what splits texts into CLIP's tokens",
+        "hub:openai/clip-vit-base-patch32:tokenizer.json",
+        file="tokenizer.json",
+        size=2_224_041,
+    ),
+    _network(
         "moco-v2",
         "CC BY-NC 4.0, non-commercial",
         "image features: similarity loss where there are no faces",

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from restyle.editing.text import TextImage
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub import huggingface
 from restyle.hub.catalogue import PUBLIC
@@ -24,6 +25,9 @@ EXPORT = "model.json"
 
 LPIPS = {"lpips-alex": ("alexnet", "lpips-alex"), "lpips-vgg": ("vgg16", "lpips-vgg")}
 """The two pulled files of each LPIPS network: the convolutions, and the channels' weights."""
+
+CLIP = {"clip-vit-b-32": ("clip-vit-b-32", "clip-tokenizer")}
+"""The two pulled files of each CLIP: the weights, and what splits texts into tokens."""
 
 
 def bundled() -> list[str]:
@@ -160,6 +164,27 @@ def load_faces(name: str) -> Embedding:
     if not isinstance(found, ArcFace):
         raise CheckpointError(f"{path}: expected an ArcFace network, got {type(found).__name__}")
     return AlignedFaces(found)
+
+
+def load_text(name: str) -> TextImage:
+    """Load a text-image network, frozen, on the CPU.
+
+    Args:
+        name: portraits-text, a folder with such a network, or clip-vit-b-32, which must be pulled
+            with its tokenizer.
+
+    Raises:
+        ValueError: A file is not there.
+        CheckpointError: A network cannot be used.
+        ImportError: CLIP's library is missing.
+    """
+    if name in CLIP:
+        from restyle.importers.clip import read_clip
+
+        return read_clip(*map(network_file, CLIP[name]))
+    from restyle.portraits.text import TextNetwork
+
+    return TextNetwork.from_pretrained(name)
 
 
 def loss_networks(name: str) -> str | tuple[Any, Any]:

@@ -17,7 +17,7 @@ from restyle.editing.directions import Direction
 from restyle.editing.edits import GROUPS, layer_numbers, parse_strengths
 from restyle.editing.edits import mix as mix_layers
 from restyle.editing.latents import SUFFIX as LATENTS
-from restyle.editing.latents import read_latents, save_latents
+from restyle.editing.latents import read_latents, save_latents, save_styles
 from restyle.editing.video import between, check_video, save_video, there_and_back
 from restyle.faces import AlignedFace
 from restyle.hub import registry
@@ -35,7 +35,7 @@ from restyle.jobs.manifest import Manifest, Summary, find_inputs, pending
 from restyle.jobs.settings import Animate, Edit, Mix
 from restyle.model import ReStyle, Steps
 
-FOLDERS = ("strips", "images", "aligned", "latents", "videos", PASTED)
+FOLDERS = ("strips", "images", "aligned", "latents", "styles", "videos", PASTED)
 PUBLISHED = (".pt", ".npy")
 _BATCH = 8
 
@@ -244,8 +244,8 @@ def save_edits(
     """
     out, stem = manifest.out, f"{name}.{plan.direction.name}"
     outputs = {"strip": f"strips/{stem}.png", "latents": f"latents/{stem}.safetensors"}
-    ws = edited(model, subject, plan, plan.strengths)
-    images = list(renders(model, ws))
+    codes = edited(model, subject, plan, plan.strengths)
+    images = list(renders(model, codes))
     for strength, image in zip(plan.strengths, images, strict=True):
         outputs[f"image {strength:+g}"] = path = f"images/{stem}{strength:+g}.png"
         save_image(image, out / path)
@@ -258,7 +258,12 @@ def save_edits(
         pictures.insert(0, resized(subject.photo.target[None], (height, width))[0])
         labels.insert(0, "target")
     save_image(strip(pictures, labels), out / outputs["strip"])
-    save_latents(ws, manifest.settings, out / outputs["latents"])
+    if codes.ndim == 2:  # styles have no codes: what is kept cannot be edited further
+        del outputs["latents"]
+        outputs["styles"] = f"styles/{stem}.safetensors"
+        save_styles(codes, manifest.settings, out / outputs["styles"])
+    else:
+        save_latents(codes, manifest.settings, out / outputs["latents"])
     if plan.video:
         outputs["video"] = f"videos/{stem}.{plan.video}"
         path = there_and_back(plan.strengths[0], plan.strengths[-1])
@@ -268,18 +273,21 @@ def save_edits(
 
 
 def edited(model: ReStyle, subject: Subject, plan: Plan, strengths: Sequence[float]) -> Tensor:
-    """Return the subject's last codes at several strengths, (N, num_ws, D)."""
+    """Return the subject's last codes at several strengths, (N, num_ws, D), or styles (N, S)."""
     ws = subject.codes[-1:].to(model.device).expand(len(strengths), -1, -1)
+    moves: dict[Direction, Any] = dict(plan.also)
     amounts = torch.tensor(strengths, device=ws.device)
-    ws = model.editor.edit(ws, plan.also, layers=plan.layers)
-    return model.editor.edit(ws, plan.direction, amounts, plan.layers)
+    moves[plan.direction] = amounts + moves.get(plan.direction, 0)
+    return model.editor.edit(ws, moves, layers=plan.layers).moved
 
 
-def renders(model: ReStyle, ws: Tensor) -> Iterator[Tensor]:
-    """Yield pictures (3, H, W) of codes (N, num_ws, D), a few of them in memory at once."""
-    for batch in ws.split(_BATCH):
+def renders(model: ReStyle, codes: Tensor) -> Iterator[Tensor]:
+    """Yield pictures (3, H, W) of codes (N, num_ws, D) or styles (N, S), a few in memory."""
+    for batch in codes.split(_BATCH):
+        batch, in_styles = batch.to(model.device), codes.ndim == 2
         with torch.no_grad():
-            images = model.generate(batch.to(model.device)).cpu()
+            images = model.generate(styles=batch) if in_styles else model.generate(batch)
+            images = images.cpu()
         yield from images
 
 

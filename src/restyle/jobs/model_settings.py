@@ -46,3 +46,22 @@ class EstimateCurvature:
         for name, number in (("probes", self.probes), ("rank", self.rank)):
             if number < 1:
                 raise ValueError(f"{name}: expected a number of 1 or more, got {number}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureStyles:
+    """Measure how each channel of a generator's styles varies: the unit of edits in style space.
+
+    The mean and the standard deviation of every channel, over 100,000 samples. They are kept as
+    styles.safetensors in the model's folder if that is given, else in the cache; what needs them
+    finds them in both, and measures them itself where there are none.
+
+    Attributes:
+        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        overwrite: Measure them again, and write over what is there.
+        device: Where to compute; auto is a GPU where there is one.
+    """
+
+    model: str
+    overwrite: bool = False
+    device: Device = "auto"

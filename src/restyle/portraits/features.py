@@ -223,8 +223,7 @@ class FeatureNetwork(nn.Module, Pretrained):
     def extract(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """Compute `maps` and `embed` of images (B, 3, h, w) in [-1, 1] in one pass."""
         maps = self.maps(images)
-        features, _ = self._read(images, maps)
-        return maps, self._embedding(features)
+        return maps, self._embedding(self.features(images, maps))
 
     def attributes(self, images: Tensor) -> dict[str, Tensor]:
         """Measure the attributes of images (B, 3, h, w) in [-1, 1].
@@ -249,7 +248,9 @@ class FeatureNetwork(nn.Module, Pretrained):
         Images are (B, 3, h, w) in [-1, 1]; their `maps` are computed unless they are given. Fréchet
         distances, precision and recall compare such vectors.
         """
-        return self._read(images, maps or self.maps(images))[0]
+        found, _ = self.observe(images, maps)
+        with torch.autocast(images.device.type, enabled=False):
+            return self.hidden(found)
 
     def heads(self, images: Tensor) -> dict[str, Tensor]:
         """Compute everything that is trained at once from images (B, 3, h, w) in [-1, 1].
@@ -258,13 +259,29 @@ class FeatureNetwork(nn.Module, Pretrained):
             `embedding` (B, E) of unit length, `values` (B, C) standardised as `standardise` does,
             `logits` (B, sum of classes), `points` (B, COUNT, 2) as `face_points`; float32.
         """
-        features, points = self._read(images, self.maps(images))
-        with torch.autocast(images.device.type, enabled=False):
+        found, points = self.observe(images)
+        return {**self.heads_of(found), "points": points[:, :COUNT]}
+
+    def observe(self, images: Tensor, maps: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Compute all that the hidden layer reads from images (B, 3, h, w) in [-1, 1].
+
+        Returns:
+            It, (B, F) float32, and the points (B, POINTS, 2) that were looked at.
+        """
+        maps = maps or self.maps(images)
+        points, seen = self.pointer(maps)
+        close = self.glimpses(_resize(images, self.config.size), points)
+        parts = (maps[-1].flatten(1), points.flatten(1), seen.flatten(1), close)
+        return torch.cat([part.float() for part in parts], dim=1), points
+
+    def heads_of(self, found: Tensor) -> dict[str, Tensor]:
+        """Compute what `heads` does, but for the points, from what `observe` found."""
+        with torch.autocast(found.device.type, enabled=False):
+            features = self.hidden(found)
             return {
                 "embedding": self._embedding(features),
                 "values": self.values(features),
                 "logits": self.logits(features),
-                "points": points[:, :COUNT],
             }
 
     def standardise(self, vectors: Tensor) -> Tensor:
@@ -274,14 +291,6 @@ class FeatureNetwork(nn.Module, Pretrained):
     def _embedding(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
             return F.normalize(self.identity(features), dim=1)
-
-    def _read(self, images: Tensor, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        points, seen = self.pointer(maps)
-        close = self.glimpses(_resize(images, self.config.size), points)
-        parts = (maps[-1].flatten(1), points.flatten(1), seen.flatten(1), close)
-        found = torch.cat([part.float() for part in parts], dim=1)
-        with torch.autocast(images.device.type, enabled=False):
-            return self.hidden(found), points
 
 
 def _sight() -> nn.Sequential:

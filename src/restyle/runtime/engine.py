@@ -66,16 +66,37 @@ class Inference:
         Raises:
             ValueError: The resolution is no power of two from 4 to the full size.
         """
-        if resolution is not None:
-            size = self.generator.config.size
-            if not 4 <= resolution <= size or resolution & (resolution - 1):
-                raise ValueError(f"expected a power of two from 4 to {size}, got {resolution}")
+        self._check_resolution(resolution)
         synthesis = self.generator.synthesis
         if isinstance(synthesis, Synthesis) and self._folds(synthesis, ws):
-            fast = self._kept(synthesis, lambda: FoldedSynthesis(synthesis, self.dtype))
-            return fast(ws, resolution)
+            return self._folded(synthesis)(ws, resolution)
         with autocast(self.generator.w_avg.device, self.dtype):
             return self._plain(synthesis)(ws, "fixed", resolution).float()
+
+    def styles(self, ws: Tensor) -> Tensor:
+        """Compute the styles (B, S) of codes (B, num_ws, D), float32."""
+        return torch.cat(self.generator.synthesis.styles(ws), dim=1)
+
+    def render_styles(self, styles: Tensor, resolution: int | None = None) -> Tensor:
+        """Render styles (B, S), as `render` renders codes; never compiled."""
+        self._check_resolution(resolution)
+        synthesis = self.generator.synthesis
+        widths = [layer.weight.shape[1] for _, layer in synthesis.modulated()]
+        parts = styles.split(widths, dim=1)
+        if self._folds(synthesis, styles):
+            return self._folded(synthesis).render(parts, resolution)
+        with autocast(self.generator.w_avg.device, self.dtype):
+            return synthesis.render(parts, "fixed", resolution).float()
+
+    def _check_resolution(self, resolution: int | None) -> None:
+        if resolution is None:
+            return
+        size = self.generator.config.size
+        if not 4 <= resolution <= size or resolution & (resolution - 1):
+            raise ValueError(f"expected a power of two from 4 to {size}, got {resolution}")
+
+    def _folded(self, synthesis: Synthesis) -> FoldedSynthesis:
+        return self._kept(synthesis, lambda: FoldedSynthesis(synthesis, self.dtype))
 
     def features(self, ws: Tensor, resolution: int) -> Tensor:
         """Compute the generator's feature map (B, C, resolution, resolution) of codes, float32."""

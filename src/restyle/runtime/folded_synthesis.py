@@ -8,6 +8,7 @@ waits for the memory, and fresh memory of that size is first cleared by the oper
 at a time. A band stays in the cache.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -40,8 +41,9 @@ class FoldedSynthesis:
         """
         self.num_ws = synthesis.num_ws
         self.input = synthesis.input.to(dtype)
-        self.layers = [_Layer(cast(StyledLayer, layer), dtype) for layer in synthesis.layers]
-        self.to_rgbs = [_Output(cast(ToRGB, layer), dtype) for layer in synthesis.to_rgbs]
+        self._rows = [(row, _folded(layer, dtype)) for row, layer in synthesis.modulated()]
+        self.layers = [fold for _, fold in self._rows if isinstance(fold, _Layer)]
+        self.to_rgbs = [fold for _, fold in self._rows if isinstance(fold, _Output)]
         self.fade = synthesis.fade
 
     @torch.no_grad()
@@ -50,29 +52,33 @@ class FoldedSynthesis:
 
         The height and width are `resolution`, a power of two; the full size if None.
         """
-        return torch.cat([self._render(codes, resolution) for codes in ws.split(1)])
+        return self.render([fold.style(ws[:, row]) for row, fold in self._rows], resolution)
 
-    def _render(self, ws: Tensor, resolution: int | None) -> Tensor:
-        """Render one image (1, 3, H, W) from its codes (1, num_ws, w_dim)."""
+    def render(self, styles: Sequence[Tensor], resolution: int | None = None) -> Tensor:
+        """Render styles (B, in) of each convolution, in the order of `Synthesis.modulated`."""
+        each = zip(*(part.split(1) for part in styles), strict=True)
+        return torch.cat([self._render(one, resolution) for one in each])
+
+    def _render(self, styles: Sequence[Tensor], resolution: int | None) -> Tensor:
+        """Render one image (1, 3, H, W) from the styles (1, in) of each convolution."""
         first = self.layers[0]
         x = _framed(self.input.shape[1], 4, self.input.dtype)
         bare = x[:, :, FRAME:-FRAME]
-        bare.copy_(first.finish(F.conv2d(self.input, *first.modulated(ws[:, 0]), padding=1), 0))
-        rgb = self.to_rgbs[0].convolve(bare, *self.to_rgbs[0].modulated(ws[:, 1]))
+        bare.copy_(first.finish(F.conv2d(self.input, *first.modulated(styles[0]), padding=1), 0))
+        rgb = self.to_rgbs[0].convolve(bare, *self.to_rgbs[0].modulated(styles[1]))
         for level in range(1, len(self.to_rgbs)):
             if rgb.shape[-1] == resolution:
                 break
             rgb = upsample(rgb)
-            x = self._level(level, x, rgb, ws)
+            x = self._level(level, x, rgb, styles[3 * level - 1 : 3 * level + 2])
         return rgb.contiguous()
 
-    def _level(self, level: int, x: Tensor, rgb: Tensor, ws: Tensor) -> Tensor:
+    def _level(self, level: int, x: Tensor, rgb: Tensor, styles: Sequence[Tensor]) -> Tensor:
         """Double the resolution of framed features, and add what they show to the RGB image."""
         row = 2 * level - 1
         up, conv, to_rgb = self.layers[row], self.layers[row + 1], self.to_rgbs[level]
-        up_weights = up.modulated(ws[:, row])
-        conv_weights = conv.modulated(ws[:, row + 1])
-        rgb_weights = to_rgb.modulated(ws[:, row + 2])
+        up_weights, conv_weights = up.modulated(styles[0]), conv.modulated(styles[1])
+        rgb_weights = to_rgb.modulated(styles[2])
         size = rgb.shape[-1]
         last = level == len(self.to_rgbs) - 1
         result = x if last else _framed(conv.channels, size, x.dtype)
@@ -100,7 +106,7 @@ class _Modulated:
         self.channels = len(self.bias)
 
     def style(self, w: Tensor) -> Tensor:
-        """Return factors of the input channels, (1, in), from a code (1, w_dim)."""
+        """Return factors of the input channels, (B, in), from codes (B, w_dim)."""
         return F.linear(w, self.style_weight, self.style_bias)
 
     def limited(self, x: Tensor) -> Tensor:
@@ -114,9 +120,9 @@ class _Output(_Modulated):
     def __init__(self, layer: ToRGB, dtype: torch.dtype):
         super().__init__(layer, dtype, gain=1.0)
 
-    def modulated(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weight (3, in, 1, 1) and bias (3,) for a code (1, w_dim)."""
-        weight = self.weight * self.style(w)[:, :, None, None]
+    def modulated(self, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight (3, in, 1, 1) and bias (3,) for a style (1, in)."""
+        weight = self.weight * style[:, :, None, None]
         return weight.to(self.dtype), self.bias.to(self.dtype)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -138,9 +144,9 @@ class _Layer(_Modulated):
             self.weight = self.weight.contiguous(memory_format=torch.channels_last)
         self.noise = (layer.noise * (layer.noise_strength * GAIN)).to(dtype)
 
-    def modulated(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a code's weight (out, in, 3, 3), (in, out, 3, 3) if `up`, and its bias."""
-        style = self.style(w)[0]
+    def modulated(self, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a style's weight (out, in, 3, 3), (in, out, 3, 3) if `up`, and its bias."""
+        style = style[0]
         demodulation = torch.rsqrt(style.square() @ self.energy + 1e-8)
         factors = torch.outer(style, demodulation) if self.up else torch.outer(demodulation, style)
         weight = self.weight * factors[:, :, None, None]
@@ -173,6 +179,12 @@ class _Layer(_Modulated):
         if stop == size:
             y[:, :, -1] = 0
         return y
+
+
+def _folded(layer: ModulatedConv, dtype: torch.dtype) -> _Layer | _Output:
+    if isinstance(layer, ToRGB):
+        return _Output(layer, dtype)
+    return _Layer(cast(StyledLayer, layer), dtype)
 
 
 def _framed(channels: int, size: int, dtype: torch.dtype) -> Tensor:

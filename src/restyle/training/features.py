@@ -7,33 +7,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restyle.io.checkpoints import CONFIG, WEIGHTS, load_config
-from restyle.io.claims import check_own
-from restyle.io.files import atomic_write, write_json
+from restyle.io.files import write_json
 from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.runtime.devices import autocast, training_dtype
+from restyle.training.cards import check_export, export
 from restyle.training.config import FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.presets import FEATURES
 from restyle.training.run import Run
 
-CARD = "card.md"
-NO_SETTINGS = ("out", "export", "device", "checkpoint_minutes", "precision")
-"""Options that say nothing about the network that is made."""
+ABOUT = """A feature network for the drawn portraits of this package: perceptual distance, identity
+embedding and attributes."""
 
 TEST_PERSONS = 2048
+
+
+class Told(Protocol):
+    """What pictures show: a row each, in the order of the schema, as in `pairs.Batch`."""
+
+    vectors: Tensor
+    labels: Tensor
+    shown: Tensor
+
+
 CLASSES = [len(names) for names in class_names.values()]
 
 
@@ -65,25 +72,35 @@ def feature_loss(network: FeatureNetwork, batch: Batch) -> tuple[Tensor, dict[st
         The loss, and its parts by name.
     """
     heads = network.heads(batch.images)
-    real = len(continuous_names)
-    seen_values, seen_classes = batch.shown[:, :real], batch.shown[:, real:]
-    errors = (heads["values"] - network.standardise(batch.vectors)).square()
-    values = _mean(errors, seen_values)
-    classes = torch.stack(
-        [
-            _mean(F.cross_entropy(logits, labels, reduction="none"), seen)
-            for logits, labels, seen in zip(
-                heads["logits"].split(CLASSES, dim=1),
-                batch.labels.unbind(1),
-                seen_classes.unbind(1),
-                strict=True,
-            )
-        ]
-    ).nanmean()
+    values, classes = attribute_losses(network, heads, batch)
     identity = contrast(heads["embedding"])
     points = (heads["points"] - batch.points).abs().mean() * network.config.size / 2  # pixels
     parts = {"values": values, "classes": classes, "identity": identity, "points": points}
     return values + classes + 0.25 * identity + 0.5 * points, parts
+
+
+def attribute_losses(
+    network: FeatureNetwork, heads: Mapping[str, Tensor], truth: Told
+) -> tuple[Tensor, Tensor]:
+    """Compute how far a network's `heads` are from the attributes that pictures show.
+
+    Returns:
+        The mean squared error of the standardised values, and the mean cross entropy of the
+        classes; scalars.
+    """
+    real = len(continuous_names)
+    seen_values, seen_classes = truth.shown[:, :real], truth.shown[:, real:]
+    errors = (heads["values"] - network.standardise(truth.vectors)).square()
+    classes = [
+        _mean(F.cross_entropy(logits, labels, reduction="none"), seen)
+        for logits, labels, seen in zip(
+            heads["logits"].split(CLASSES, dim=1),
+            truth.labels.unbind(1),
+            seen_classes.unbind(1),
+            strict=True,
+        )
+    ]
+    return _mean(errors, seen_values), torch.stack(classes).nanmean()
 
 
 def _mean(values: Tensor, seen: Tensor) -> Tensor:
@@ -177,7 +194,7 @@ def train_features(config: FeatureTraining) -> dict[str, Any]:
         SystemExit: With status 130, after saving, when interrupted.
     """
     if config.export is not None:
-        _check_export(Path(config.export))
+        check_export(Path(config.export), FeatureNetwork.kind)
     run = Run(config, config.images, config.batch, 2, may_change="export")
     with run:
         dtype = training_dtype(config.precision, run.device)
@@ -256,7 +273,7 @@ def _finish(run: Run, config: FeatureTraining, network: FeatureNetwork) -> dict[
     figures = describe(result)
     print(figures)
     if config.export is not None:
-        export_features(network, config, figures, run.images)
+        export(network, config, ABOUT, f"features{_preset(config)}", figures, run.images)
     return result
 
 
@@ -274,42 +291,6 @@ def describe(result: Mapping[str, Any]) -> str:
     ]
     figures = {**result["accuracy"], **result["r2"]}
     return "\n".join([*lines, *(f"| {name} | {value:.3f} |" for name, value in figures.items())])
-
-
-def _check_export(folder: Path) -> None:
-    """Refuse a folder with files of somebody else, before days of training."""
-    if not (folder / CONFIG).exists():
-        check_own(folder, [WEIGHTS, CARD])
-    elif (kind := load_config(folder)["kind"]) != FeatureNetwork.kind:
-        raise ValueError(f"export: expected a folder for a feature network, got a '{kind}' there")
-
-
-def export_features(
-    network: FeatureNetwork, config: FeatureTraining, figures: str, images: int
-) -> None:
-    """Write a trained network as a half-precision checkpoint with a card, where its training says.
-
-    The card tells what `describe` gave, and how many images it was trained on.
-    """
-    assert config.export is not None
-    folder = Path(config.export)
-    network.save_pretrained(folder, half=True)
-    parameters = sum(p.numel() for p in network.parameters())
-    settings = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k not in NO_SETTINGS)
-    card = f"""# {folder.name}
-
-A feature network for the drawn portraits of this package: perceptual distance, identity embedding
-and attributes. {parameters / 1e6:.2f} M parameters, stored in half precision.
-
-- Trained on: portraits drawn by `restyle.portraits` (train split), {images:,} images seen
-- Command: `restyle train features{_preset(config)}`
-- Settings: {settings}
-- Licence: MIT
-
-{figures}
-"""
-    with atomic_write(folder / CARD) as temporary:
-        temporary.write_text(card, encoding="utf-8")
 
 
 def _preset(config: FeatureTraining) -> str:

@@ -10,7 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from restyle.training.config import EncoderTraining, FeatureTraining, GeneratorTraining
+from restyle.training.config import (
+    EncoderTraining,
+    FeatureTraining,
+    GeneratorTraining,
+    TextTraining,
+)
 from restyle.training.options import with_options
 
 FEATURES = {
@@ -32,6 +37,9 @@ for _name, _run in (("train", Path("runs/features-128")), ("judge", Path("runs/j
     FEATURES[f"{_name}-128"] = replace(
         FEATURES[_name], out=_run, export=_export, size=128, batch=128, images=320_000
     )
+
+TEXT = {"portraits": TextTraining(export=Path("src/restyle/weights/portraits-text"))}
+"""The text-image network that ships."""
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),
