@@ -354,7 +354,7 @@ class ReStyle(Pretrained):
         edited = self.editor.edit(ws.to(self.device), directions, strength, layers)
         if edited.styles is None:
             return Estimate(edited.ws, self.generate(edited.ws))
-        return Styled(edited.ws, self.generate(styles=edited.styles), edited.styles)
+        return Styled(edited.ws, self.generate(styles=edited.styles), styles=edited.styles)
 
     def drag(
         self, ws: Tensor, handles: Points, targets: Points, mask: Tensor | None = None, **how: Any

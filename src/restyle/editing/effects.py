@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from restyle.generators.stylegan2 import StyleGAN2
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -43,7 +43,7 @@ class Styled(Estimate):
         styles: (B, S), those of the codes, moved by edits in S.
     """
 
-    styles: Tensor
+    styles: Tensor = field(kw_only=True)
 
 
 @dataclass(frozen=True)
