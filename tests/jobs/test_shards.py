@@ -4,13 +4,8 @@ import errno
 import hashlib
 import json
 import os
-import random
-import signal
-import subprocess
-import sys
 import tarfile
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -23,7 +18,6 @@ from restyle.inversion.targets import resized, to_target
 from restyle.io.images import to_pil
 from restyle.jobs import shard_worker, shards
 from restyle.jobs.shard_claims import machine
-from restyle.jobs.shard_plan import Plan
 from restyle.model import ReStyle
 from tests.jobs.shard_folders import rows_of
 from tests.tiny import CODES, picture
@@ -266,101 +260,3 @@ def test_parts_of_another_plan_are_refused(plan, tmp_path):
     os.rename(tmp_path / "kept", other.folder / "parts")
     with pytest.raises(ValueError, match="expected a part of this plan, got one of another plan"):
         run(other)
-
-
-COMMAND = [sys.executable, "-m", "restyle", "shards", "run", "--device", "cpu", "--batch-size", "1"]
-
-
-def started(plan, *arguments):
-    """Start a worker that waits a little with each image."""
-    slow = (
-        "import sys, time; from restyle.jobs.shard_worker import Worker; read = Worker._read\n"
-        "def late(*a): time.sleep(0.02); return read(*a)\n"
-        "Worker._read = late; from restyle.cli import main; main(sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", slow, *COMMAND[3:], str(plan.folder), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-
-def tries(plan):
-    return len(list((plan.folder / "work").glob("[!.]*.json")))  # without temporary ones
-
-
-def wait_for_a_try(plan, process):
-    before = tries(plan)
-    while tries(plan) == before and process.poll() is None:
-        time.sleep(0.01)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_killed_workers_shard_goes_to_the_other_at_once(plan):
-    made = plan(40, shard_size=10)
-    workers = [started(made) for _ in range(2)]
-    chance = random.Random(0)
-    for _ in range(3):
-        victim = workers.pop(0)
-        wait_for_a_try(made, victim)
-        time.sleep(chance.uniform(0, 0.2))
-        victim.kill()
-        victim.wait()
-        workers.append(started(made))
-    assert [worker.wait() for worker in workers] == [0, 0]
-    counts = verify(made)
-    assert counts.problems == [] and (counts.done, counts.failed) == (40, 0)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_stopped_worker_hands_its_shard_back(plan):
-    made = plan(40, shard_size=40)
-    for _ in range(4):
-        worker = started(made)
-        wait_for_a_try(made, worker)
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait() == 130
-    run(made)
-    assert [path.name for path in (made.folder / "parts").iterdir()] == ["part-00000.parquet"]
-    assert verify(made).done == 40
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_processes_that_are_killed_are_replaced(plan):
-    made = plan(60, shard_size=4)
-    command = [*COMMAND, str(made.folder), "--processes", "2"]
-    boss = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    killed = 0
-    while boss.poll() is None and killed < 3:
-        wait_for_a_try(made, boss)
-        latest = max(
-            (made.folder / "work").glob("[!.]*.json"), key=lambda path: path.stat().st_mtime_ns
-        )
-        process = json.loads(latest.read_text())["process"]
-        if process != boss.pid and boss.poll() is None:
-            try:
-                os.kill(process, signal.SIGKILL)
-                killed += 1
-            except ProcessLookupError:
-                continue
-    assert boss.wait() == 0 and killed > 0
-    counts = verify(made)
-    assert counts.problems == [] and counts.done == 60
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1200)
-def test_twenty_kills_at_random_moments(plan):
-    made = plan(400, shard_size=20)
-    (made.folder.parent / "in/200.png").write_bytes(b"corrupt")
-    chance, workers = random.Random(0), [started(made) for _ in range(2)]
-    for _ in range(20):
-        time.sleep(chance.uniform(1, 6))
-        victim = workers.pop(0)
-        victim.kill()
-        victim.wait()
-        workers.append(started(made))
-    assert [worker.wait() for worker in workers] == [0, 0]
-    counts = verify(made)
-    assert counts.problems == [] and (counts.done, counts.failed) == (399, 1)
-    assert Plan.open(made.folder).images == 400

@@ -148,7 +148,7 @@ class Worker:
         missing = pa.array([row["ws"] is None for row in rows], pa.bool_())
         length = int(np.prod(shape))
         columns: dict[str, pa.Array] = {
-            name: pa.array([row[name] for row in rows], kind) for name, kind in _COLUMNS.items()
+            name: pa.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()
         }
         columns["ws"] = pa.FixedSizeListArray.from_arrays(
             pa.array(ws.reshape(-1)), type=pa.list_(pa.float16(), length), mask=missing
@@ -165,7 +165,7 @@ class Worker:
         return (kept, *codes)
 
 
-_COLUMNS = {
+COLUMNS = {
     "id": pa.string(),
     "source": pa.string(),
     "sha256": pa.string(),
@@ -174,8 +174,9 @@ _COLUMNS = {
     "seconds": pa.float32(),
     "error": pa.string(),
 }
+"""The columns of a part beside its codes."""
 
 
 def _row(listed: Listed) -> Row:
     known = {"id": listed.id, "source": escaped(listed.source)}
-    return dict.fromkeys((*_COLUMNS, "ws")) | known
+    return dict.fromkeys((*COLUMNS, "ws")) | known
