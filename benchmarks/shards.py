@@ -6,10 +6,11 @@
 
 `worker` draws portraits into PNG files and plans them; after a first shard, which warms up, the
 bare network inverts as many targets, which are in memory, as a worker does next, in turn, so that a
-machine that gets busy slows both down. Its memory is this process's. The processor's seconds are printed as well, which other programs change less.
-`engines` starts Ray and plain processes twice, in turn, on plans of the same images; from the first
-parts to the last their starts are not counted. `plan` lists images that need not be there, and writes parts of no
-codes, as `status` reads nothing but their footers.
+machine that gets busy slows both down. The processor's seconds are printed as well, which other
+programs change less, and the memory of this process. `engines` starts Ray and plain processes
+twice, in turn, on plans of the same images; from the first parts to the last their starts are not
+counted. `plan` lists images that need not be there, and writes parts without codes, as `status`
+reads nothing but their footers.
 """
 
 from __future__ import annotations

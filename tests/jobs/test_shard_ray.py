@@ -22,9 +22,8 @@ from tests.tiny import picture, tiny_model
 def cluster():
     """A cluster of this machine, with two cores however many it has."""
     ray = pytest.importorskip("ray")
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20
-    )
+    options = {"include_dashboard": False, "log_to_driver": False, "ignore_reinit_error": True}
+    ray.init(num_cpus=2, object_store_memory=80 * 2**20, **options)
     yield ray
     ray.shutdown()
 
