@@ -5,10 +5,12 @@ default memory layout, warmed up, the median of 20. It is measured before, betwe
 rows of the table; each row is divided by the mean of the units on its two sides. Weights are random
 (the speed does not depend on them), with noise switched on. The official numbers are those of the
 reference's CPU path, in the same unit. On a machine that does other things too, `--cpu-time` counts
-the processor's time instead of the clock's, best on one thread.
+the processor's time instead of the clock's, best on one thread. Then come the same steps on other
+runtimes, and eight bits (`runtimes.py`).
 
     python benchmarks/speed.py
     python benchmarks/speed.py --cpu-time --threads 1
+    python benchmarks/speed.py --sizes --runtimes 64 128
 """
 
 import argparse
@@ -16,17 +18,21 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import runtimes
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from restyle.domains import FACES
+from restyle.domains import FACES, Domain
 from restyle.encoders import Encoder, EncoderConfig
+from restyle.encoders.config import PORTRAITS_128
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.hub.registry import load, load_generator
 from restyle.model import ReStyle
 from restyle.refine import step
 
@@ -47,8 +53,30 @@ def random_model(size: int) -> ReStyle:
     generator = StyleGAN2(StyleGAN2Config(size))
     for layer in generator.synthesis.layers:
         torch.nn.init.constant_(layer.get_parameter("noise_strength"), 0.1)
-    encoder = Encoder(EncoderConfig(num_ws=generator.num_ws))
+    with torch.no_grad():  # pictures of usual contrast, so that differences mean something
+        spread = generator.synthesis(generator.sample_ws(1), resolution=64).std()
+        for layer in generator.synthesis.to_rgbs:
+            layer.get_parameter("weight").mul_(0.5 / spread)
+    encoder = random_encoder(EncoderConfig(num_ws=generator.num_ws))
     return ReStyle(generator, encoder, FACES, f"random {size}")
+
+
+def random_encoder(config: EncoderConfig) -> Encoder:
+    """An encoder with random weights whose residuals are small."""
+    encoder = Encoder(config)
+    with torch.no_grad():
+        for head in encoder.heads:
+            head.get_parameter("out_weight").mul_(0.1)
+    return encoder
+
+
+def small_model(size: int) -> ReStyle:
+    """The bundled model at 64 px; at 128 px the generator of the snapshots, a random encoder."""
+    if size == 64:
+        return load("portraits", "cpu")
+    generator = load_generator(Path(__file__).parents[1] / "snapshots" / "generator-128")
+    domain = Domain("portraits", PORTRAITS_128.input_size)
+    return ReStyle(generator, random_encoder(PORTRAITS_128), domain, "portraits of 128 px")
 
 
 def unit(clock: Clock) -> float:
@@ -161,7 +189,15 @@ def report(
 def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 256], choices=[1024, 256])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1024, 256], choices=[1024, 256])
+    parser.add_argument(
+        "--runtimes",
+        type=int,
+        nargs="*",
+        default=[64, 128, 256, 1024],
+        choices=[64, 128, 256, 1024],
+        help="sizes to run on other runtimes too, in float32",
+    )
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4], choices=[1, 4])
     parser.add_argument("--repeats", type=int, default=5, help="calls of which the median counts")
     parser.add_argument("--threads", type=int, default=2)
@@ -178,7 +214,16 @@ def main() -> None:
     )
     cells = [(size, batch) for size in options.sizes for batch in options.batches]
     clock = time.process_time if options.cpu_time else time.perf_counter
-    report(cells, clock, options.dtype, options.compile, options.repeats)
+    if cells:
+        report(cells, clock, options.dtype, options.compile, options.repeats)
+    models = (
+        (f"{size} px", small_model(size) if size < 256 else random_model(size))
+        for size in options.runtimes
+    )
+    if options.runtimes:
+        runtimes.compare(models, clock, options.repeats)
+    if 64 in options.runtimes:
+        runtimes.quantised(load("portraits", "cpu"), clock, options.repeats)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import restyle
 from restyle.evaluation.compare import remarks, report_on
 from restyle.evaluation.comparison import run_comparison
 from restyle.evaluation.runner import log_steps
 from restyle.evaluation.settings import Comparison
+from restyle.exporting.export import export
 from restyle.io.files import read_jsonl
 
 
@@ -58,6 +60,28 @@ def test_half_precision_changes_little(compared, tmp_path):
     assert half[-1].mean() < half[0].mean() and not np.array_equal(half, whole)
     with pytest.raises(ValueError, match="dtype"):  # other figures than those that are there
         run_comparison(dataclasses.replace(config, out=out))
+
+
+@pytest.mark.slow
+def test_an_export_is_as_good_as_its_model(model_folder, judge_folder, tmp_path):
+    export(restyle.load(model_folder, device="cpu"), tmp_path / "export")
+    config = Comparison(
+        model=(model_folder, str(tmp_path / "export")),
+        methods=("restyle:2",),
+        images=3,
+        judge=judge_folder,
+        features=judge_folder,
+        measures=("mse", "identity"),
+        out=tmp_path / "out",
+        device="cpu",
+    )
+    found = run_comparison(config)
+    ours, theirs = found.outcomes.values()
+    for measure, values in ours.values.items():
+        np.testing.assert_allclose(theirs.values[measure], values, atol=1e-4)
+    assert {one.label for one in found.entries} == set(config.model)
+    with pytest.raises(ValueError, match="of the encoder alone"):
+        run_comparison(dataclasses.replace(config, methods=("ws:2",), out=tmp_path / "no"))
 
 
 def test_differences_are_paired(compared):

@@ -1,6 +1,7 @@
 """Exports are whole or not there, and within their tolerance of the model."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -69,10 +70,10 @@ def test_a_model_in_lower_precision_is_refused(tmp_path):
         export(tiny_model().to(dtype="bfloat16"), tmp_path / "out")
 
 
-def differences(model: ReStyle, exported: ReStyle, targets: Tensor) -> float:
+def differences(model: ReStyle, exported: ReStyle, targets: Tensor, steps: int) -> float:
     """The largest difference of codes and pictures, each step from where PyTorch was."""
     worst, estimate = 0.0, model.start(len(targets))
-    for _ in range(1 if model.single_shot else 5):
+    for _ in range(1 if model.single_shot else steps):
         with torch.no_grad():
             found = step(exported.encode, exported.generate, targets, estimate)
             estimate = step(model.encode, model.generate, targets, estimate)
@@ -89,7 +90,7 @@ def test_bundled_models_take_the_same_steps(tmp_path, name, dtype):
     export(model, tmp_path / "out", dtype)
     exported = restyle.load(tmp_path / "out", device="cpu")
     targets = model.prepare(model.sample(3, seed=7).image.clamp(-1, 1))
-    worst = differences(model, exported, targets)
+    worst = differences(model, exported, targets, steps=5)
     print(f"{name}, {dtype}: {worst:.2g}")
     assert worst <= TOLERANCES[dtype]
     sampled = exported.sample(1, seed=7, truncation=0.7).ws - model.sample(1, 7, 0.7).ws
@@ -98,9 +99,9 @@ def test_bundled_models_take_the_same_steps(tmp_path, name, dtype):
 
 OFFICIAL = {
     "faces": (1024, RESTYLE_FACES, FACES, torch.float32),
-    "faces of one shot": (1024, E4E_FACES, FACES, torch.float32),
+    "faces of one shot": (256, replace(E4E_FACES, num_ws=14), FACES, torch.float32),
     "cars": (512, RESTYLE_CARS, CARS, torch.float32),
-    "faces in half": (1024, replace(RESTYLE_FACES, head="e4e"), FACES, torch.float16),
+    "faces in half": (256, replace(RESTYLE_FACES, num_ws=14, head="e4e"), FACES, torch.float16),
 }
 
 
@@ -111,7 +112,7 @@ def official(size: int, config: EncoderConfig, domain: Domain) -> ReStyle:
     for layer in generator.synthesis.layers:
         layer.noise_strength.data.fill_(0.1)  # pyright: ignore - a parameter
     with torch.no_grad():
-        spread = generator.synthesis(generator.sample_ws(1)).std()
+        spread = generator.synthesis(generator.sample_ws(1), resolution=64).std()
         for layer in generator.synthesis.to_rgbs:
             layer.weight.mul_(0.5 / spread)  # pyright: ignore - a parameter
     encoder = Encoder(config).eval()
@@ -127,11 +128,13 @@ def official(size: int, config: EncoderConfig, domain: Domain) -> ReStyle:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", OFFICIAL)
 def test_official_sizes_take_the_same_steps(tmp_path, kind):
+    """Two steps, after the one that every export is checked by: these are large."""
     *shape, dtype = OFFICIAL[kind]
     model = official(*shape)
     export(model, tmp_path / "out", dtype)
     exported = restyle.load(tmp_path / "out", device="cpu")
     targets = model.prepare(model.sample(1, seed=7).image.clamp(-1, 1))
-    worst = differences(model, exported, targets)
+    worst = differences(model, exported, targets, steps=2)
     print(f"{kind}: {worst:.2g}")
     assert worst <= TOLERANCES[dtype]
+    shutil.rmtree(tmp_path)
