@@ -3,7 +3,7 @@
 Each visitor takes a sample, moves sliders and drags points, with pauses; one in ten sends what no
 browser would. What comes back is compared with what the model makes here, so that a result that
 belongs to somebody else is noticed. Printed are lost, wrong and refused results, the times from
-slider to picture, and the server's memory.
+slider to picture, the server's memory, and how busy the machine was.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,9 @@ import torch
 from PIL import Image
 
 import restyle
+from restyle.app.drag import EVERYTHING
 from restyle.app.edit import grouped
+from restyle.app.mix import EVERYTHING as ALL_LAYERS
 from restyle.app.person import shown
 
 PAUSE = (2.0, 10.0)  # seconds between two clicks
@@ -45,6 +49,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     slider: list[float] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
+    load: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -65,8 +70,11 @@ class Visitor:
         return found[0]
 
     async def call(self, number: int, data: list[Any]) -> tuple[dict[str, Any], float]:
-        """Start an event; return its output and the seconds that it took."""
-        started = time.perf_counter()
+        """Start an event; return its output and the seconds that it took.
+
+        `self.shown` becomes the seconds after which something new came.
+        """
+        started, self.shown = time.perf_counter(), list[float]()
         body = {"data": data, "fn_index": number, "session_hash": self.session}
         joined = await self.client.post("/gradio_api/queue/join", json=body)
         if joined.status_code != 200:
@@ -78,6 +86,8 @@ class Visitor:
                 if not line.startswith("data:"):
                     continue
                 message = json.loads(line[5:])
+                if message.get("event_id") == mine and message["msg"] == "process_generating":
+                    self.shown.append(time.perf_counter() - started)
                 if message.get("event_id") == mine and message["msg"] == "process_completed":
                     output = message["output"]
                     if not message["success"]:
@@ -112,7 +122,7 @@ async def friendly(one: Visitor, model: restyle.ReStyle, tally: Tally, until: fl
             if one.random.random() < 0.25:
                 x, y = one.random.uniform(20, 44), one.random.uniform(20, 50)
                 text = f"{x:.1f},{y:.1f} > {x + 3:.1f},{y:.1f}"
-                data = [None, text, STEPS, False]
+                data = [None, text, None, EVERYTHING, STEPS]
                 output, _ = await one.call(one.event("Drag", "click"), data)
                 tally.counts["drags" if "error" not in output else f"lost: {output['error']}"] += 1
                 await one.call(one.event("Undo", "click"), [None])
@@ -121,7 +131,7 @@ async def friendly(one: Visitor, model: restyle.ReStyle, tally: Tally, until: fl
             strength = round(one.random.uniform(-3, 3), 1)
             strengths = [strength if i == at else 0 for i in range(len(names))]
             number = one.event(sliders[at], "input", "label")
-            output, seconds = await one.call(number, [None, *strengths])
+            output, seconds = await one.call(number, [None, ALL_LAYERS, *strengths])
             if "error" in output:
                 tally.counts[f"lost: {output['error']}"] += 1
                 continue
@@ -141,10 +151,11 @@ async def hostile(one: Visitor, tally: Tally, until: float) -> None:
     junk = [
         (find, [file, False, False, 5]),
         (find, ["x" * 1000, None, "many"]),
-        (drag, [None, "1,1 > 2,2\n" * 10_000, 60, True]),
+        (drag, [None, "1,1 > 2,2\n" * 10_000, None, EVERYTHING, 60]),
         (drag, [{"ws": 1}, None, -1]),
+        (one.event("drag-stroke", "input", "elem_id"), [None, "", None, "[[1e999, 0]]", 1e9]),
         (10_000, []),
-        (one.event("Keep this", "click"), [None, 1e300]),
+        (one.event("Keep this", "click"), [None, ALL_LAYERS, 1e300]),
     ]
     while time.monotonic() < until:
         number, data = one.random.choice(junk)
@@ -160,12 +171,13 @@ async def hostile(one: Visitor, tally: Tally, until: float) -> None:
 
 
 async def watch(pid: int, tally: Tally, until: float) -> None:
-    """Note the server's memory."""
+    """Note the server's memory and the machine's load."""
     started = time.monotonic()
     while time.monotonic() < until:
         status = Path(f"/proc/{pid}/status").read_text()
         kilobytes = int(re.findall(r"VmRSS:\s*(\d+)", status)[0])
         tally.memory.append((time.monotonic() - started, kilobytes / 1024))
+        tally.load.append(os.getloadavg()[0])
         await asyncio.sleep(2)
 
 
@@ -199,12 +211,45 @@ def report(tally: Tally) -> int:
     if tally.slider:
         middle, late = np.quantile(tally.slider, [0.5, 0.95])
         print(f"slider to picture: median {middle:.2f} s, 95 % within {late:.2f} s")
-    quarter = tally.memory[len(tally.memory) // 4][1]
-    print(f"memory: {quarter:.0f} MiB after a quarter, {tally.memory[-1][1]:.0f} MiB at the end")
+    quarter, end = tally.memory[len(tally.memory) // 4][1], tally.memory[-1][1]
+    grown = f"{end / quarter - 1:+.1%}"
+    print(f"memory: {quarter:.0f} MiB after a quarter, {end:.0f} MiB at the end ({grown})")
+    if tally.load:
+        print(f"load: {np.median(tally.load):.1f} on {os.cpu_count()} cores (median)")
     for problem in tally.problems:
         print(problem)
     bad = tally.problems or tally.counts["swapped"] or tally.counts["hostile, DONE"]
     return 1 if bad or any(name.startswith("lost") for name in tally.counts) else 0
+
+
+@contextmanager
+def served(*options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `restyle app` while a block runs; give its address and its process."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    line = [
+        sys.executable,
+        "-m",
+        "restyle",
+        "app",
+        "--device",
+        "cpu",
+        "--port",
+        str(port),
+        *options,
+    ]
+    server = subprocess.Popen(line, stderr=subprocess.DEVNULL)  # hostile calls leave traces there
+    try:
+        for _ in range(6000):
+            time.sleep(0.05)
+            with socket.socket() as one:
+                if one.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def main() -> None:
@@ -214,23 +259,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    line = [sys.executable, "-m", "restyle", "app", "--device", "cpu", "--port", str(port)]
-    line += ["--max-clients", str(2 * options.visitors)]
-    server = subprocess.Popen(line, stderr=subprocess.DEVNULL)  # hostile calls leave traces there
-    try:
-        for _ in range(240):
-            time.sleep(0.25)
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-        address = f"http://127.0.0.1:{port}"
+    with served("--max-clients", str(2 * options.visitors)) as (address, server):
         tally = asyncio.run(soak(address, server.pid, options.visitors, options.minutes))
-    finally:
-        server.terminate()
-        server.wait(30)
     sys.exit(report(tally))
 
 

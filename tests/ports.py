@@ -12,8 +12,8 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    """Wait until somebody listens on a port, for a minute at most."""
-    for _ in range(240):
+    """Wait until somebody listens on a port, for five minutes at most."""
+    for _ in range(1200):
         time.sleep(0.25)
         with socket.socket() as one:
             if one.connect_ex(("127.0.0.1", port)) == 0:

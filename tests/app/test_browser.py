@@ -15,15 +15,16 @@ from tests.ports import free_port, wait_for
 playwright = pytest.importorskip("playwright.sync_api")
 
 expect = playwright.expect
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
 LEFT = ("AbortError", "Unexpected error Connection errored out")  # a reload in the middle
+BUSY = {"detail": "Queue is full. Max size is 1 and size is 1."}  # the server's own words
 PORTRAIT = ROOT / "examples/portraits/00000005.png"
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium"),
 ]
 
@@ -60,7 +61,7 @@ def visit(browser, address):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: hosts.add(request.url.partition("//")[2].split("/")[0]))
         page.goto(address)
-        page.get_by_role("tab", name="Invert").wait_for(timeout=30_000)
+        page.get_by_role("tab", name="Invert").wait_for(timeout=120_000)
         return page
 
     yield call
@@ -121,6 +122,47 @@ def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
     page.get_by_role("tab", name="Toon").click()
     page.get_by_role("button", name="Make a toon").click()
     page.get_by_text("then 2 of portraits-toon").wait_for()
+
+
+def test_only_what_is_brushed_may_change(visit):
+    page = visit()
+    page.get_by_role("button", name="Take a sample instead").click()
+    page.get_by_text("Go on under Edit or Drag").wait_for()
+    picture = drag_tab(page)
+    points = page.get_by_role("textbox", name="Points")
+    page.get_by_label("only what I brush").check()
+    before = source(picture)
+    box = picture.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.55 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.55 * box["height"], steps=8)
+    page.mouse.up()
+    expect(picture).not_to_have_attribute("src", before)
+    assert points.input_value() == ""  # a stroke is no click
+    tint = pixel(page, picture, 0.5, 0.55)
+    page.get_by_label("sets points").check()
+    click(page, picture, 32, 33)
+    expect(points).not_to_have_value("")
+    click(page, picture, 35, 33)
+    expect(points).not_to_have_value(points.input_value())
+    page.get_by_role("button", name="Drag", exact=True).click()
+    page.get_by_text("Done after").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Clear the brush").click()
+    page.wait_for_timeout(1000)
+    assert pixel(page, picture, 0.5, 0.55) != tint
+
+
+def pixel(page, picture, x, y):
+    """Return a pixel of a picture as it is on the screen, at shares of its width and height."""
+    with Image.open(io.BytesIO(picture.screenshot())) as image:
+        return image.convert("RGB").getpixel((x * image.width, y * image.height))
+
+
+def test_a_busy_page_says_so(visit, address):
+    page = visit()
+    page.route("**/gradio_api/queue/join*", lambda route: route.fulfill(status=503, json=BUSY))
+    page.get_by_role("button", name="Take a sample instead").click()
+    page.get_by_text("busy").wait_for()
 
 
 def test_what_is_no_picture_is_said_and_the_page_goes_on(visit, tmp_path):

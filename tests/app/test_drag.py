@@ -1,12 +1,26 @@
 """The third tab: clicks become points, and points are dragged as the library does."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 gr = pytest.importorskip("gradio")
 
-from restyle.app.drag import clicked, drag, drawn, parse, told  # noqa: E402 - after the check
+from restyle.app.brush import painted  # noqa: E402 - after the check for Gradio
+from restyle.app.drag import (  # noqa: E402
+    AROUND,
+    BRUSHED,
+    EVERYTHING,
+    clicked,
+    drag,
+    drawn,
+    parse,
+    place_in,
+    told,
+)
+from restyle.editing.drag import mask_around  # noqa: E402
 
 
 def test_points_are_read_as_they_are_written():
@@ -41,7 +55,7 @@ def test_points_are_drawn_as_soon_as_they_are_clicked(model, person):
 
 
 def test_a_drag_is_the_librarys_and_can_be_undone(model, shelf, person):
-    *steps, last = drag(model, shelf, person, "8,7 > 10,7", 5, False)
+    *steps, last = drag(model, shelf, person, "8,7 > 10,7", 5)
     expected = list(model.drag(person.ws, [(8, 7)], [(10, 7)], steps=5))
     assert len(steps) == len(expected)
     for (image, where, said, one, _), step in zip(steps, expected, strict=True):
@@ -49,10 +63,36 @@ def test_a_drag_is_the_librarys_and_can_be_undone(model, shelf, person):
         [(handle, target)] = parse(where)[0]
         assert handle == pytest.approx(step.points[0].tolist(), abs=0.06) and target == (10, 7)
         assert "points have arrived" in said
-    assert last[2] == f"Done after {len(steps) - 1} steps." and len(last[4]) == 2
+    assert last[2] == f"Done after {len(steps) - 1} steps."
+    assert [Path(file).name for file in last[4]] == [
+        "picture.png",
+        "latents.safetensors",
+        "strip.png",
+    ]
     assert torch.equal(last[3].undone().ws, person.ws)
-    *_, near = drag(model, shelf, person, "8,7 > 10,7", 5, True)
-    assert not torch.equal(near[3].ws, last[3].ws)
+
+
+def test_what_may_change_is_the_librarys_mask(model, shelf, person):
+    points = torch.tensor([[8.0, 7.0], [10.0, 7.0]])
+    brushed = painted(None, [(0.2, 0.3), (0.6, 0.3)], 0.2, (512, 512))
+    masks = {
+        EVERYTHING: None,
+        AROUND: mask_around(points, (16, 16)),
+        BRUSHED: torch.from_numpy(np.asarray(brushed) / 255).float(),
+    }
+    found = {}
+    for what, mask in masks.items():
+        *_, last = drag(model, shelf, person, "8,7 > 10,7", 5, (what, brushed))
+        *_, expected = model.drag(person.ws, points[:1], points[1:], mask, steps=5)
+        assert torch.equal(last[3].ws, expected.ws)
+        found[what] = last[3].ws
+    assert not torch.equal(found[EVERYTHING], found[BRUSHED])
+    with pytest.raises(gr.Error, match="First brush what may change"):
+        list(drag(model, shelf, person, "8,7 > 10,7", 5, (BRUSHED, None)))
+
+
+def test_clicks_are_places_of_the_models_picture(model):
+    assert place_in(model, (0, 511)) == pytest.approx((-0.48, 15.48), abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +107,9 @@ def test_a_drag_is_the_librarys_and_can_be_undone(model, shelf, person):
 )
 def test_what_cannot_be_dragged_is_one_sentence(model, shelf, person, text, steps, words):
     with pytest.raises(gr.Error, match=words):
-        list(drag(model, shelf, person, text, steps, False))
+        list(drag(model, shelf, person, text, steps))
 
 
 def test_somebody_must_be_there(model, shelf):
     with pytest.raises(gr.Error, match="First find a picture"):
-        list(drag(model, shelf, None, "8,7 > 9,7", 5, False))
+        list(drag(model, shelf, None, "8,7 > 9,7", 5))

@@ -1,5 +1,7 @@
 """The first tab: every step is shown as it is made, and is what the library makes."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
@@ -21,7 +23,9 @@ def test_every_step_is_shown_and_the_last_one_is_the_librarys(model, shelf, tmp_
         assert [one.size for one in pair] == [(512, 512)] * 2
     _, _, said, person, files = last
     assert "likeness.** 3 steps, " in said and said.endswith(invert.GO_ON)
-    assert len(files) == 2 and torch.equal(person.ws, shown[-1][3].ws)
+    assert torch.equal(person.ws, shown[-1][3].ws)
+    with Image.open(files[2]) as strip:  # the photograph, the start and three steps
+        assert Path(files[2]).name == "strip.png" and strip.width > 5 * 512
 
 
 def test_as_many_steps_as_help(model, shelf, tmp_path):

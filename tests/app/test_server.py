@@ -3,13 +3,16 @@
 import json
 import re
 import secrets
+import subprocess
+import sys
 
 import pytest
 
 gr = pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 
-from restyle.app.server import build, launch  # noqa: E402 - after the check for Gradio
+from restyle.app.drag import EVERYTHING  # noqa: E402 - after the check for Gradio
+from restyle.app.server import build, launch  # noqa: E402
 from restyle.app.settings import Page  # noqa: E402
 from restyle.domains import Domain  # noqa: E402
 from restyle.model import ReStyle  # noqa: E402
@@ -40,13 +43,17 @@ def test_what_a_model_cannot_do_is_not_shown():
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def blocks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tiny_model().save_pretrained(folder)
-    port = free_port()
-    blocks = launch(Page(model=str(folder), port=port, device="cpu"))
-    yield f"http://127.0.0.1:{port}"
+    blocks = launch(Page(model=str(folder), port=free_port(), device="cpu"))
+    yield blocks
     blocks.close()
+
+
+@pytest.fixture(scope="module")
+def address(blocks):
+    return f"http://127.0.0.1:{blocks.server_port}"
 
 
 def test_nothing_is_public_and_nothing_comes_from_elsewhere(address):
@@ -60,6 +67,30 @@ def test_nothing_is_public_and_nothing_comes_from_elsewhere(address):
     config = httpx.get(f"{address}/config").json()
     assert {one["api_visibility"] for one in config["dependencies"]} == {"private"}
     assert config["analytics_enabled"] is False
+
+
+def test_gradio_is_imported_without_its_stubs():
+    code = """
+import inspect
+from pathlib import Path
+from restyle.app.server import without_stubs
+read, suffixes = Path.read_text, []
+Path.read_text = lambda path, **how: suffixes.append(path.suffix) or read(path, **how)
+with without_stubs():
+    import gradio
+print(suffixes.count(".pyi"), inspect.getfile(gradio.Image))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    count, file = result.stdout.split()
+    assert count == "0" and file.endswith("image.py")
+
+
+def test_events_are_not_kept(address, blocks):
+    for _ in range(2):
+        called(address, "Drag", [None, "1,1 > 2,2", None, EVERYTHING, 60])
+    assert len(blocks._queue.event_analytics) <= 1
+    assert not blocks._queue.cached_event_analytics_summary["functions"]
 
 
 def test_uploads_are_bounded_and_files_of_the_server_are_not_given(address):
@@ -106,8 +137,8 @@ def test_a_call_by_hand_reads_no_file_of_the_server(address, tmp_path, button, o
 
 
 def test_a_call_by_hand_of_somebody_who_uploaded_nothing_is_refused(address):
-    *_, last = called(address, "Drag", [None, "1,1 > 2,2", 10**9, False])
+    *_, last = called(address, "Drag", [None, "1,1 > 2,2", None, EVERYTHING, 10**9])
     assert not last["success"] and "maximum" in last["output"]["error"]
-    *_, last = called(address, "Drag", [None, "1,1 > 2,2", 60, False])
+    *_, last = called(address, "Drag", [None, "1,1 > 2,2", None, EVERYTHING, 60])
     assert not last["success"]
     assert last["output"]["error"] == "First find a picture, or take a sample, under Invert."

@@ -241,6 +241,23 @@ def test_names_are_those_found_with_this_generator(editor):
     assert editor.names == ["smile", "yaw"]
 
 
+def test_directions_of_a_folder_are_known_too(editor, tmp_path_factory, recwarn):
+    folder = tmp_path_factory.mktemp("more")
+    save_direction(direction("hat", generator_sha256="others"), folder / "hat.safetensors")
+    with pytest.raises(DirectionError, match="directions of this generator, got 1 of others"):
+        editor.add(folder)
+    save_direction(direction("nose", seed=1), folder / "nose.safetensors")
+    save_direction(direction("smile", seed=2, generator_sha256="mine"), folder / "s.safetensors")
+    editor.add(folder)
+    assert editor.names == ["nose", "smile", "yaw"]
+    assert torch.equal(editor.direction("nose").vector, direction(seed=1).vector)
+    assert torch.equal(editor.direction("smile").vector, direction(seed=2).vector)
+    assert not recwarn
+    save_direction(direction("brow", shape=(W_DIM + 1,)), folder / "brow.safetensors")
+    with pytest.raises(DirectionError, match="brow"):
+        editor.add(folder)
+
+
 def test_a_direction_of_another_generator_comes_with_a_warning(editor):
     with pytest.warns(UserWarning, match="'hat' was found with another generator"):
         editor.direction("hat")

@@ -9,6 +9,7 @@ import gradio as gr
 import torch
 from PIL import Image
 
+from restyle.app.mix import EVERYTHING, GIVEN, given
 from restyle.app.person import (
     Person,
     Shelf,
@@ -19,6 +20,7 @@ from restyle.app.person import (
     shown,
     take_home,
 )
+from restyle.editing.edits import Layers
 from restyle.model import ReStyle
 
 REACH = 3.0
@@ -47,11 +49,15 @@ def grouped(names: Sequence[str]) -> dict[str, list[str]]:
 
 @torch.no_grad()
 def edited(
-    model: ReStyle, names: Sequence[str], person: Person, strengths: Sequence[float]
+    model: ReStyle,
+    names: Sequence[str],
+    person: Person,
+    strengths: Sequence[float],
+    layers: Layers = None,
 ) -> tuple[Person, Image.Image]:
     """Move a person along directions; return the person and what it looks like."""
     moves = {name: float(s) for name, s in zip(names, strengths, strict=True) if s}
-    estimate = model.edit(person.ws, moves)
+    estimate = model.edit(person.ws, moves, layers=layers)
     return person.changed(estimate.ws), shown(estimate.image[0])
 
 
@@ -67,6 +73,8 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
                     for name in group:
                         label = name.replace("_", " ")
                         sliders.append(gr.Slider(-REACH, REACH, value=0, step=0.1, label=label))
+            with gr.Accordion("What may change", open=False):
+                layers = gr.Radio(given(model), value=EVERYTHING, show_label=False)
         with gr.Column():
             picture = output("Edited")
             with gr.Row():
@@ -77,13 +85,13 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
             files = take_home()
     zeros = [0.0] * len(sliders)
 
-    def look(who: Person | None, *strengths: float) -> Image.Image:
+    def look(who: Person | None, layers: str, *strengths: float) -> Image.Image:
         with plain_errors():
-            return edited(model, names, found(who), strengths)[1]
+            return edited(model, names, found(who), strengths, GIVEN[layers])[1]
 
-    def take(who: Person | None, *strengths: float) -> list[Any]:
+    def take(who: Person | None, layers: str, *strengths: float) -> list[Any]:
         with plain_errors():
-            one, image = edited(model, names, found(who), strengths)
+            one, image = edited(model, names, found(who), strengths, GIVEN[layers])
             return [one, image, shelf.put(model, one), *zeros]
 
     def back(who: Person | None) -> list[Any]:
@@ -91,10 +99,10 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
             one = found(who).undone()
             return [one, picture_of(model, one), shelf.put(model, one), *zeros]
 
-    def filmed(who: Person | None, *strengths: float) -> list[str]:
+    def filmed(who: Person | None, layers: str, *strengths: float) -> list[str]:
         with plain_errors():
             start = found(who)
-            one, _ = edited(model, names, start, strengths)
+            one, _ = edited(model, names, start, strengths, GIVEN[layers])
             if not any(strengths):
                 raise ValueError("first move a slider: the film goes there and back")
             return shelf.film(model, [start.ws, one.ws, start.ws])
@@ -102,12 +110,12 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
     def clear(who: Person | None) -> list[Any]:
         return [picture_of(model, who), *zeros]
 
-    inputs: list[Any] = [person, *sliders]
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    for slider in sliders:  # what comes while one is computed replaces what waits
-        slider.input(look, inputs, picture, trigger_mode="always_last", **private)
+    inputs: list[Any] = [person, layers, *sliders]
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    for control in (*sliders, layers):  # what comes while one is computed replaces what waits
+        control.input(look, inputs, picture, trigger_mode="always_last", **private)
     keep.click(take, inputs, [person, picture, files, *sliders], **private)
     undo.click(back, person, [person, picture, files, *sliders], **private)
-    film.click(filmed, inputs, files, **private)
+    film.click(filmed, inputs, files, **{**private, "show_progress": "full"})
     reset.click(clear, person, [picture, *sliders], **private)
     return picture, sliders

@@ -33,6 +33,7 @@ from restyle.inversion.methods import (
     refined,
     usual_features,
 )
+from restyle.io.images import strip
 from restyle.losses.pixels import l2
 from restyle.model import ReStyle, Steps
 from restyle.refine import Estimate, pool_to
@@ -86,16 +87,20 @@ def follow(
         person_of: Makes a person of codes.
     """
     started, last, error, number = time.perf_counter(), None, 0.0, 0
+    pictures, labels = [], ["target"]
     with plain_errors():
         for number, estimate in enumerate(estimates):
             last = person_of(estimate.ws.clone())
             error = l2(pool_to(estimate.image, target), target).item()
             said = f"Step {number}: squared error {error:.4f}, {_since(started)}."
-            yield pair_of(target, estimate.image), gr.skip(), said, last, gr.skip()
+            pair = pair_of(target, estimate.image)
+            pictures, labels = [*(pictures or pair[:1]), pair[1]], [*labels, f"step {number}"]
+            yield pair, gr.skip(), said, last, gr.skip()
     assert last is not None  # there is a start
     steps = f"{number} step" + ("" if number == 1 else "s")
     told = f"**{likeness(model, error)}** {steps}, {_since(started)}, squared error {error:.4f}."
-    yield gr.skip(), gr.skip(), f"{told} {GO_ON}", last, shelf.put(model, last)
+    files = shelf.put(model, last, strip(pictures, labels))
+    yield gr.skip(), gr.skip(), f"{told} {GO_ON}", last, files
 
 
 def invert(

@@ -124,5 +124,5 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> gr.Image:
     for control in (what, share):
         control.input(show, mixture, picture, trigger_mode="always_last", **private)
     keep.click(keep_it, mixture, [person, files], **private)
-    film.click(filmed, [person, other, what], files, **private)
+    film.click(filmed, [person, other, what], files, **{**private, "show_progress": "full"})
     return picture

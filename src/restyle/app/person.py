@@ -69,13 +69,16 @@ class Shelf:
         self._owner = tempfile.TemporaryDirectory(prefix="restyle-")
         self.folder = Path(self._owner.name)
 
-    def put(self, model: ReStyle, person: Person) -> list[str]:
-        """Write the picture and the codes of a person, where nobody guesses; return their paths."""
+    def put(self, model: ReStyle, person: Person, strip: Image.Image | None = None) -> list[str]:
+        """Write picture, codes and strip of a person, where nobody guesses; return their paths."""
         place = self._place()
-        files = place / "picture.png", place / "latents.safetensors"
+        files = [place / "picture.png", place / "latents.safetensors"]
         with torch.no_grad():
             save_image(model.generate(person.ws)[0], files[0])
         save_latents(person.ws, model_facts(model), files[1])
+        if strip:
+            files.append(place / "strip.png")
+            save_image(strip, files[-1])
         return [str(file) for file in files]
 
     def film(self, model: ReStyle, stops: Sequence[Tensor]) -> list[str]:
@@ -87,7 +90,8 @@ class Shelf:
         check_video("film.mp4")
         file = self._place() / "film.mp4"
         ways = between([ws[0] for ws in stops])
-        save_video(renders(model, ways), file)
+        frames = gr.Progress().tqdm(renders(model, ways), total=len(ways), unit="pictures")
+        save_video(frames, file)
         return [str(file)]
 
     def _place(self) -> Path:

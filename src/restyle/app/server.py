@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from restyle.app.settings import Page
@@ -19,6 +22,15 @@ if TYPE_CHECKING:
 
 CSS = """
 footer { display: none !important; }
+"""
+GRADIO = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
+}
+"""What Gradio reads of the environment: it would ask its makers for news, and keep and summarise
+10,000 events, with each of them.
 """
 REFUSE_LARGE = """
 <script>
@@ -54,18 +66,19 @@ def launch(page: Page, wait: bool = False) -> gr.Blocks:
 
     Raises:
         ImportError: Gradio is not installed (`pip install 'restyle[app]'`).
-        ValueError: There is no such model, or the port is in use.
+        ValueError: There is no such model, no direction of it, or the port is in use.
     """
     check_port(page.host, page.port)
-    # Gradio reads them when it is imported: it would ask its makers for news.
-    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
     files = tempfile.TemporaryDirectory(prefix="restyle-")  # gone with the server
-    os.environ["GRADIO_TEMP_DIR"] = files.name
-    with needed("app", "the page needs Gradio"):
+    os.environ |= GRADIO | {"GRADIO_TEMP_DIR": files.name}
+    with needed("app", "the page needs Gradio"), without_stubs():
         from gradio import themes
+    from restyle.app.brush import STROKES
     from restyle.app.person import MOST_BYTES
 
     model = registry.load(page.model, page.device, page.dtype)
+    if page.directions:
+        model.editor.add(page.directions)
     toon = None if page.toon is None else registry.load(page.toon, page.device, page.dtype)
     blocks = build(model, toon)
     blocks.queue(max_size=page.max_clients, default_concurrency_limit=1, api_open=False)
@@ -74,7 +87,7 @@ def launch(page: Page, wait: bool = False) -> gr.Blocks:
         "server_port": page.port,
         "share": page.share,
         "max_file_size": MOST_BYTES,
-        "head": REFUSE_LARGE.replace("MOST_BYTES", str(MOST_BYTES)),
+        "head": REFUSE_LARGE.replace("MOST_BYTES", str(MOST_BYTES)) + STROKES,
         "footer_links": [],
         "enable_monitoring": False,
         "ssr_mode": False,
@@ -124,10 +137,8 @@ def build(model: ReStyle, toon: ReStyle | None = None) -> gr.Blocks:
                 lambda who: [picture_of(model, who), *zeros], person, [picture, *sliders], **private
             )
         with gr.Tab("Drag") as opened:
-            picture, points = drag.tab(model, shelf, person)
-        opened.select(
-            lambda who: (picture_of(model, who), ""), person, [picture, points], **private
-        )
+            begun = drag.tab(model, shelf, person)
+        opened.select(lambda who: (picture_of(model, who), "", None), person, begun, **private)
         with gr.Tab("Mix") as opened:
             mixture = mix.tab(model, shelf, person)
         opened.select(lambda who: picture_of(model, who), person, mixture, **private)
@@ -137,6 +148,27 @@ def build(model: ReStyle, toon: ReStyle | None = None) -> gr.Blocks:
             with gr.Tab("Toon"):
                 toons.tab((model, toon), shelf, person)
     return blocks
+
+
+@contextmanager
+def without_stubs() -> Iterator[None]:
+    """Import Gradio in half the time.
+
+    It writes type stubs for its components whenever it is imported, except for classes whose file
+    is not found.
+    """
+    find = inspect.getfile
+
+    def found(thing: Any) -> str:
+        if isinstance(thing, type) and thing.__module__.startswith("gradio."):
+            raise OSError(f"{thing}: no stubs")
+        return find(thing)
+
+    inspect.getfile = found
+    try:
+        yield
+    finally:
+        inspect.getfile = find
 
 
 def check_port(host: str, port: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from restyle.runtime.options import Device, Dtype
 
@@ -20,6 +21,7 @@ class Page:
         model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
         toon: The model that toons are made with, which has the same codes. [default: portraits-toon
             for portraits, else none]
+        directions: A folder of directions' files, which have sliders beside those of the model.
         host: The address that it listens on; the default is reached from this machine alone.
         port: The port that it listens on.
         max_clients: Requests that wait at once; further ones are told that the page is busy.
@@ -30,6 +32,7 @@ class Page:
 
     model: str = "portraits"
     toon: str | None = None
+    directions: Path | None = None
     host: str = LOOPBACK
     port: int = 7860
     max_clients: int = 32

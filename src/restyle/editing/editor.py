@@ -3,13 +3,20 @@
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from restyle.editing.directions import BUNDLED, Direction, directions_in, find_direction
+from restyle.editing.directions import (
+    BUNDLED,
+    Direction,
+    DirectionError,
+    directions_in,
+    find_direction,
+)
 from restyle.editing.edits import Layers, shift
 from restyle.editing.styles import calibrated, check_direction, shift_styles
 from restyle.generators.stylegan2 import StyleGAN2
@@ -62,9 +69,26 @@ class Editor:
 
     @property
     def names(self) -> list[str]:
-        """Names of the bundled directions that were found with this generator."""
-        mine = (d for d in self.known if d.generator_sha256 == self.generator_sha256)
-        return sorted(direction.name for direction in mine)
+        """Names of the known directions that were found with this generator."""
+        return sorted({d.name for d in self.known if d.generator_sha256 == self.generator_sha256})
+
+    def add(self, folder: str | os.PathLike[str]) -> None:
+        """Know the directions of a folder too; those that name no generator are taken for this one.
+
+        Raises:
+            DirectionError: A file is damaged, a direction has other codes, or none is this
+                generator's.
+        """
+        found = directions_in(folder)
+        mine = [d for d in found if d.generator_sha256 in (None, self.generator_sha256)]
+        if not mine:
+            raise DirectionError(
+                f"{folder}: expected directions of this generator, got {len(found)} of others"
+            )
+        for direction in mine:
+            direction.check_codes(self.generator.num_ws, self.generator.config.w_dim)
+        ours = [replace(d, generator_sha256=self.generator_sha256) for d in mine]
+        self.known = [*self.known, *ours]
 
     def direction(self, which: Which) -> Direction:
         """Make a direction ready for this generator.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -197,15 +198,13 @@ def save_drag(
             frames.append(marked(found.image[0], found.points, pull.targets))
             progress.update(len(frames) > 1)
     assert found is not None  # the start is always yielded
-    shown = sorted({round((len(frames) - 1) * part / _SHOWN) for part in range(_SHOWN + 1)})
-    pictures, labels = [frames[step] for step in shown], [f"step {step}" for step in shown]
+    target = None
     if subject.photo:
         height, width = found.image.shape[-2:]
         target = resized(subject.photo.target[None], (height, width))[0]
-        pictures.insert(0, marked(target, pull.handles, pull.targets))
-        labels.insert(0, "target")
+        target = marked(target, pull.handles, pull.targets)
     save_image(found.image[0], manifest.out / outputs["image"])
-    save_image(strip(pictures, labels), manifest.out / outputs["strip"])
+    save_image(strip_of(frames, target), manifest.out / outputs["strip"])
     codes = torch.cat([ws.cpu(), found.ws.cpu()])
     save_latents(codes, manifest.settings, manifest.out / outputs["latents"])
     if job.video:
@@ -213,6 +212,14 @@ def save_drag(
         film = [*frames, *[frames[-1]] * _RESTING]
         save_video(map(to_tensor, film), manifest.out / outputs["video"])
     return outputs, _told(found, len(frames) - 1, name)
+
+
+def strip_of(frames: Sequence[Image.Image], target: Image.Image | None = None) -> Image.Image:
+    """Lay the way of a drag out in a row: the photograph, the start, a few steps and the end."""
+    shown = sorted({round((len(frames) - 1) * part / _SHOWN) for part in range(_SHOWN + 1)})
+    pictures, labels = [frames[step] for step in shown], [f"step {step}" for step in shown]
+    before = [] if target is None else [target]
+    return strip([*before, *pictures], [*["target"] * len(before), *labels])
 
 
 def marked(
