@@ -3,6 +3,7 @@ import itertools
 import pytest
 import torch
 
+import restyle.inversion.curvature as curvature_module
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.inversion.curvature import FILE, Curvature, curvature_of, estimate_curvature, ties
 from restyle.inversion.newton import newton
@@ -126,6 +127,25 @@ def test_that_of_the_models_folder_comes_first_then_a_bundled_one_then_the_cache
     assert "estimating this generator's curvature, once" in capsys.readouterr().err
     look_up(model, objective)
     assert capsys.readouterr().err == ""
+
+
+def test_a_kept_one_is_read_once(known, monkeypatch):
+    model, objective, path = known
+    tied = ties(model.generator, objective, model.domain.input_size)
+    curvature(48).save(path / "model" / FILE, *tied)
+    read, plain = [], curvature_module._read
+    monkeypatch.setattr(curvature_module, "_read", lambda *a: read.append(plain(*a)) or read[-1])
+    look_up(model, objective)
+    assert [len(tensors) for _, tensors in read if tensors] == [3]
+
+
+def test_samples_of_mixed_layers_leave_no_layer_out():
+    generator = tiny_generator()
+    codes = curvature_module._mixed_samples(generator, 4)
+    one, other = next(codes), next(codes)
+    w = generator.sample_w(8, 0)
+    assert not torch.equal(one[:, :1].expand_as(one), one)
+    torch.testing.assert_close(one + other, generator.broadcast(w[:4] + w[4:]))
 
 
 def test_one_of_another_generator_beside_the_model_is_refused(known):

@@ -12,7 +12,8 @@ from restyle.runtime.timing import (
 CPU = torch.device("cpu")
 
 
-def test_only_what_lies_between_start_and_stop_counts():
+def test_only_what_lies_between_start_and_stop_counts(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     watch = Stopwatch(CPU)
     watch.start()
     time.sleep(0.02)
@@ -20,6 +21,19 @@ def test_only_what_lies_between_start_and_stop_counts():
     time.sleep(0.05)
     watch.start()
     assert first >= 0.02 and watch.stop() - first < 0.05 and watch.seconds >= first
+
+
+def test_one_threads_time_is_the_processors(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    watch = Stopwatch(CPU)
+    watch.start()
+    time.sleep(0.05)
+    assert watch.stop() < 0.04
+    watch.start()
+    busy = time.process_time() + 0.02
+    while time.process_time() < busy:
+        pass
+    assert watch.stop() >= 0.02
 
 
 def test_the_peak_holds_what_was_in_use_for_a_moment():

@@ -31,7 +31,8 @@ NOWHERE = "none"
 
 FINAL_NOTE = (
     "Means over the images with 95 % bootstrap intervals. Seconds are those of the measured run, "
-    "in batches, with the device's work done and without the measuring."
+    "in batches, with the device's work done and without the measuring; of the processor where one "
+    "thread computes."
 )
 BESIDE_NOTE = (
     "The gain is the squared error of the average image minus that of the result, on the images "

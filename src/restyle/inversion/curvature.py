@@ -30,12 +30,15 @@ Residuals = Callable[[Tensor, Tensor], Tensor]
 
 PROBES = 512
 """Where one is estimated on first use; `restyle models curvature` takes more."""
+PROBES_A_RENDER = 4
+"""Backward passes through each render, which is a third of the cost."""
 RANK = 512
 MOST_PIXELS = 8 * 256 * 256
 """In a batch of renders, which memory bounds."""
 FILE = "curvature.safetensors"
 """Its name in a model's folder."""
 _KIND, _TIES = "curvature", ("generator_sha256", "objective_sha256")
+_TENSORS = ("vectors", "values", "rest")
 
 
 @dataclass(frozen=True)
@@ -92,37 +95,36 @@ class Curvature:
         Raises:
             CheckpointError: Damaged, or for another generator or objective.
         """
-        facts, tensors = _read(path)
+        facts, tensors = _read(path, _TENSORS)
         for name, value in zip(_TIES, (generator, objective), strict=True):
             if facts.get(name) != value:
                 raise CheckpointError(
                     f"{path}: expected the curvature of this generator and objective ({name} "
                     f"{value[:12]}), got {str(facts.get(name))[:12]}"
                 )
-        vectors, values, rest = tensors["vectors"], tensors["values"], float(tensors["rest"])
+        vectors, values, rest = (tensors[name] for name in _TENSORS)
+        fits = vectors.ndim == 2 and values.shape == vectors.shape[1:] and rest.numel() == 1
         finite = all(bool(torch.isfinite(t).all()) for t in tensors.values())
-        if vectors.ndim != 2 or values.shape != vectors.shape[1:] or not finite or rest <= 0:
+        if not (fits and finite and float(rest) > 0):
             raise CheckpointError(f"{path}: expected finite (N, rank) vectors and (rank,) values")
-        return cls(vectors, values, rest)
+        return cls(vectors, values, float(rest))
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Return what a file says that it belongs to, and its tensors."""
+def _read(path: Path, names: tuple[str, ...] = ()) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return what a file says that it belongs to, and those of its tensors that are named."""
     try:
         with safe_open(path, "pt") as file:
             facts = file.metadata() or {}
-            tensors = {
-                name: file.get_tensor(name).float() for name in ("vectors", "values", "rest")
-            }
+            tensors = {name: file.get_tensor(name).float() for name in names}
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: expected a curvature, got: {error}") from error
-    if facts.get("kind") != _KIND or tensors["rest"].numel() != 1:
+    if facts.get("kind") != _KIND:
         raise CheckpointError(f"{path}: expected a curvature, got: {facts.get('kind')}")
     return facts, tensors
 
 
 def _ties_of(path: Path) -> tuple[str | None, ...]:
-    facts = _read(path)[0]
+    facts, _ = _read(path)
     return tuple(facts.get(name) for name in _TIES)
 
 
@@ -145,7 +147,7 @@ def estimate_curvature(
         render: (B, num_ws, D) to (B, 3, H, W) in [-1, 1], differentiable.
         residuals: Of images and of targets, for which the images themselves are taken.
         codes: Batches (B, num_ws, D) around which the curvature is wanted; as many are taken as the
-            probes need, one for each of them.
+            probes need, up to four of them around each code.
         probes: Products in all; at least twice `rank`, for a good estimate.
         rank: Eigenvectors that are kept; at most `probes` and N.
         size: Height and width at which images are compared; the render's own if None.
@@ -161,15 +163,17 @@ def estimate_curvature(
                 image = render(ws)
                 image = image if size is None else pool_to(image, image.new_empty(1, 3, *size))
                 r = residuals(image, image.detach())
+            times = min(PROBES_A_RENDER, (probes - done) // len(ws))
+            for left in reversed(range(times)):
                 v = torch.randn(r.shape, generator=random).to(r)
-                (gradient,) = torch.autograd.grad(r, ws, v)
-            rows.append(gradient.flatten(1) / probes**0.5)
-            energy += float(rows[-1].square().sum())
-            done += len(gradient)
-            bar.update(len(gradient))
-            if sum(map(len, rows)) >= 4 * rank:
-                vectors, values = _principal(torch.cat(rows), rank)
-                rows = [values.sqrt()[:, None] * vectors]
+                (gradient,) = torch.autograd.grad(r, ws, v, retain_graph=left > 0)
+                rows.append(gradient.flatten(1) / probes**0.5)
+                energy += float(rows[-1].square().sum())
+                done += len(ws)
+                bar.update(len(ws))
+                if sum(map(len, rows)) >= 4 * rank:
+                    vectors, values = _principal(torch.cat(rows), rank)
+                    rows = [values.sqrt()[:, None] * vectors]
     vectors, values = _principal(torch.cat(rows), rank)
     left = vectors.shape[1] - len(values)
     rest = (energy - float(values.sum())) / left if left else 0.0
@@ -258,7 +262,9 @@ def new_curvature(
 
 def _mixed_samples(generator: StyleGAN2, batch: int) -> Iterator[Tensor]:
     random = torch.Generator().manual_seed(0)
-    for seed in count(0, 2):
-        first, second = (generator.broadcast(generator.sample_w(batch, seed + k)) for k in range(2))
+    for seed in count():
+        first, second = generator.broadcast(generator.sample_w(2 * batch, seed)).chunk(2)
         swapped = torch.rand(batch, generator.num_ws, 1, generator=random) < 0.5
-        yield torch.where(swapped.to(first.device), second, first)
+        swapped = swapped.to(first.device)
+        yield torch.where(swapped, second, first)
+        yield torch.where(swapped, first, second)  # the layers that the other left

@@ -11,11 +11,20 @@ def l2(images: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ValueError: The shapes differ.
     """
+    return difference(images, targets).square().flatten(1).mean(dim=1)
+
+
+def difference(images: Tensor, targets: Tensor) -> Tensor:
+    """Return images minus targets, of the same shape.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
     if images.shape != targets.shape:
         raise ValueError(
             f"targets: expected shape {tuple(images.shape)}, got {tuple(targets.shape)}"
         )
-    return (images - targets).square().flatten(1).mean(dim=1)
+    return images - targets
 
 
 def pyramid(images: Tensor, targets: Tensor, levels: int = 4) -> Tensor:

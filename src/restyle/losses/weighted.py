@@ -8,9 +8,8 @@ from torch import Tensor
 
 from restyle.io.checkpoints import weights_hash
 from restyle.losses.extraction import Extracted, extract
-from restyle.losses.identity import identity
-from restyle.losses.perceptual import map_residuals, perceptual
-from restyle.losses.pixels import l2
+from restyle.losses.perceptual import scaled_maps
+from restyle.losses.pixels import difference
 
 
 class WeightedLosses:
@@ -45,14 +44,7 @@ class WeightedLosses:
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return the distance (B,) of images (B, 3, h, w) in [-1, 1] to their targets."""
-        total = self.l2 * l2(images, targets)
-        if self.features is None:
-            return total
-        seen, wanted = self._extract(images), self._of(targets)
-        total = total + self.perceptual * perceptual(self.features, seen.maps, wanted.maps)
-        if self.faces is None:
-            return total
-        return total + self.identity * identity(self.faces, seen.embedding, wanted.embedding)
+        return torch.stack([r.square().sum(dim=1) for r in self._parts(images, targets)]).sum(0)
 
     def residuals(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return residuals (B, M) whose squared norms are the distances that a call gives.
@@ -60,13 +52,18 @@ class WeightedLosses:
         The perceptual distance and one minus the cosine are sums of squares of normalised features,
         so the whole objective is one for Gauss-Newton methods.
         """
-        parts = [(self.l2 / images[0].numel()) ** 0.5 * (images - targets).flatten(1)]
+        return torch.cat(self._parts(images, targets), dim=1)
+
+    def _parts(self, images: Tensor, targets: Tensor) -> list[Tensor]:
+        """Return the residuals (B, M) of each term, and of each map."""
+        parts = [(self.l2 / images[0].numel()) ** 0.5 * difference(images, targets).flatten(1)]
         if self.features is not None:
             seen, wanted = self._extract(images), self._of(targets)
-            parts += map_residuals(self.features, seen.maps, wanted.maps, self.perceptual)
+            for a, b in zip(seen.maps, wanted.maps, strict=True):
+                parts.append(self.perceptual**0.5 * (a - b).flatten(1))
             if self.faces is not None:
                 parts.append((self.identity / 2) ** 0.5 * (seen.embedding - wanted.embedding))
-        return torch.cat(parts, dim=1)
+        return parts
 
     def digest(self) -> str:
         """Return a hash of what the distance depends on: the weights, and the network's own."""
@@ -86,4 +83,5 @@ class WeightedLosses:
     def _extract(self, images: Tensor) -> Extracted:
         mixed = self.dtype != torch.float32
         with torch.autocast(images.device.type, self.dtype, enabled=mixed):
-            return extract(images, self.features, self.faces)
+            seen = extract(images, self.features, self.faces)
+            return seen._replace(maps=scaled_maps(self.features, seen.maps))
