@@ -204,9 +204,9 @@ class TextTraining(RunOptions):
 
     out: Path = Path("runs/text")
     export: Path | None = None
-    images: int = 384_000
-    batch: int = 128
-    fresh: float = 0.1
+    images: int = 120_000
+    batch: int = 64
+    fresh: float = 0.125
     pool: int = 65_536
     initial: str = "portraits-features"
     hidden: int = 120
