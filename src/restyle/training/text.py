@@ -29,12 +29,12 @@ from restyle.portraits.text import TextConfig, TextNetwork
 from restyle.portraits.visibility import visible
 from restyle.portraits.wording import WORDS
 from restyle.training.cards import check_export, export
-from restyle.training.config import TextTraining
 from restyle.training.data import ahead
 from restyle.training.features import attribute_losses, schedule
 from restyle.training.pairs import LAST, augment
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
+from restyle.training.text_config import TextTraining
 from restyle.training.zero_shot import describe, measure_text
 
 ABOUT = (
