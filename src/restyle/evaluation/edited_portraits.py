@@ -94,6 +94,9 @@ def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direct
 Edit = Callable[[Tensor], Estimate]
 """Edits inverted portraits, each at a strength of its own, (N,)."""
 
+Edits = Mapping[str, Callable[[Inverted], Edit]]
+"""How each attribute, by name, is edited."""
+
 
 def along(direction: Direction, one: Inverted) -> Edit:
     """Return the edit of inverted portraits along a direction."""
@@ -106,28 +109,16 @@ def along(direction: Direction, one: Inverted) -> Edit:
 
 
 def measure(
-    one: Entry,
-    reader: Reader,
-    edits: Mapping[str, Callable[[Inverted], Edit]],
-    indices: Sequence[int],
+    one: Entry, reader: Reader, edits: Edits, indices: Sequence[int], ws: Tensor | None = None
 ) -> dict[str, np.ndarray]:
-    """Invert some test portraits, and edit each attribute, by name, as it is said.
+    """Invert some test portraits, unless their codes `ws` are known, and edit each attribute.
 
     Returns:
         `mse`, `perceptual`, `kept` (identity) of the reconstructions and `w_distance` (N,), and
         what `measure_edit` gives, with the attributes as the second axis; `examples` of the first
         few portraits alone.
     """
-    return measure_edits(inverted(one, reader, indices), reader, edits, indices)
-
-
-def measure_edits(
-    found: Inverted,
-    reader: Reader,
-    edits: Mapping[str, Callable[[Inverted], Edit]],
-    indices: Sequence[int],
-) -> dict[str, np.ndarray]:
-    """Measure inverted portraits and their edits, as `measure` does."""
+    found = inverted(one, reader, indices, ws)
     target, kept = found.target, reader(found.target).embeddings
     with torch.no_grad():
         arrays = {
@@ -142,18 +133,22 @@ def measure_edits(
     return arrays
 
 
-def inverted(one: Entry, reader: Reader, indices: Sequence[int]) -> Inverted:
-    """Invert some test portraits, and read what came of it."""
+def inverted(
+    one: Entry, reader: Reader, indices: Sequence[int], ws: Tensor | None = None
+) -> Inverted:
+    """Invert some test portraits, unless their codes `ws` are known, and read what came of it."""
     portraits = unseen_portraits("portraits", one.model.domain.input_size)
     people = [portraits[i].attributes for i in indices]
     target = from_uint8(portraits.images(indices)).to(one.model.device)
-    *_, estimate = one.method(target, one.model.start(len(target)))
+    if ws is None:
+        *_, estimate = one.method(target, one.model.start(len(target)))
+        ws = estimate.ws
     render = render_of(one)
     with torch.no_grad():
-        image = render(estimate.ws)
+        image = render(ws)
         reconstruction = pool_to(image, target)
         seen, unedited = reader(reconstruction), reader(image)
-    return Inverted(render, estimate.ws, people, target, reconstruction, seen, unedited)
+    return Inverted(render, ws, people, target, reconstruction, seen, unedited)
 
 
 def render_of(one: Entry) -> Render:
