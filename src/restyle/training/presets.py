@@ -16,7 +16,7 @@ from restyle.training.config import (
     GeneratorTraining,
 )
 from restyle.training.options import with_options
-from restyle.training.text_config import MapperTraining, TextTraining
+from restyle.training.text_config import MapperTraining, OnePassTraining, TextTraining
 
 FEATURES = {
     "train": FeatureTraining(export=Path("src/restyle/weights/portraits-features")),
@@ -43,6 +43,9 @@ TEXT = {"portraits": TextTraining(export=Path("src/restyle/weights/portraits-tex
 
 MAPPERS = {"mapper": MapperTraining()}
 """The one training of mappers, without its text."""
+
+ONE_PASS = {"portraits": OnePassTraining(export=Path("src/restyle/weights/portraits-one-pass"))}
+"""The network of text edits in one pass that ships."""
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),

@@ -84,3 +84,42 @@ class MapperTraining(RunOptions):
         """
         check(self)
         check_shares(self.batch, self.processes)
+
+
+@dataclass(frozen=True)
+class OnePassTraining(RunOptions):
+    """A training of a network that edits by text in one pass.
+
+    Attributes:
+        export: Folder for the finished network and its card; None for no export.
+        model: Whose codes are edited: a model's name, a checkpoint folder, or another project's
+            file.
+        text_network: The text-image network, as `restyle edit` takes it.
+        pictures: Pictures of the generator, any two of which are a pair.
+        images: Pairs to train on.
+        batch: Pairs in a step.
+        hidden: Width of the layers.
+        blur: Noise on the changes of embeddings, in their deviation.
+        lr: AdamW's largest learning rate.
+    """
+
+    out: Path = Path("runs/one-pass")
+    export: Path | None = None
+    model: str = "portraits"
+    text_network: str = "portraits-text"
+    pictures: int = 8_192
+    images: int = 1_000_000
+    batch: int = 256
+    hidden: int = 256
+    blur: float = 0.3
+    lr: float = 1e-3
+
+    def __post_init__(self):
+        """Refuse what cannot be trained, before anything is loaded.
+
+        Raises:
+            ValueError: An option out of its range, or several processes.
+        """
+        check(self)
+        if self.processes != 1:
+            raise ValueError(f"processes: expected 1 for this training, got {self.processes}")
