@@ -14,18 +14,18 @@ from restyle.domains import Domain
 from restyle.editing.drag import Dragged, Dragger, Points
 from restyle.editing.editor import Editor, Edits
 from restyle.editing.edits import Layers, check_codes
-from restyle.editing.styles import Styled, check_styles
+from restyle.editing.styles import check_styles
+from restyle.editing.text_editor import TextEdit, TextEditor
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.generators.styles import StyleLayer, style_layers
-from restyle.inversion.adaptive import refine_until
-from restyle.inversion.checks import Steps, check_preview, checked_steps
 from restyle.inversion.methods import invert_by_method, stopping
 from restyle.inversion.results import InversionResult, joined
+from restyle.inversion.stepping import Steps, check_preview, checked_steps, take_steps
 from restyle.inversion.targets import Picture, as_pictures, to_target
 from restyle.io.checkpoints import CheckpointError, weights_hash
 from restyle.io.pretrained import Pretrained
-from restyle.refine import Estimate, average_estimate, refine
+from restyle.refine import Estimate, average_estimate
 from restyle.runtime.devices import resolve_device, resolve_dtype
 from restyle.runtime.engine import Inference
 from restyle.runtime.options import Fit
@@ -92,10 +92,12 @@ class ReStyle(Pretrained):
         self._average: Estimate | None = None
 
     @classmethod
-    def of_generator(cls, generator: StyleGAN2, name: str) -> Self:
+    def of_generator(
+        cls, generator: StyleGAN2, name: str, card: Mapping[str, Any] | None = None
+    ) -> Self:
         """Make a model of a generator alone, which renders, samples and edits."""
         size = generator.config.size
-        return cls(generator, None, Domain(name, (size, size)), name)
+        return cls(generator, None, Domain(name, (size, size)), name, card)
 
     @property
     def encoder(self) -> Encoder:
@@ -205,9 +207,9 @@ class ReStyle(Pretrained):
             ImageError: A file is not a readable image.
         """
         pictures = as_pictures(images)
+        if method is None and features is not None:
+            raise ValueError("expected features together with a method, got them alone")
         if method is None:
-            if features is not None:
-                raise ValueError("expected features together with a method, got them alone")
             return joined(list(self.batches(pictures, steps, batch_size, preview)))
         if steps not in (None, "auto") or preview is not None:
             raise ValueError("expected a method alone, whose numbers are its steps, got both")
@@ -246,27 +248,15 @@ class ReStyle(Pretrained):
         while batch := list(islice(images, batch_size)):
             target = self.prepare(batch)
             start = self.start(len(target))
-            with torch.no_grad():
-                if steps == "auto":
-                    found = list(refine_until(self.encode, self.generate, target, start))
-                    steps_used = torch.stack([took for _, took in found]).sum(dim=0)
-                    estimates = (start, *(estimate for estimate, _ in found))
-                    result = InversionResult(target, estimates, steps_used)
-                else:
-                    inner = (start, *refine(self.encode, rough, target, start, steps - 1))
-                    last = refine(self.encode, self.generate, target, inner[-1], 1)
-                    result = InversionResult(target, (*inner, *last))
-            yield result
+            yield take_steps(self.encode, self.generate, rough, target, start, steps)
 
     def checked_steps(self, steps: Steps = None) -> int | Literal["auto"]:
-        """Return the number of steps to take, as `restyle.inversion.checks` does."""
+        """Return the number of steps to take, as `restyle.inversion.stepping` does."""
         return checked_steps(steps, self.single_shot)
 
     def checked_preview(self, resolution: int | None, steps: Steps) -> None:
         """Refuse a resolution that the steps before the last one cannot be rendered at."""
-        if resolution is not None:
-            smallest, size = max(self.domain.input_size), self.generator.config.size
-            check_preview(resolution, steps, smallest, size)
+        check_preview(resolution, steps, self.domain, self.generator.config)
 
     def prepare(self, images: Iterable[Picture], fit: Fit = "stretch") -> Tensor:
         """Stretch, crop or pad pictures to the encoder's size: (B, 3, h, w), RGB in [-1, 1].
@@ -322,11 +312,7 @@ class ReStyle(Pretrained):
         return style_layers(self.generator.synthesis)
 
     def sample(self, n: int = 1, seed: int = 0, truncation: float = 1.0) -> Estimate:
-        """Sample codes (n, num_ws, D) and their renders (n, 3, H, W), as `sample_ws` does.
-
-        Raises:
-            ValueError: `n` is below 1.
-        """
+        """Sample codes (n, num_ws, D), as `sample_ws` does, and their renders (n, 3, H, W)."""
         ws = self.generator.sample_ws(n, seed, truncation)
         with torch.no_grad():
             return Estimate(ws, self.generate(ws))
@@ -336,25 +322,40 @@ class ReStyle(Pretrained):
         """Knows the directions that the generator's codes can be moved along."""
         return Editor(self.generator, weights_hash(self.generator.state_dict()))
 
+    @cached_property
+    def text_editor(self) -> TextEditor:
+        """Edits by text, with the text-image network of portraits if it is given no other one."""
+        return TextEditor(self.editor, self.generate, self.folder)
+
     def edit(
-        self, ws: Tensor, directions: Edits, strength: float | Tensor = 1.0, layers: Layers = None
+        self,
+        ws: Tensor,
+        directions: Edits | None = None,
+        strength: float | Tensor = 1.0,
+        layers: Layers = None,
+        text: str | None = None,
+        **how: Any,
     ) -> Estimate:
         """Change something about pictures, and render them.
 
         The arguments are those of `Editor.edit`: `edit(ws, "smile", 2.0)` along one direction,
-        `edit(ws, {"smile": 2.0, "yaw": -1.0})` along several.
+        `edit(ws, {"smile": 2.0, "yaw": -1.0})` along several; or, with `text="glasses"`, further
+        ones of `TextEdit`.
 
         Returns:
-            The new codes and their renders, differentiable in `ws` and `strength`; with a direction
-            in S a `Styled`, whose styles are what is rendered.
+            The new codes, or styles (`Styled`), and their renders, differentiable in `ws`.
 
         Raises:
-            ValueError: An unknown direction, or one, a strength or layers that do not fit.
+            ValueError: An unknown direction, or one, a strength, layers or a text that do not fit.
         """
-        edited = self.editor.edit(ws.to(self.device), directions, strength, layers)
-        if edited.styles is None:
-            return Estimate(edited.ws, self.generate(edited.ws))
-        return Styled(edited.ws, self.generate(styles=edited.styles), styles=edited.styles)
+        ws = ws.to(self.device)
+        if text is not None and directions is None:
+            edited = self.text_editor.edit(ws, TextEdit(text, **how), strength, layers)
+        elif directions is not None and text is None and not how:
+            edited = self.editor.edit(ws, directions, strength, layers)
+        else:
+            raise ValueError("expected directions or a text, got both or neither")
+        return edited.rendered(self.generate)
 
     def drag(
         self, ws: Tensor, handles: Points, targets: Points, mask: Tensor | None = None, **how: Any
@@ -392,9 +393,8 @@ class ReStyle(Pretrained):
             )
         generator = StyleGAN2.from_checkpoint(config, tensors, source)
         if config["kind"] == StyleGAN2.kind:
-            model = cls.of_generator(generator, str(config.get("name") or Path(str(source)).name))
-            model.card = dict(config.get("card") or {})
-            return model
+            name = str(config.get("name") or Path(str(source)).name)
+            return cls.of_generator(generator, name, config.get("card"))
         encoder = Encoder.from_checkpoint(config, tensors, source) if "encoder" in config else None
         facts = config["name"], config.get("card"), tensors["start_ws"]
         return cls(generator, encoder, Domain(**config["domain"]), *facts)

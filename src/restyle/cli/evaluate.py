@@ -42,6 +42,8 @@ _COMMANDS = [
     ("generator", settings.GeneratorEvaluation, "generator:evaluate_generators", "folders"),
     ("features", settings.FeatureEvaluation, "features:evaluate_features", "name"),
     ("editing", settings.EditingEvaluation, "editability:evaluate_editing", ""),
+    ("text", settings.TextEvaluation, "text_edits:evaluate_text", ""),
+    ("text-network", settings.TextNetworkEvaluation, "text_network:evaluate_text_network", "name"),
     ("drag", settings.DragEvaluation, "dragged_portraits:evaluate_drag", ""),
     ("bootstrapping", settings.BootstrappingEvaluation, "bootstrapping:evaluate_bootstrapping", ""),
     ("crossing", settings.CrossDomainEvaluation, "cross_domain:evaluate_cross_domain", ""),

@@ -187,8 +187,13 @@ def _styles(job: jobs.MeasureStyles) -> None:
     print(printable(f"the statistics of {job.model}'s styles are in {jobs.measure_styles(job)}"))
 
 
+def _relevance(job: jobs.MeasureRelevance) -> None:
+    print(printable(f"the relevance of {job.model}'s channels is in {jobs.measure_relevance(job)}"))
+
+
 add_command(app, "curvature", jobs.EstimateCurvature, _curvature, Command(positional="model"))
 add_command(app, "styles", jobs.MeasureStyles, _styles, Command(positional="model"))
+add_command(app, "relevance", jobs.MeasureRelevance, _relevance, Command(positional="model"))
 
 
 def lines(facts: Mapping[str, Any], indent: str = "") -> list[str]:

@@ -8,7 +8,15 @@ from cyclopts import App
 
 from restyle.cli.derive import Command, Run, add_command, function
 from restyle.training.options import flat
-from restyle.training.presets import ENCODERS, FEATURES, GENERATORS, STUDENTS, TEXT
+from restyle.training.presets import (
+    ENCODERS,
+    FEATURES,
+    GENERATORS,
+    MAPPERS,
+    ONE_PASS,
+    STUDENTS,
+    TEXT,
+)
 
 app = App(name="train", help="Train networks. A run is resumed by repeating its command.")
 
@@ -85,4 +93,16 @@ add_training(
     "Train a network that knows which words fit a portrait.",
     TEXT,
     "restyle.training.text:train_text",
+)
+add_training(
+    "mapper",
+    "Train a network that changes pictures by one text, in one pass (StyleCLIP's mapper).",
+    MAPPERS,
+    "restyle.training.mapper:train_mapper",
+)
+add_training(
+    "one-pass",
+    "Train a network that edits a generator's pictures by any text in one pass.",
+    ONE_PASS,
+    "restyle.training.one_pass:train_one_pass",
 )

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,9 +18,10 @@ from restyle.editing.directions import (
     find_direction,
 )
 from restyle.editing.edits import Layers, shift
-from restyle.editing.styles import calibrated, check_direction, shift_styles
+from restyle.editing.styles import Styled, calibrated, check_direction, shift_styles
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.generators.styles import StyleLayer, style_layers
+from restyle.refine import Estimate
 
 SAMPLES = 10_000
 """Codes that a direction's scale is measured over."""
@@ -47,6 +48,12 @@ class Edited(NamedTuple):
     def moved(self) -> Tensor:
         """What is rendered: the styles where there are some, else the codes."""
         return self.ws if self.styles is None else self.styles
+
+    def rendered(self, generate: Callable[..., Tensor]) -> Estimate:
+        """Return the codes and their pictures; a `Styled` where styles are rendered."""
+        if self.styles is None:
+            return Estimate(self.ws, generate(self.ws))
+        return Styled(self.ws, generate(styles=self.styles), styles=self.styles)
 
 
 class Editor:

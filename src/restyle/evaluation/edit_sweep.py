@@ -140,10 +140,24 @@ def sweep(
     def seen_at(strength: float) -> Reading:
         return in_batches(lambda w: render(move(w, direction, strength)), ws, reader)
 
+    return sweep_of(seen_at, direction.name, strengths, unedited)
+
+
+def sweep_of(
+    seen_at: Callable[[float], Reading], name: str, strengths: Sequence[float], unedited: Reading
+) -> Sweep:
+    """Collect the readings of any edit at several strengths, as `sweep` does.
+
+    Args:
+        seen_at: What is read in the pictures, edited at a strength.
+        name: The attribute that the edit shall change.
+        strengths: Rising, with 0 among them.
+        unedited: What is read at strength 0.
+    """
     seen = [seen_at(strength) if strength else unedited for strength in strengths]
     identity = np.stack([(one.embeddings * unedited.embeddings).sum(axis=1) for one in seen])
     values, visible = (np.stack([one[i] for one in seen]) for i in (0, 2))
-    own = NAMES.index(direction.name)
+    own = NAMES.index(name)
     return Sweep(np.array(strengths, dtype=float), values, identity, own, visible)
 
 

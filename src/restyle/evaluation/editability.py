@@ -11,7 +11,7 @@ from PIL import Image
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader
 from restyle.evaluation.comparison import line_up
 from restyle.evaluation.edit_sweep import CLEAN, STILL_THE_SAME, rises
-from restyle.evaluation.edited_portraits import STRENGTHS, Edited, directions_of, measure
+from restyle.evaluation.edited_portraits import STRENGTHS, Edited, along, directions_of, measure
 from restyle.evaluation.plots import lines
 from restyle.evaluation.records import arrays_in_parts, claim_folder
 from restyle.evaluation.report import Figure, Report, Section, tabulate
@@ -50,7 +50,8 @@ def evaluate_editing(config: EditingEvaluation) -> Report:
         folder = one.folder(config.out)
         vectors = weights_hash({name: d.vector for name, d in directions.items()})
         claim_folder(folder, {"model": one.weights_hash(), "directions": vectors})
-        part = partial(measure, one, Reader(judge), directions.values())
+        edits = {name: partial(along, direction) for name, direction in directions.items()}
+        part = partial(measure, one, Reader(judge), edits)
         size = one.batch_size(config.batch_size)
         arrays = arrays_in_parts(folder / "parts", config.images, size, part, one.name)
         found.append(Edited(one.name, tuple(directions), arrays))

@@ -5,7 +5,7 @@ until the judge reads that change, and is then compared with that drawing and wi
 did anything else change, is it still the same person?
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from restyle.editing.directions import Direction, directions_in, find_direction
 from restyle.editing.edits import shift
 from restyle.evaluation.attributes import ACCESSORIES, NAMES, Reader, Reading, changed, shown
 from restyle.evaluation.data import unseen_portraits
-from restyle.evaluation.edit_sweep import drift, flips, sweep
+from restyle.evaluation.edit_sweep import drift, flips, sweep_of
 from restyle.evaluation.runner import Entry
 from restyle.evaluation.settings import EditingEvaluation
 from restyle.io.images import from_uint8, to_uint8
@@ -25,7 +25,7 @@ from restyle.losses.pixels import l2
 from restyle.model import ReStyle
 from restyle.portraits.attributes import Attributes
 from restyle.portraits.drawing.renderer import render
-from restyle.refine import Render, pool_to
+from restyle.refine import Estimate, Render, pool_to
 
 STRENGTHS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
 ALMOST = 0.9
@@ -91,17 +91,34 @@ def directions_of(model: ReStyle, config: EditingEvaluation) -> dict[str, Direct
     return {direction.name: editor.direction(direction) for direction in found}
 
 
+Edit = Callable[[Tensor], Estimate]
+"""Edits inverted portraits, each at a strength of its own, (N,)."""
+
+Edits = Mapping[str, Callable[[Inverted], Edit]]
+"""How each attribute, by name, is edited."""
+
+
+def along(direction: Direction, one: Inverted) -> Edit:
+    """Return the edit of inverted portraits along a direction."""
+
+    def edit(strengths: Tensor) -> Estimate:
+        ws = shift(one.ws, direction, strengths)
+        return Estimate(ws, one.render(ws))
+
+    return edit
+
+
 def measure(
-    one: Entry, reader: Reader, directions: Iterable[Direction], indices: Sequence[int]
+    one: Entry, reader: Reader, edits: Edits, indices: Sequence[int], ws: Tensor | None = None
 ) -> dict[str, np.ndarray]:
-    """Invert some test portraits, and edit them along directions named after attributes.
+    """Invert some test portraits, unless their codes `ws` are known, and edit each attribute.
 
     Returns:
         `mse`, `perceptual`, `kept` (identity) of the reconstructions and `w_distance` (N,), and
         what `measure_edit` gives, with the attributes as the second axis; `examples` of the first
         few portraits alone.
     """
-    found = inverted(one, reader, indices)
+    found = inverted(one, reader, indices, ws)
     target, kept = found.target, reader(found.target).embeddings
     with torch.no_grad():
         arrays = {
@@ -110,24 +127,28 @@ def measure(
             "kept": (found.seen.embeddings * kept).sum(axis=1),
             "w_distance": w_distance(found.ws).cpu().numpy(),
         }
-        edits = [measure_edit(found, direction, reader) for direction in directions]
-    arrays |= {key: np.stack([edit[key] for edit in edits], axis=1) for key in edits[0]}
+    rows = [measure_edit(found, name, make(found), reader) for name, make in edits.items()]
+    arrays |= {key: np.stack([row[key] for row in rows], axis=1) for key in rows[0]}
     arrays["examples"] = arrays["examples"][np.array(indices) < EXAMPLES]
     return arrays
 
 
-def inverted(one: Entry, reader: Reader, indices: Sequence[int]) -> Inverted:
-    """Invert some test portraits, and read what came of it."""
+def inverted(
+    one: Entry, reader: Reader, indices: Sequence[int], ws: Tensor | None = None
+) -> Inverted:
+    """Invert some test portraits, unless their codes `ws` are known, and read what came of it."""
     portraits = unseen_portraits("portraits", one.model.domain.input_size)
     people = [portraits[i].attributes for i in indices]
     target = from_uint8(portraits.images(indices)).to(one.model.device)
-    *_, estimate = one.method(target, one.model.start(len(target)))
+    if ws is None:
+        *_, estimate = one.method(target, one.model.start(len(target)))
+        ws = estimate.ws
     render = render_of(one)
     with torch.no_grad():
-        image = render(estimate.ws)
+        image = render(ws)
         reconstruction = pool_to(image, target)
         seen, unedited = reader(reconstruction), reader(image)
-    return Inverted(render, estimate.ws, people, target, reconstruction, seen, unedited)
+    return Inverted(render, ws, people, target, reconstruction, seen, unedited)
 
 
 def render_of(one: Entry) -> Render:
@@ -144,7 +165,8 @@ def w_distance(ws: Tensor) -> Tensor:
     return ws.var(dim=1, correction=0).sum(dim=1).sqrt()
 
 
-def measure_edit(one: Inverted, direction: Direction, reader: Reader) -> dict[str, np.ndarray]:
+@torch.no_grad()
+def measure_edit(one: Inverted, name: str, edit: Edit, reader: Reader) -> dict[str, np.ndarray]:
     """Change one attribute of inverted portraits, and compare with the true change.
 
     Returns:
@@ -159,27 +181,34 @@ def measure_edit(one: Inverted, direction: Direction, reader: Reader) -> dict[st
         - `features` of the edit and `truth_features` (N, F); `examples` (N, 4, h, w, 3) uint8:
           target, reconstruction, edit and truth.
     """
-    name, target = direction.name, one.target
-    found = sweep(one.render, one.ws, direction, STRENGTHS, reader, one.unedited)
+    target = one.target
+
+    def at(strengths: np.ndarray) -> Estimate:
+        return edit(torch.from_numpy(strengths).to(one.ws))
+
+    def seen_at(strength: float) -> Reading:
+        return reader(at(np.full(len(target), strength)).image)
+
+    found = sweep_of(seen_at, name, STRENGTHS, one.unedited)
     others = [changed(person, name, reader.network) for person in one.people]
     visible = shown_in_both(one.people, others)
     truth = from_uint8(np.stack([render(o, target.shape[-1]) for o in others])).to(target.device)
     asked = asked_change(name, one.people, others, (target, truth), reader)
     asked = np.where(visible[:, found.own], asked, np.nan)
     strengths = found.strength_for(asked)
-    ws = shift(one.ws, direction, torch.from_numpy(np.nan_to_num(strengths)).to(one.ws))
-    edit = pool_to(one.render(ws), target)
-    seen = reader(edit)
+    moved = at(np.nan_to_num(strengths))
+    image = pool_to(moved.image, target)
+    seen = reader(image)
     there = ~np.isnan(strengths)
     arrays = {
         "drift": np.where(visible, drift(seen.values, found.before, found.own), np.nan),
         "identity": (seen.embeddings * one.seen.embeddings).sum(axis=1),
-        "edit_w_distance": w_distance(ws).cpu().numpy(),
-        "truth_mse": l2(edit, truth).cpu().numpy(),
-        "truth_perceptual": perceptual(reader.network, edit, truth).cpu().numpy(),
+        "edit_w_distance": w_distance(moved.ws).cpu().numpy(),
+        "truth_mse": l2(image, truth).cpu().numpy(),
+        "truth_perceptual": perceptual(reader.network, image, truth).cpu().numpy(),
         "truth_identity": (seen.embeddings * reader(truth).embeddings).sum(axis=1),
         "unedited_mse": l2(one.reconstruction, truth).cpu().numpy(),
-        "features": reader.network.features(edit).cpu().numpy(),
+        "features": reader.network.features(image).cpu().numpy(),
     }
     for array in arrays.values():
         array[~there] = np.nan
@@ -192,7 +221,7 @@ def measure_edit(one: Inverted, direction: Direction, reader: Reader) -> dict[st
         "asked": asked,
         "strength": strengths,
         "truth_features": reader.network.features(truth).cpu().numpy(),
-        "examples": np.stack([to_uint8(x) for x in (target, one.reconstruction, edit, truth)], 1),
+        "examples": np.stack([to_uint8(x) for x in (target, one.reconstruction, image, truth)], 1),
     }
 
 

@@ -169,6 +169,50 @@ class EditingEvaluation(_Judged, _Batches):
 
 
 @dataclass(frozen=True)
+class TextNetworkEvaluation(_Counted):
+    """Measure how well a text-image network knows portraits: retrieval, and zero-shot classes.
+
+    Attributes:
+        name: portraits-text, clip-vit-b-32 (pulled), or a folder.
+        portraits: Test portraits, each with its complete caption.
+    """
+
+    name: str = "portraits-text"
+    portraits: int = 1000
+
+
+TextMethodName = Literal["labelled", "direct", "optimiser", "mapper", "global", "one-pass"]
+
+
+@dataclass(frozen=True)
+class TextEvaluation(_Judged, _Batches):
+    """Measure edits of inversions by text, against portraits that are truly changed.
+
+    Attributes:
+        model: Models of portraits: bundled names or checkpoint folders.
+        methods: Of inversion, as `restyle evaluate` takes them.
+        text_methods: Of edits; labelled is the direction of the same attribute, which no text made.
+        prompts: Attributes whose prompts are used. [default: all 20 of them]
+        mappers: A folder with the run folder of a mapper for each prompt, named as its attribute.
+        images: Test portraits.
+        text_network: Knows which words fit a picture: portraits-text, or a folder.
+        features: The feature network whose distances optimisation minimises beside the squared
+            error, and whose identity the optimiser keeps.
+        out: The folder of the results.
+    """
+
+    model: tuple[str, ...] = ("portraits", "portraits-e4e")
+    methods: tuple[str, ...] = ("restyle",)
+    text_methods: tuple[TextMethodName, ...] = ("labelled", "direct", "global", "one-pass")
+    prompts: tuple[str, ...] = ()
+    mappers: Path = Path("runs/mappers")
+    images: int = 16
+    text_network: str = "portraits-text"
+    features: str = "portraits-features"
+    out: Path = Path("results/text")
+
+
+@dataclass(frozen=True)
 class DragEvaluation(_Judged, _Counted):
     """Measure how near dragged points come to where the truth has them.
 

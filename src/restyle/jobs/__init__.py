@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from restyle.io.imports import on_first_use
 from restyle.jobs.drag_settings import Drag
 from restyle.jobs.export_settings import Export
-from restyle.jobs.model_settings import EstimateCurvature, MeasureStyles
+from restyle.jobs.model_settings import EstimateCurvature, MeasureRelevance, MeasureStyles
 from restyle.jobs.settings import Align, Animate, Bootstrap, Edit, Invert, Mix, Render, Sample
 from restyle.jobs.shard_settings import PlanShards, RunShards, ShardsStatus, VerifyShards
 
@@ -25,6 +25,7 @@ __all__ = [
     "EstimateCurvature",
     "Export",
     "Invert",
+    "MeasureRelevance",
     "MeasureStyles",
     "Mix",
     "PlanShards",
@@ -42,6 +43,7 @@ __all__ = [
     "estimate_curvature",
     "export",
     "invert",
+    "measure_relevance",
     "measure_styles",
     "mix",
     "plan_shards",
@@ -63,6 +65,7 @@ _HOME = {
     "estimate_curvature": "curvature",
     "export": "exporting",
     "invert": "inversion",
+    "measure_relevance": "styles",
     "measure_styles": "styles",
     "mix": "editing",
     "plan_shards": "shard_plan",
@@ -87,6 +90,6 @@ if TYPE_CHECKING:
     from restyle.jobs.shard_plan import plan_shards
     from restyle.jobs.shard_reports import shards_status, verify_shards
     from restyle.jobs.shards import run_shards
-    from restyle.jobs.styles import measure_styles
+    from restyle.jobs.styles import measure_relevance, measure_styles
 
 __getattr__ = on_first_use(__name__, _HOME)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from restyle.editing.edits import GROUPS, layer_numbers, parse_strengths
 from restyle.editing.edits import mix as mix_layers
 from restyle.editing.latents import SUFFIX as LATENTS
 from restyle.editing.latents import read_latents, save_latents, save_styles
+from restyle.editing.relevance import network_hash
+from restyle.editing.text_editor import TextEdit
 from restyle.editing.video import between, check_video, save_video, there_and_back
 from restyle.faces import AlignedFace
 from restyle.hub import registry
@@ -38,6 +41,7 @@ from restyle.model import ReStyle, Steps
 FOLDERS = ("strips", "images", "aligned", "latents", "styles", "videos", PASTED)
 PUBLISHED = (".pt", ".npy")
 _BATCH = 8
+_LABEL = 20  # characters of what changes, below a picture
 
 Found = Prepared | Tensor
 """A photograph that is to be inverted, or codes (N, num_ws, D)."""
@@ -48,25 +52,36 @@ class Plan:
     """The edits that are asked for, checked against the model.
 
     Attributes:
-        direction: What changes.
+        direction: What changes; None where a text says it, until the subject is known.
+        text: What changes, in words.
         strengths: How much, a picture each.
         also: Other edits of every picture.
         layers: The layers that change; those of each direction if None.
         video: `mp4` or `gif`; None for no film.
     """
 
-    direction: Direction
+    direction: Direction | None
+    text: TextEdit | None
     strengths: list[float]
     also: dict[Direction, float]
     layers: list[int] | None
     video: str | None
 
+    @property
+    def name(self) -> str:
+        """What changes, as part of a file's name."""
+        return self.direction.name if self.text is None else self.text.name  # pyright: ignore
+
     def record(self) -> dict[str, Any]:
         """Return what manifests and latents files say about it."""
+        about: dict[str, Any] = {"direction": self.name}
+        if self.text is not None:
+            about |= vars(self.text)
+        elif self.direction is not None:
+            about["direction_sha256"] = weights_hash({"": self.direction.vector})
+            about["direction_scale"] = self.direction.scale
         return {
-            "direction": self.direction.name,
-            "direction_sha256": weights_hash({"": self.direction.vector}),
-            "direction_scale": self.direction.scale,
+            **about,
             "strengths": self.strengths,
             "also": {direction.name: strength for direction, strength in self.also.items()},
             "layers": self.layers,
@@ -75,7 +90,15 @@ class Plan:
 
     def label(self, strength: float) -> str:
         """Return the caption of a picture."""
-        return f"{self.direction.name} {strength:+.3g}"
+        name = self.name if self.text is None else self.text.text
+        return f"{shorten(name, _LABEL, placeholder='...')} {strength:+.3g}"
+
+    def moves(self, model: ReStyle, ws: Tensor) -> Direction:
+        """Return where the codes (1, num_ws, D) of a subject go."""
+        if self.text is not None:
+            return model.text_editor.direction(ws, self.text)
+        assert self.direction is not None
+        return self.direction
 
 
 @dataclass(frozen=True)
@@ -117,6 +140,8 @@ def edit(job: Edit) -> Summary:
         **photo_settings(job),
         **plan.record(),
     }
+    if plan.text is not None:
+        settings["text_sha256"] = network_hash(model.text_editor.network)
     manifest = Manifest(job.out, settings)
 
     def read(path: Path) -> Found:
@@ -217,10 +242,17 @@ def make_plan(model: ReStyle, job: Edit) -> Plan:
         except ValueError:
             raise ValueError(f"also: expected edits such as yaw=-1, got '{text}'") from None
         also[find_direction(model, name)] = amount
-    direction = find_direction(model, job.direction)
+    direction, text = None, None
+    if job.direction is not None:
+        direction = find_direction(model, job.direction)
+    elif job.text is not None:
+        text = TextEdit(job.text, job.neutral, job.text_method, job.threshold)
+        network: Any = registry.load_text(job.text_network)
+        model.text_editor.network = network.to(model.device)
+        model.text_editor.prepare(text)
     num_ws = len(model.start_ws)
     layers = layer_numbers(job.layers, num_ws) if job.layers else None
-    return Plan(direction, strengths, also, layers, job.video)
+    return Plan(direction, text, strengths, also, layers, job.video)
 
 
 def find_direction(model: ReStyle, which: str) -> Direction:
@@ -242,9 +274,10 @@ def save_edits(
     Returns:
         The paths, relative to the output folder.
     """
-    out, stem = manifest.out, f"{name}.{plan.direction.name}"
+    out, stem = manifest.out, f"{name}.{plan.name}"
     outputs = {"strip": f"strips/{stem}.png", "latents": f"latents/{stem}.safetensors"}
-    codes = edited(model, subject, plan, plan.strengths)
+    direction = plan.moves(model, subject.codes[-1:].to(model.device))
+    codes = edited(model, subject, plan, direction, plan.strengths)
     images = list(renders(model, codes))
     for strength, image in zip(plan.strengths, images, strict=True):
         outputs[f"image {strength:+g}"] = path = f"images/{stem}{strength:+g}.png"
@@ -267,17 +300,23 @@ def save_edits(
     if plan.video:
         outputs["video"] = f"videos/{stem}.{plan.video}"
         path = there_and_back(plan.strengths[0], plan.strengths[-1])
-        frames = renders(model, edited(model, subject, plan, path))
+        frames = renders(model, edited(model, subject, plan, direction, path))
         save_video(frames, out / outputs["video"])
     return outputs
 
 
-def edited(model: ReStyle, subject: Subject, plan: Plan, strengths: Sequence[float]) -> Tensor:
+def edited(
+    model: ReStyle,
+    subject: Subject,
+    plan: Plan,
+    direction: Direction,
+    strengths: Sequence[float],
+) -> Tensor:
     """Return the subject's last codes at several strengths, (N, num_ws, D), or styles (N, S)."""
     ws = subject.codes[-1:].to(model.device).expand(len(strengths), -1, -1)
     moves: dict[Direction, Any] = dict(plan.also)
     amounts = torch.tensor(strengths, device=ws.device)
-    moves[plan.direction] = amounts + moves.get(plan.direction, 0)
+    moves[direction] = amounts + moves.get(direction, 0)
     return model.editor.edit(ws, moves, layers=plan.layers).moved
 
 

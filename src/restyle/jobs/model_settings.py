@@ -65,3 +65,36 @@ class MeasureStyles:
     model: str
     overwrite: bool = False
     device: Device = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureRelevance:
+    """Measure what each channel of a generator's styles changes in the embeddings of its pictures.
+
+    That is what edits by text with global directions are made of. It is kept as
+    relevance.safetensors in the model's folder if that is given, else in the cache, and belongs to
+    one generator and one text-image network. An interrupted command goes on when it is repeated.
+
+    Attributes:
+        model: A bundled model's name, a checkpoint folder, or another project's checkpoint file.
+        text_network: The text-image network: portraits-text, a folder, or clip-vit-b-32 (pulled).
+        samples: Pictures that are averaged over, each of which takes as many backward passes as the
+            embedding has numbers.
+        overwrite: Measure it again, and write over what is there.
+        device: Where to compute; auto is a GPU where there is one.
+    """
+
+    model: str
+    text_network: str = "portraits-text"
+    samples: int = 64
+    overwrite: bool = False
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the number.
+
+        Raises:
+            ValueError: It is below 2.
+        """
+        if self.samples < 2:
+            raise ValueError(f"samples: expected a number of 2 or more, got {self.samples}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from restyle.jobs.checks import check_least, check_paste, check_truncation, normalise
-from restyle.runtime.options import Device, Dtype, Fit
+from restyle.runtime.options import Device, Dtype, Fit, TextMethod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +228,7 @@ class _People(_Photographs):
 
 @dataclass(frozen=True, kw_only=True)
 class Edit(_People):
-    """Change one thing about a picture: smile, turn, age, put glasses on.
+    """Change one thing about a picture: smile, turn, age, put glasses on, or what a text says.
 
     Photographs are inverted first; latents files of `restyle invert`, and samples, are edited as
     they are. Writes for each input a labelled strip (OUT/strips), the picture at every strength
@@ -238,9 +238,17 @@ class Edit(_People):
 
     Attributes:
         direction: What changes: the name of a direction (`restyle directions list`), or its file,
-            which may be a published one (.pt, .npy).
-        strengths: How much, in standard deviations of the generator's codes along the direction:
-            one number, several (-2,0,2), or first:last:count.
+            which may be a published one (.pt, .npy). Give this or --text.
+        text: What the picture shall show, such as "a person with glasses". Needs a text-image
+            network (portraits have one).
+        neutral: What the text is compared with.
+        text_method: How: one-pass, a network that was trained on pairs of pictures; global, a
+            direction in style space.
+        threshold: Of global, from 0 to 1: the relevance for the text below which a channel is left
+            alone; the larger, the less changes besides. [default: 0.25, but 32 channels or more]
+        text_network: The text-image network: portraits-text, a folder, or clip-vit-b-32 (pulled).
+        strengths: How much, in standard deviations of the generator's codes along the direction, or
+            of its pictures along the text: one number, several (-2,0,2), or first:last:count.
         also: Other edits that are there in every picture, such as yaw=-1 age=2.
         layers: The layers that change: coarse, middle, fine, or numbers such as 0-3,7. [default:
             those of the direction]
@@ -252,7 +260,12 @@ class Edit(_People):
             needs --align.
     """
 
-    direction: str
+    direction: str | None = None
+    text: str | None = None
+    neutral: str = "a person"
+    text_method: TextMethod = "one-pass"
+    threshold: float | None = None
+    text_network: str = "portraits-text"
     strengths: str = "-3:3:7"
     also: tuple[str, ...] = ()
     layers: str | None = None
@@ -266,6 +279,9 @@ class Edit(_People):
         super().__post_init__()
         check_least(self, 1, "batch_size")
         check_paste(self)
+        if (self.direction is None) == (self.text is None):
+            found = "neither" if self.text is None else "both"
+            raise ValueError(f"expected --direction or --text, got {found}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,3 +7,6 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 Fit = Literal["stretch", "crop", "pad"]
 """Ways to the aspect of the encoder's input: stretched, cropped, or with white bars."""
+
+TextMethod = Literal["one-pass", "global"]
+"""How a text is made an edit; see `restyle.editing.text_editor`."""

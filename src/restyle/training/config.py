@@ -185,46 +185,6 @@ class FeatureTraining(RunOptions):
 
 
 @dataclass(frozen=True)
-class TextTraining(RunOptions):
-    """A training of a text-image network for portraits.
-
-    Attributes:
-        export: Folder for the finished network and its card; None for no export.
-        images: Pairs of a picture and a caption to train on, over all processes.
-        batch: Pairs in a step, over all processes.
-        fresh: Share of a batch whose pictures are drawn anew; those of the rest were drawn some
-            steps before, and get other captions.
-        pool: Pictures that are kept for that, per process: what the network's frozen trunk found.
-        initial: The feature network whose trunk the image side has.
-        hidden: Width of the image side's layer behind the trunk.
-        embedding: Length of the embeddings.
-        width: Of a word.
-        lr: AdamW's largest learning rate.
-    """
-
-    out: Path = Path("runs/text")
-    export: Path | None = None
-    images: int = 384_000
-    batch: int = 128
-    fresh: float = 0.1
-    pool: int = 65_536
-    initial: str = "portraits-features"
-    hidden: int = 120
-    embedding: int = 128
-    width: int = 64
-    lr: float = 2e-3
-
-    def __post_init__(self):
-        """Refuse what cannot be trained, before anything is loaded.
-
-        Raises:
-            ValueError: An option out of its range, or a batch that cannot be divided.
-        """
-        check(self)
-        check_shares(self.batch, self.processes)
-
-
-@dataclass(frozen=True)
 class Data:
     """Data that an encoder is trained and validated on.
 

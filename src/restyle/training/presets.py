@@ -14,9 +14,9 @@ from restyle.training.config import (
     EncoderTraining,
     FeatureTraining,
     GeneratorTraining,
-    TextTraining,
 )
 from restyle.training.options import with_options
+from restyle.training.text_config import MapperTraining, OnePassTraining, TextTraining
 
 FEATURES = {
     "train": FeatureTraining(export=Path("src/restyle/weights/portraits-features")),
@@ -40,6 +40,12 @@ for _name, _run in (("train", Path("runs/features-128")), ("judge", Path("runs/j
 
 TEXT = {"portraits": TextTraining(export=Path("src/restyle/weights/portraits-text"))}
 """The text-image network that ships."""
+
+MAPPERS = {"mapper": MapperTraining()}
+"""The one training of mappers, without its text."""
+
+ONE_PASS = {"portraits": OnePassTraining(export=Path("src/restyle/weights/portraits-one-pass"))}
+"""The network of text edits in one pass that ships."""
 
 _PORTRAITS_GENERATOR = GeneratorTraining(
     out=Path("runs/generator-portraits"),

@@ -1,8 +1,9 @@
 """Training the text-image network on portraits and captions of them, whose truth is known exactly.
 
-The loss is CLIP's (Radford et al., ICML 2021, figure 3) with two differences. A caption that leaves
-things out fits several pictures of a batch, and is drawn apart from none of them. And every picture
-has a further caption that is wrong in one fact alone.
+The loss is CLIP's (Radford et al., ICML 2021, figure 3) with three differences. A caption that
+leaves things out fits several pictures of a batch, and is drawn apart from none of them. Every
+picture has a further caption that is wrong in one fact alone. And every fact is told from its other
+levels by sentences that say nothing else, as prompts do.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from restyle.portraits.text import TextConfig, TextNetwork
 from restyle.portraits.visibility import visible
 from restyle.portraits.wording import WORDS
 from restyle.training.cards import check_export, export
-from restyle.training.config import TextTraining
 from restyle.training.data import ahead
 from restyle.training.features import attribute_losses, schedule
 from restyle.training.pairs import LAST, augment
 from restyle.training.parallel import average_gradients, same_everywhere
 from restyle.training.run import Run
+from restyle.training.text_config import TextTraining
 from restyle.training.zero_shot import describe, measure_text
 
 ABOUT = (
@@ -189,6 +190,32 @@ def contrast(
     return F.cross_entropy(logits, own), F.cross_entropy(logits[:, :count].T, own)
 
 
+def tell_levels(
+    network: TextNetwork, images: Tensor, levels: Tensor, scale: Tensor, rng: np.random.Generator
+) -> Tensor:
+    """Tell the level of each fact by sentences that say it alone: zero-shot classification.
+
+    Args:
+        network: Embeds the sentences.
+        images: (B, E) embeddings of unit length.
+        levels: (B, facts) numbers of the levels that there are.
+        scale: What cosines are multiplied by.
+        rng: Chooses their words.
+
+    Returns:
+        The mean loss over the facts, a scalar.
+    """
+    texts = [compose({name: level}, rng) for name in WORDS for level in WORDS[name]]
+    logits = scale * images @ network.embed_text(texts).T
+    parts = logits.split([len(names) for names in LEVELS.values()], dim=1)
+    losses = [
+        F.cross_entropy(part, wanted, ignore_index=UNSAID, reduction="sum")
+        for part, wanted in zip(parts, levels.long().unbind(1), strict=True)
+    ]
+    counts = (levels != UNSAID).sum(0).clamp(min=1)
+    return (torch.stack(losses) / counts).mean()
+
+
 def text_loss(
     network: TextNetwork, seen: Seen, rng: np.random.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -207,8 +234,10 @@ def text_loss(
     right, wrong = texts.chunk(2)
     to_text, to_image = contrast(heads["embedding"], right, wrong, true, scale)
     values, classes = attribute_losses(network.image, heads, seen)
-    parts = {"to_text": to_text, "to_image": to_image, "values": values, "classes": classes}
-    return (to_text + to_image) / 2 + ATTRIBUTES * (values + classes), parts
+    prompts = tell_levels(network, heads["embedding"], seen.levels, scale, rng)
+    parts = {"to_text": to_text, "to_image": to_image, "prompts": prompts}
+    parts |= {"values": values, "classes": classes}
+    return (to_text + to_image) / 2 + prompts + ATTRIBUTES * (values + classes), parts
 
 
 def train_text(config: TextTraining) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""Numbers that inversions are asked for."""
+"""How many steps an inversion takes, and what is refused."""
 
 import pytest
 
-from restyle.inversion.checks import check_preview, checked_steps
+from restyle.domains import Domain
+from restyle.generators.stylegan2 import StyleGAN2Config
+from restyle.inversion.stepping import check_preview, checked_steps
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,8 @@ def test_steps_that_cannot_be_taken(steps, single_shot):
     [(12, 3, "power of two"), (8, 3, "from 16 to 64"), (32, "auto", "expected a number of steps")],
 )
 def test_previews_that_cannot_be_rendered(resolution, steps, complaint):
-    check_preview(32, 3, 16, 64)
+    shape = Domain("tiny", (16, 16)), StyleGAN2Config(64)
+    check_preview(None, steps, *shape)
+    check_preview(32, 3, *shape)
     with pytest.raises(ValueError, match=complaint):
-        check_preview(resolution, steps, 16, 64)
+        check_preview(resolution, steps, *shape)

@@ -1,0 +1,119 @@
+"""StyleCLIP's mapper: a network that knows one text, and changes codes by it in one pass.
+
+Source: Patashnik et al., "StyleCLIP: Text-Driven Manipulation of StyleGAN Imagery", ICCV 2021,
+section 5: a fully connected network for each group of layers, which share the pictures' coarse,
+middle and fine looks among them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from restyle.editing.edits import GROUPS
+from restyle.io.checkpoints import CheckpointError, build_strict
+from restyle.io.pretrained import Pretrained
+from restyle.nn.layers import EqualLinear, leaky_relu, pixel_norm
+
+
+@dataclass(frozen=True)
+class MapperConfig:
+    """What a mapper was trained for, and its size.
+
+    Attributes:
+        num_ws: Rows of the codes.
+        w_dim: Their width.
+        text: What it changes pictures to.
+        generator_sha256: Hash of the generator's weights.
+        depth: Layers of each group's network.
+    """
+
+    num_ws: int
+    w_dim: int
+    text: str
+    generator_sha256: str
+    depth: int = 4
+
+
+class Mapper(nn.Module, Pretrained):
+    """Maps codes to the steps that a text asks for.
+
+    Attributes:
+        config: What it was trained for.
+        length: Mean length of its steps in deviations of the data.
+    """
+
+    kind = "mapper"
+    length: Tensor
+
+    def __init__(self, config: MapperConfig):
+        """Build a mapper that does not move anything yet."""
+        super().__init__()
+        self.config = config
+        self.rows = {
+            name: range(config.num_ws)[slice(*ends)]
+            for name, ends in GROUPS.items()
+            if range(config.num_ws)[slice(*ends)]
+        }
+        self.groups = nn.ModuleDict({name: _Group(config) for name in self.rows})
+        self.register_buffer("length", torch.ones(()))
+
+    def forward(self, ws: Tensor) -> Tensor:
+        """Map codes (B, num_ws, D) to the steps (B, num_ws, D) that are added to them."""
+        parts = [self.groups[name](ws[:, rows]) for name, rows in self.rows.items()]
+        return torch.cat(parts, dim=1)
+
+    def step(self, ws: Tensor) -> Tensor:
+        """Return the steps (B, num_ws, D), on average one deviation of the data long."""
+        return self(ws) / self.length
+
+    def check_generator(self, generator_sha256: str) -> None:
+        """Refuse the codes of another generator.
+
+        Raises:
+            ValueError: The mapper was trained for another one.
+        """
+        if self.config.generator_sha256 != generator_sha256:
+            raise ValueError(
+                f"{self.folder or 'mapper'}: expected a mapper of this generator, got one of "
+                f"another ('{self.config.text}')"
+            )
+
+    def checkpoint_config(self) -> dict[str, Any]:
+        """Return what it was trained for."""
+        return {"mapper": asdict(self.config)}
+
+    @classmethod
+    def from_checkpoint(
+        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: object
+    ) -> Self:
+        """Build a trained mapper, frozen and in evaluation mode.
+
+        Raises:
+            CheckpointError: It is something else, or the weights do not fit.
+        """
+        if config["kind"] != cls.kind:
+            raise CheckpointError(f"{source}: expected a mapper, got a '{config['kind']}'")
+        shape = MapperConfig(**config["mapper"])
+        network = build_strict(lambda: cls(shape), tensors, str(source))
+        return network.eval().requires_grad_(False)
+
+
+class _Group(nn.Module):
+    """The network of one group, which every row goes through alone."""
+
+    def __init__(self, config: MapperConfig):
+        super().__init__()
+        width = config.w_dim
+        self.inner = nn.ModuleList(EqualLinear(width, width) for _ in range(config.depth - 1))
+        self.last = nn.Linear(width, width)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = pixel_norm(x)
+        for layer in self.inner:
+            x = leaky_relu(layer(x))
+        return self.last(x)
