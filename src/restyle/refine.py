@@ -6,8 +6,7 @@ Refinement", ICCV 2021 (arXiv 2104.02699), section 3 and equations 2 to 4.
 The loop knows no architecture. An *encoder* is any callable from (B, 6, h, w) images, the target
 beside the current one, with the codes and a state of its own, to a (B, num_ws, D) residual and its
 next state; ReStyle's looks at the images alone. *Render* is any callable from (B, num_ws, D) codes
-to (B, 3, H, W) images. Inference, training, early stopping and encoder bootstrapping all consume
-`refine`, or a single `step`; the package contains no second loop.
+to (B, 3, H, W) images. Inference, training, stopping and bootstrapping share this one loop.
 """
 
 from collections.abc import Callable, Iterator
@@ -95,9 +94,8 @@ def refine(
     """Refine latent codes by `step`, again and again, until their render resembles the target.
 
     Gradients are the consumer's choice: iterate under `torch.no_grad()` for inference, call
-    `backward()` on each yield to train, stop consuming to stop early. A second call that starts
-    from the first one's last estimate with another encoder and render is encoder bootstrapping
-    (section 5.4).
+    `backward()` on each yield to train, stop consuming to stop early. A second call from the first
+    one's last estimate, with another encoder and render, is encoder bootstrapping (section 5.4).
 
     Args:
         encoder: As in `step`.
