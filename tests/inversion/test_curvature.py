@@ -8,7 +8,10 @@ from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.inversion.curvature import FILE, Curvature, curvature_of, estimate_curvature, ties
 from restyle.inversion.newton import newton
 from restyle.io.checkpoints import CheckpointError
+from restyle.losses.identity import AlignedFaces
+from restyle.losses.lpips import LPIPS
 from restyle.losses.weighted import WeightedLosses
+from restyle.nn.backbones import ArcFace, Trunk
 from restyle.refine import Estimate
 from tests.tiny import SIZE, tiny_generator, tiny_model
 
@@ -164,12 +167,21 @@ def test_that_of_18_codes_of_512_is_below_40_mb(tmp_path):
     assert (tmp_path / FILE).stat().st_size < 10e6
 
 
+def official_losses():
+    """VGG-16's LPIPS and ArcFace at their own sizes, with random weights."""
+    trunk = Trunk("ir_se", 3, (64, 64, 128, 256, 512), (3, 4, 14, 3))
+    networks = LPIPS("vgg"), AlignedFaces(ArcFace(trunk))
+    maps, faces = (one.eval().requires_grad_(False) for one in networks)
+    return WeightedLosses(maps, faces=faces)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_official_size_is_estimated_and_used_in_bounded_memory():
+@pytest.mark.parametrize("losses", [WeightedLosses, official_losses])
+def test_the_official_size_is_estimated_and_used_in_bounded_memory(losses):
     torch.manual_seed(0)
     generator = StyleGAN2(StyleGAN2Config(256)).eval().requires_grad_(False)
-    objective = WeightedLosses(None)
+    objective = losses()
 
     def render(ws):
         return generator.synthesis(ws, "fixed")

@@ -23,8 +23,8 @@ from restyle.refine import Estimate, Render, pool_to
 
 INNER = 5
 """Iterations in a step."""
-DAMPING = 0.1
-"""Damping added to the curvature, as a share of its mean eigenvalue."""
+DAMPING = 1.0
+"""Damping added to the curvature, in shares of its mean eigenvalue."""
 FIRST = 0.3
 """The share of the first iteration's step that is taken."""
 FURTHER, NEARER = 2.0, 0.3
