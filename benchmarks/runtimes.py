@@ -104,9 +104,7 @@ def in_turns(
             found = call(parts[name])
             if not (found - wanted).abs().max() <= 1e-3:
                 raise ValueError(f"{name}: expected the model's own picture, got another")
-    return {
-        name: (*(part.least for part in parts[name]), whole[name].least) for name in runtimes
-    }
+    return {name: (*(part.least for part in parts[name]), whole[name].least) for name in runtimes}
 
 
 def available() -> Iterator[str]:
@@ -184,9 +182,7 @@ def report_quantised(
         for call in calls.values():
             call(pair)
     start = exported.start(len(targets))
-    found = {
-        name: step(one, exported.generate, targets, start) for name, one in encoders.items()
-    }
+    found = {name: step(one, exported.generate, targets, start) for name, one in encoders.items()}
     exact = found["float32"]
     print("| encoder | ms | codes differ by, at most | root mean square | pictures, at most |")
     print("|---|--:|--:|--:|--:|")
@@ -210,9 +206,7 @@ def int8(exported: Exported, targets: Tensor) -> dict[str, Path]:
         for target in targets.split(1):
             start = exported.start(1)
             for estimate in (start, *refine(exported.encode, exported.generate, target, start, 1)):
-                current = torch.nn.functional.adaptive_avg_pool2d(
-                    estimate.image, target.shape[-2:]
-                )
+                current = torch.nn.functional.adaptive_avg_pool2d(estimate.image, target.shape[-2:])
                 yield {"target": target.numpy(), "current": current.numpy()}
 
     class Reader(quantization.CalibrationDataReader):
@@ -225,14 +219,15 @@ def int8(exported: Exported, targets: Tensor) -> dict[str, Path]:
     graph = exported.folder / f"encoder.{ONNX}"
     files = {kind: graph.with_name(f"{kind}.{ONNX}") for kind in ("static", "dynamic")}
     logging.disable(logging.WARNING)  # advice on graphs that were optimised already
-    # Seven bits of weights: processors without VNNI add pairs of products up in sixteen.
-    usual = {"per_channel": True, "reduce_range": True}
-    unsigned = quantization.QuantType.QUInt8
     with torch.no_grad():
-        reader = Reader(pairs())
         quantization.quantize_static(
-            graph, files["static"], reader, activation_type=unsigned, **usual
+            graph,
+            files["static"],
+            Reader(pairs()),
+            activation_type=quantization.QuantType.QUInt8,
+            per_channel=True,
+            reduce_range=True,  # processors without VNNI add pairs of products up in sixteen bits
         )
-    quantization.quantize_dynamic(graph, files["dynamic"], **usual)
+    quantization.quantize_dynamic(graph, files["dynamic"], reduce_range=True)
     logging.disable(logging.NOTSET)
     return {f"int8, {kind}": path for kind, path in files.items()}

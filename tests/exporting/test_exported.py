@@ -114,6 +114,24 @@ def test_what_an_export_cannot_do_is_said(hollow, wrong, message):
         wrong(restyle.load(hollow, device="cpu"))
 
 
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda folder: change(folder, format=2), "expected an export of format 1, got 2"),
+        (
+            lambda folder: (folder / "mapping.onnx").write_text("x"),
+            "mapping.onnx: expected the sha",
+        ),
+        (lambda folder: (folder / FACTS).write_text("{"), "model.json: expected an export's facts"),
+    ],
+)
+def test_the_command_says_it_in_a_sentence(hollow, run, tmp_path, damage, message):
+    damage(hollow)
+    found = run("invert", picture(tmp_path / "a.png"), "--model", hollow, "--out", tmp_path / "o")
+    assert found.code != 0 and message in found.err
+    assert len(found.err.strip().splitlines()) == 1 and not (tmp_path / "o").exists()
+
+
 def test_a_missing_extra_is_named(hollow, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r"pip install 'restyle\[onnx\]'"):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restyle.generators.stylegan2 import ModulatedConv, StyledLayer, Synthesis, ToRGB
-from restyle.nn.layers import GAIN, SLOPE, blur, upsample
+from restyle.nn.layers import GAIN, SLOPE, blur
 
 BAND = 64  # rows; with the official widths a band has 8 MB at every level from 64 px on
 FRAME = 2  # rows of zeros above and below a map: what the convolutions of a band see beyond it
@@ -69,7 +69,7 @@ class FoldedSynthesis:
         for level in range(1, len(self.to_rgbs)):
             if rgb.shape[-1] == resolution:
                 break
-            rgb = upsample(rgb)
+            rgb = _doubled(rgb)
             x = self._level(level, x, rgb, styles[3 * level - 1 : 3 * level + 2])
         return rgb.contiguous()
 
@@ -139,9 +139,8 @@ class _Layer(_Modulated):
         self.energy = energy.t().contiguous()
         self.up = layer.up
         if self.up:
-            self.weight = self.weight.transpose(0, 1).contiguous()  # as a transposed convolution
-        else:
-            self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+            self.weight = self.weight.transpose(0, 1)  # as a transposed convolution
+        self.weight = self.weight.contiguous(memory_format=torch.channels_last)
         self.noise = (layer.noise * (layer.noise_strength * GAIN)).to(dtype)
 
     def modulated(self, style: Tensor) -> tuple[Tensor, Tensor]:
@@ -185,6 +184,12 @@ def _folded(layer: ModulatedConv, dtype: torch.dtype) -> _Layer | _Output:
     if isinstance(layer, ToRGB):
         return _Output(layer, dtype)
     return _Layer(cast(StyledLayer, layer), dtype)
+
+
+def _doubled(rgb: Tensor) -> Tensor:
+    """Upsample (1, 3, H, W) as `upsample` does: [1, 3, 3, 1] is bilinear, with zeros around."""
+    larger = F.interpolate(F.pad(rgb, (1, 1, 1, 1)), scale_factor=2.0, mode="bilinear")
+    return larger[:, :, 2:-2, 2:-2].contiguous()
 
 
 def _framed(channels: int, size: int, dtype: torch.dtype) -> Tensor:
