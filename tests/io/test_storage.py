@@ -7,7 +7,16 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from restyle.io import storage
-from restyle.io.storage import expanded, file_size, in_folder, is_far, open_file, read_range
+from restyle.io.storage import (
+    expanded,
+    far_files,
+    file_size,
+    in_folder,
+    is_far,
+    is_far_folder,
+    open_file,
+    read_range,
+)
 
 
 @pytest.fixture
@@ -65,6 +74,44 @@ def test_storage_that_fails_for_a_moment_is_asked_again(far, tmp_path, monkeypat
     monkeypatch.setattr(storage, "_TRIES", 2)
     with pytest.raises(OSError, match="503"):
         read_range(place, 0, 4)
+    tries.clear()
+    with pytest.raises(FileNotFoundError):
+        file_size(f"{place}.none")
+
+
+def test_errors_of_a_stores_own_kind_are_those_of_a_file(far, tmp_path, monkeypatch):
+    class Refused(Exception):
+        pass
+
+    def failing(self, *arguments, **options):
+        raise Refused("token expired")
+
+    monkeypatch.setattr(storage.time, "sleep", lambda _: None)
+    place = next(places(far, tmp_path))
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", failing)
+    with pytest.raises(OSError, match="^token expired$"):
+        read_range(place, 0, 4)
+
+
+def test_a_far_file_is_read_at_any_place(far, tmp_path):
+    with open_file(next(places(far, tmp_path))) as stream:
+        assert stream.seek(-3, 2) == 7 and stream.read() == b"789"
+        assert stream.seek(1) == 1 and stream.read(2) == b"12"
+        assert stream.seek(2, 1) == 5 and stream.read(1) == b"5"
+        assert stream.seek(90) == 90 and stream.read() == b""
+
+
+def test_the_files_below_a_far_folder_are_in_order(far):
+    files = fsspec.filesystem("memory")
+    for name in ("b.png", "sub/c.png", "sub/a.png", "a.png", "sub.png"):
+        files.pipe(f"{far}/{name}", b"x")
+    assert (
+        is_far_folder(far)
+        and not is_far_folder(f"{far}/a.png")
+        and not is_far_folder("memory://none")
+    )
+    found = list(far_files(far))
+    assert found == ["a.png", "b.png", "sub.png", "sub/a.png", "sub/c.png"]
 
 
 def test_far_storage_without_its_package_names_the_extra(monkeypatch):
@@ -76,5 +123,5 @@ def test_far_storage_without_its_package_names_the_extra(monkeypatch):
         return found(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"s3://b/x.tar is read by fsspec: pip install 'restyle"):
+    with pytest.raises(ImportError, match=r"s3://b is read by fsspec: pip install 'restyle"):
         file_size("s3://b/x.tar")

@@ -14,7 +14,6 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from restyle import jobs
-from restyle.jobs.shard_plan import Plan
 from tests.jobs.shard_folders import rows_of
 from tests.tiny import picture
 
@@ -101,14 +100,14 @@ def test_storage_that_fails_one_call_in_ten_loses_nothing(plan, tmp_path, monkey
 COMMAND = [sys.executable, "-m", "restyle", "shards", "run", "--device", "cpu", "--batch-size", "1"]
 
 
-def started(plan, *arguments):
+def started(plan, seconds=0.1):
     """Start a worker that waits a little with each image."""
     slow = (
         "import sys, time; from restyle.jobs.shard_worker import Worker; read = Worker._read\n"
-        "def late(*a): time.sleep(0.02); return read(*a)\n"
+        f"def late(*a): time.sleep({seconds}); return read(*a)\n"
         "Worker._read = late; from restyle.cli import main; main(sys.argv[1:])"
     )
-    command = [sys.executable, "-c", slow, *COMMAND[3:], str(plan.folder), *arguments]
+    command = [sys.executable, "-c", slow, *COMMAND[3:], str(plan.folder)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
@@ -179,18 +178,23 @@ def test_processes_that_are_killed_are_replaced(plan):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1200)
-def test_twenty_kills_at_random_moments(plan):
-    made = plan(400, shard_size=20, pictures=True)
-    (made.folder.parent / "in/200.png").write_bytes(b"corrupt")
-    chance, workers = random.Random(0), [started(made) for _ in range(2)]
-    for _ in range(20):
-        time.sleep(chance.uniform(1, 6))
-        victim = workers.pop(0)
-        victim.kill()
-        victim.wait()
-        workers.append(started(made))
+@pytest.mark.timeout(3600)
+def test_twenty_kills_at_random_moments(plan, tmp_path):
+    made, chance = plan(800, shard_size=20, pictures=True), random.Random(0)
+    (tmp_path / "in/200.png").write_bytes(b"corrupt")
+    for _ in range(10):
+        before, workers = tries(made), [started(made, 0.2) for _ in range(2)]
+        while tries(made) < before + 2:  # each is at a shard, which takes it about a second
+            time.sleep(0.01)
+        for victim in workers:
+            time.sleep(chance.uniform(0, 1.5))
+            assert victim.poll() is None
+            victim.kill()
+            victim.wait()
+    early = len(list((made.folder / "parts").glob("*.parquet")))
+    workers = [started(made) for _ in range(2)]
     assert [worker.wait() for worker in workers] == [0, 0]
     counts = verify(made)
-    assert counts.problems == [] and (counts.done, counts.failed) == (399, 1)
-    assert Plan.open(made.folder).images == 400
+    assert counts.problems == [] and (counts.done, counts.failed) == (799, 1)
+    print(f"20 kills, {early} parts by then, {tries(made) - counts.parts} tries in vain")
+    assert early < counts.parts and tries(made) > counts.parts

@@ -203,7 +203,7 @@ def test_far_storage_that_fails_one_call_in_ten_is_asked_again(far, tmp_path, mo
 
 
 def test_far_storage_that_nothing_knows_is_one_sentence(tmp_path):
-    with pytest.raises(ImportError, match="^nowhere://x: Protocol not known: nowhere"):
+    with pytest.raises(ImportError, match="^nowhere://.*: Protocol not known: nowhere"):
         listed("nowhere://x", tmp_path)
     _, damaged = listed("memory://bucket/none.tar", tmp_path)
     assert list(damaged) == ["memory://bucket/none.tar"]

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, BinaryIO, TypeVar
 
 from restyle.io.imports import needed
@@ -143,12 +144,20 @@ class _Stream(io.RawIOBase):
 
 
 def _far(place: str) -> tuple[Any, str]:
-    with needed("shards", f"{place} is read by fsspec"):
+    protocol, _, path = place.partition("://")
+    files = _storage(f"{protocol}://{path.partition('/')[0]}", os.getpid())
+    return files, files._strip_protocol(place)
+
+
+@lru_cache(maxsize=8)
+def _storage(root: str, _process: int) -> Any:
+    """Open a store, once for all threads: fsspec would keep one for each that ever was."""
+    with needed("shards", f"{root} is read by fsspec"):
         from fsspec.core import url_to_fs
     try:
-        return url_to_fs(place)  # kept by fsspec, and made anew in a forked process
+        return url_to_fs(root)[0]
     except (ImportError, ValueError) as error:  # such as: install s3fs to access S3
-        raise ImportError(f"{place}: {error}") from error
+        raise ImportError(f"{root}: {error}") from error
 
 
 def _again(call: Callable[[], T]) -> T:
@@ -156,10 +165,10 @@ def _again(call: Callable[[], T]) -> T:
     for attempt in range(_TRIES):
         try:
             return call()
-        except (FileNotFoundError, PermissionError, IsADirectoryError):
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError):
             raise
-        except OSError:
+        except Exception as error:  # stores' packages raise their own, too
             if attempt == _TRIES - 1:
-                raise
+                raise error if isinstance(error, OSError) else OSError(str(error)) from error
             time.sleep(0.1 * 2**attempt)
     raise AssertionError("unreachable")
