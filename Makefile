@@ -2,6 +2,9 @@
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+TRY := build/try/index.html
+RUNTIME := web/node_modules/.package-lock.json
+EXPORT := build/portraits-onnx/model.json
 
 .PHONY: help demo test coverage lint types docs bench clean
 
@@ -29,15 +32,29 @@ lint: $(STAMP)  ## check style, formatting and the order of imports
 types: $(STAMP)  ## check types
 	$(BIN)/pyright
 
-docs: $(STAMP)  ## build the documentation into site/, which needs no network to be read
+docs: $(STAMP) $(TRY)  ## build the documentation, and the page that needs no server, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(STAMP)  ## measure the speed of encoder, generator and a whole step
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 clean:  ## remove the environment, demo results and caches
-	rm -rf .venv demo site build dist .coverage .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf .venv web/node_modules demo site build dist .coverage .import_linter_cache .pytest_cache .ruff_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(TRY): $(STAMP) $(RUNTIME) $(EXPORT) $(wildcard web/*.*)
+	$(BIN)/python web/build.py $(dir $(EXPORT)) $(@D)
+
+$(EXPORT): $(STAMP) $(wildcard src/restyle/exporting/*.py src/restyle/weights/portraits/*)
+	rm -rf $(@D)
+	$(BIN)/restyle export portraits --out $(@D)
+
+$(RUNTIME): web/package-lock.json
+	@command -v npm >/dev/null || { \
+	    echo "The page needs onnxruntime-web, which npm fetches; found no npm. Install it, with" \
+	         "apt-get install npm or from nodejs.org." >&2; exit 1; }
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 # An environment without our stamp is not trusted to hold what is pinned: it is brought up to date.
 $(STAMP): requirements.txt pyproject.toml

@@ -1,11 +1,15 @@
-"""Photograph the page's tabs with Debian's Chromium: `python docs/make_screenshots.py`."""
+"""Photograph the pages with Debian's Chromium: `python docs/make_screenshots.py [app] [try]`."""
 
 import shutil
 import socket
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Page as Browsed
-from playwright.sync_api import sync_playwright
 
 from restyle.app.server import launch
 from restyle.app.settings import Page
@@ -57,26 +61,52 @@ def samples(page: Browsed) -> None:
     page.get_by_text("from the true ones").wait_for()
 
 
-def main() -> None:
+def photograph_app(browser: Browser) -> None:
     """Write docs/page_invert.png and those of the other tabs."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
     blocks = launch(Page(port=port, device="cpu"))
+    page = browser.new_page(viewport={"width": 1000, "height": 760})
+    page.goto(f"http://127.0.0.1:{port}")
+    for act in (invert, edit, drag, mix, samples):
+        act(page)
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=DOCS / f"page_{act.__name__}.png")
+    blocks.close()
+
+
+def photograph_try(browser: Browser) -> None:
+    """Write docs/page_try.png, of the page that `make docs` builds."""
+    handler = partial(SimpleHTTPRequestHandler, directory=DOCS.parent / "build/try")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page(viewport={"width": 1000, "height": 960})
+        page.set_default_timeout(120_000)
+        page.goto(f"http://127.0.0.1:{server.server_port}")
+        page.get_by_role("button", name="Portrait 6", exact=True).click()
+        page.get_by_text("Found in").wait_for()
+        for name, presses in (("smile", 12), ("yaw", 5)):
+            page.get_by_label(name, exact=True).focus()
+            for _ in range(presses):
+                page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(3000)
+        page.screenshot(path=DOCS / "page_try.png")
+        server.shutdown()
+
+
+def main(*names: str) -> None:
+    """Photograph the named pages; all of them if none is named."""
+    known = {"app": photograph_app, "try": photograph_try}
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": 1000, "height": 760})
-        page.goto(f"http://127.0.0.1:{port}")
-        for act in (invert, edit, drag, mix, samples):
-            act(page)
-            page.mouse.move(0, 0)
-            page.wait_for_timeout(1500)
-            page.screenshot(path=DOCS / f"page_{act.__name__}.png")
+        for name in names or known:
+            known[name](browser)
         browser.close()
-    blocks.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

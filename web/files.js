@@ -1,0 +1,2 @@
+/** The bytes of every file of the page; filled in by build.py. */
+export const FILES = %FILES%;
