@@ -12,24 +12,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from restyle.exporting.export import export
-from restyle.exporting.exported import ONNX, Exported, ExportedEncoder, Session, read_export
+from restyle.exporting.exported import (
+    ONNX,
+    PROVIDERS,
+    Exported,
+    ExportedEncoder,
+    Session,
+    read_export,
+)
 from restyle.model import ReStyle
-from restyle.refine import refine, step
+from restyle.refine import pool_to, refine, step
 from restyle.runtime.timing import peak_memory, reset_peak_memory
 
 Clock = Callable[[], float]  # seconds
 CALIBRATED = 32  # samples whose maps' ranges int8 takes
-SEEN_BY_NONE = 7  # the seed of other samples
 
 
 class Runtime(Protocol):
     """What a step needs."""
 
-    def encode(self, pair: Tensor) -> Tensor:
-        """Map target and current image (B, 6, h, w) to residuals."""
+    def encode(self, pair: Tensor, *before: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Map target and current image (B, 6, h, w) to residuals and, if it keeps one, a state."""
         ...
 
     def generate(self, ws: Tensor) -> Tensor:
@@ -54,9 +60,9 @@ class OpenVINO:
             for name in ("encoder", "generator")
         }
 
-    def encode(self, pair: Tensor) -> Tensor:
-        """Map target and current image (B, 6, h, w) to residuals."""
-        return self._first("encoder", *pair.split(3, dim=1))
+    def encode(self, pair: Tensor, *before: Tensor | None) -> tuple[Tensor, None]:
+        """Map target and current image (B, 6, h, w) to residuals; codes before are not seen."""
+        return self._first("encoder", *pair.split(3, dim=1)), None
 
     def generate(self, ws: Tensor) -> Tensor:
         """Render codes."""
@@ -96,12 +102,13 @@ def in_turns(
         for name, one in runtimes.items()
     }
     whole = {
-        name: Watched(clock, lambda both: step(*both, target, start).image) for name in runtimes
+        name: Watched(clock, lambda encode, generate: step(encode, generate, target, start).image)
+        for name in runtimes
     }
     wanted = step(model.encode, model.generate, target, start).image
     for _ in range(rounds + 1):
         for name, call in whole.items():
-            found = call(parts[name])
+            found = call(*parts[name])
             if not (found - wanted).abs().max() <= 1e-3:
                 raise ValueError(f"{name}: expected the model's own picture, got another")
     return {name: (*(part.least for part in parts[name]), whole[name].least) for name in runtimes}
@@ -159,10 +166,9 @@ def quantised(model: ReStyle, clock: Clock, rounds: int) -> None:
         folder = Path(place) / "export"
         export(model, folder)
         exported = read_export(folder, threads=torch.get_num_threads())
-        graphs = int8(exported, targets[:CALIBRATED])
-        made = {"float32": exported.encoder}
-        for name, path in graphs.items():
-            session = Session(path, exported.encoder.session.providers, torch.get_num_threads())
+        made: dict[str, nn.Module] = {"float32": exported.encoder}
+        for name, path in int8(exported, folder, targets[:CALIBRATED]).items():
+            session = Session(path, [PROVIDERS["cpu"]], torch.get_num_threads())
             made[name] = ExportedEncoder(model.encoder.config, session)
         report_quantised(exported, made, targets[CALIBRATED:], clock, rounds)
 
@@ -170,7 +176,7 @@ def quantised(model: ReStyle, clock: Clock, rounds: int) -> None:
 @torch.no_grad()
 def report_quantised(
     exported: Exported,
-    encoders: Mapping[str, Callable[[Tensor], Tensor]],
+    encoders: Mapping[str, nn.Module],
     targets: Tensor,
     clock: Clock,
     rounds: int,
@@ -194,8 +200,8 @@ def report_quantised(
         )
 
 
-def int8(exported: Exported, targets: Tensor) -> dict[str, Path]:
-    """Write an export's encoder with weights and maps of eight bits, and return the files.
+def int8(exported: Exported, folder: Path, targets: Tensor) -> dict[str, Path]:
+    """Write the encoder of an export in a folder in eight bits, and return the files.
 
     Static: the maps' ranges are those of two steps to each of some targets. Dynamic: they are
     found anew for each picture.
@@ -206,7 +212,7 @@ def int8(exported: Exported, targets: Tensor) -> dict[str, Path]:
         for target in targets.split(1):
             start = exported.start(1)
             for estimate in (start, *refine(exported.encode, exported.generate, target, start, 1)):
-                current = torch.nn.functional.adaptive_avg_pool2d(estimate.image, target.shape[-2:])
+                current = pool_to(estimate.image, target)
                 yield {"target": target.numpy(), "current": current.numpy()}
 
     class Reader(quantization.CalibrationDataReader):
@@ -216,7 +222,7 @@ def int8(exported: Exported, targets: Tensor) -> dict[str, Path]:
         def get_next(self) -> dict[str, Any] | None:  # pyright: ignore - the end is None
             return next(self.rows, None)
 
-    graph = exported.folder / f"encoder.{ONNX}"
+    graph = folder / f"encoder.{ONNX}"
     files = {kind: graph.with_name(f"{kind}.{ONNX}") for kind in ("static", "dynamic")}
     logging.disable(logging.WARNING)  # advice on graphs that were optimised already
     with torch.no_grad():
