@@ -65,7 +65,7 @@ def worker(options: argparse.Namespace, folder: Path) -> None:
     import torch
 
     from restyle.inversion.targets import to_target
-    from restyle.jobs.shards import Work
+    from restyle.jobs.shard_work import Work
 
     source = draw(folder / "in", options.images, options.size)
     plan = planned(source, folder / "plan", options)
@@ -112,10 +112,15 @@ def worker(options: argparse.Namespace, folder: Path) -> None:
         if process.poll() is not None:
             sys.exit("the worker ended without a part")
         time.sleep(0.05)
-    first = time.perf_counter() - started
+    first, ticks = time.perf_counter() - started, os.sysconf("SC_CLK_TCK")
+    spent = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     process.terminate()
     process.wait()
-    print(f"  first part      {first:8.1f} s after the start, of {len(plan.shards[0])} images")
+    of_core = sum(map(int, spent)) / ticks
+    images = f"{len(plan.shards[0])} images"
+    print(
+        f"  first part      {first:8.1f} s after the start, of {images}; {of_core:.1f} s of a core"
+    )
 
 
 def engines(options: argparse.Namespace, folder: Path) -> None:

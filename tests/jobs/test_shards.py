@@ -16,7 +16,7 @@ import restyle
 from restyle import jobs
 from restyle.inversion.targets import resized, to_target
 from restyle.io.images import to_pil
-from restyle.jobs import shard_worker, shards
+from restyle.jobs import shard_work, shard_worker
 from restyle.jobs.shard_claims import machine
 from restyle.model import ReStyle
 from tests.jobs.shard_folders import rows_of
@@ -169,7 +169,7 @@ def test_pictures_that_no_part_names_are_removed_and_others_looked_for(plan):
     worker = shard_worker.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
     late = worker.part(made.shards[0], 0)
     assert len(list(pictures.iterdir())) == 2
-    shards._publish(late, made, made.shards[0])
+    shard_work._publish(late, made, made.shards[0])
     assert [*pictures.iterdir()] == [path] and verify(made).problems == []
     content = path.read_bytes()
     path.write_bytes(content[:-1])
@@ -193,13 +193,13 @@ def test_what_is_done_is_not_done_again(plan):
 
 def test_workers_side_by_side_make_each_part_once(plan, monkeypatch):
     made, published = plan(12), []
-    publish = shards._publish
+    publish = shard_work._publish
 
     def counting(table, plan, shard):
         published.append(shard.name)
         publish(table, plan, shard)
 
-    monkeypatch.setattr(shards, "_publish", counting)
+    monkeypatch.setattr(shard_work, "_publish", counting)
     threads = [threading.Thread(target=run, args=(made,)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -228,7 +228,7 @@ def test_a_late_worker_replaces_nothing(plan):
     [shard] = made.shards
     before = made.part(shard).read_bytes()
     worker = shard_worker.Worker.of(made, jobs.RunShards(folder=made.folder, device="cpu"))
-    shards._publish(worker.part(shard, 3), made, shard)  # it took the shard for a deadly one
+    shard_work._publish(worker.part(shard, 3), made, shard)  # it took the shard for a deadly one
     assert made.part(shard).read_bytes() == before
     assert [path.name for path in (made.folder / "parts").iterdir()] == ["part-00000.parquet"]
 
@@ -240,7 +240,7 @@ def test_a_full_disk_ends_the_worker_and_counts_as_no_death(plan, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards.pq, "write_table", full)
+        patch.setattr(shard_work.pq, "write_table", full)
         for _ in range(4):
             with pytest.raises(OSError, match=r"No space left.*part-00000\.parquet"):
                 run(made)

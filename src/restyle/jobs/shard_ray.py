@@ -16,7 +16,7 @@ from restyle.io.imports import needed
 from restyle.jobs.shard_plan import Plan
 from restyle.jobs.shard_reports import unfinished
 from restyle.jobs.shard_settings import RunShards
-from restyle.jobs.shards import Work
+from restyle.jobs.shard_work import Work
 
 _LEAST = (2, 60)
 _BLOCKS = 10_000  # tasks that Ray is given, at most
