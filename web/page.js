@@ -1,10 +1,10 @@
 /** What the visitor sees and does; the worker has the model. */
 
+import { FILES } from "./files.js";
 import { safetensors } from "./safetensors.js";
 import { labelledStrip } from "./strip.js";
 
 const REACH = 3; // standard deviations at the ends of a slider
-const EXAMPLES = 8;
 
 const at = (id) => document.getElementById(id);
 const state = {
@@ -40,8 +40,8 @@ async function keepOffline() {
     workers.addEventListener("controllerchange", resolve, { once: true });
     setTimeout(resolve, 3000);
   });
-  await workers.register("service-worker.js").catch(() => {});
-  if (!workers.controller) await controlled;
+  const registered = await workers.register("service-worker.js").catch(() => null);
+  if (registered && !workers.controller) await controlled;
 }
 
 const handlers = {
@@ -138,20 +138,20 @@ function listen() {
 }
 
 function listExamples() {
-  for (let number = 0; number < EXAMPLES; number++) {
-    const name = String(number).padStart(8, "0");
+  const paths = Object.keys(FILES).filter((path) => path.startsWith("examples/"));
+  paths.forEach((path, number) => {
     const button = document.createElement("button");
     const image = document.createElement("img");
-    Object.assign(image, { src: `examples/${name}.png`, alt: `Portrait ${number + 1}` });
+    Object.assign(image, { src: path, alt: `Portrait ${number + 1}` });
     Object.assign(button, { type: "button", ariaPressed: "false" });
     button.append(image);
     button.addEventListener("click", async () => {
       const response = await fetch(image.src).catch(() => null);
       if (!response?.ok) return fail("Expected the example, got no answer.");
-      choose(new File([await response.blob()], `${name}.png`), button);
+      choose(new File([await response.blob()], path.split("/").pop()), button);
     });
     at("examples").append(button);
-  }
+  });
 }
 
 function listSliders(groups) {

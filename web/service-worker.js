@@ -2,7 +2,7 @@
 
 const CACHE = "restyle-try-%VERSION%";
 const FILES = %FILES%;
-const LARGE = 1_000_000; // such files are kept when they are first asked for, with a progress bar
+const LARGE = 200_000; // such files are kept when they are first asked for, with a progress bar
 const HEADERS = {
   "Content-Security-Policy": "%POLICY%",
   // Isolated pages may use threads.

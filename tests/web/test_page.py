@@ -230,6 +230,39 @@ def test_a_tab_that_is_closed_opens_again_without_a_network(visit, built, model)
     assert (codes[-1] - wanted[0]).abs().max() < 1e-2
 
 
+def test_a_page_that_was_built_anew_comes_when_all_tabs_are_closed(visit, changed):
+    folder = changed()
+    with served(folder) as url:
+        page = visit(url)
+        rewrite(
+            folder / "service-worker.js", b'CACHE = "restyle-try-', b'CACHE = "restyle-try-new-'
+        )
+        rewrite(folder / "index.html", b"<title>", b"<title>new ")
+        titles = []
+        for _ in range(2):
+            page = anew(page, url)
+            page.wait_for_timeout(3000)
+            titles.append(page.title())
+        assert titles == ["restyle in the browser", "new restyle in the browser"]
+        assert page.evaluate("caches.keys().then((names) => names.length)") == 1
+        find(page, 0)
+
+
+def rewrite(path, old, new):
+    text = path.read_bytes().replace(old, new)
+    path.unlink()
+    path.write_bytes(text)
+
+
+def anew(page, url):
+    context = page.context
+    page.close()
+    page = context.new_page()
+    page.goto(url)
+    page.locator("#loading").wait_for(state="hidden")
+    return page
+
+
 def test_nothing_reaches_another_address(browser, address):
     context = browser.new_context()
     page = context.new_page()
