@@ -51,6 +51,14 @@ def test_time_adds_up_and_optimisation_helps(compared):
     assert errors[-1] < errors[0]
 
 
+def test_the_objective_of_encoders_alone_has_all_of_its_terms(compared, tmp_path):
+    found, _ = compared
+    alone = run_comparison(dataclasses.replace(found.config, methods=("restyle:2",), out=tmp_path))
+    for one in (found, alone):
+        values = one.outcomes["tiny restyle:2"].values
+        assert (values["objective"] > 1.01 * values["mse"]).all()
+
+
 def test_half_precision_changes_little(compared, tmp_path):
     found, out = compared
     config = dataclasses.replace(found.config, methods=("ws:4",), dtype="bfloat16", out=tmp_path)

@@ -79,7 +79,8 @@ def run_comparison(config: Comparison, photo: PhotoNetworks | None = None) -> Co
         photo.check_size(model.domain.input_size)
     judged = {"perceptual", "identity"} & set(measures)
     network = load_features(config.judge).to(place) if judged else None
-    objective = objective_for(config.methods, loss_networks(features), place, first.dtype)
+    minimised = (*config.methods, *["ws"] * ("objective" in measures))  # it has all of its terms
+    objective = objective_for(minimised, loss_networks(features), place, first.dtype)
     entries = line_up(models, config.methods, objective)
     # More of these may join later; what is there already must stay comparable.
     free = ("model", "methods", "images", "optimised", "identity_network", "mtcnn")
