@@ -5,17 +5,21 @@ models of the official size for 256 and 1024 px, whose weights are random, as sp
 on them. Seconds are those of one processor core, whatever else the machine does.
 
     python benchmarks/scale.py costs
-    python benchmarks/scale.py failures --seconds 0.5 --svg docs/scale.svg
+    python benchmarks/scale.py listing
+    python benchmarks/scale.py failures --svg docs/scale.svg
 """
 
 import argparse
+import io
 import math
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 from PIL import Image
 from pyarrow import parquet as pq
@@ -24,6 +28,7 @@ from speed import random_model
 
 from restyle import jobs
 from restyle.io.images import save_image
+from restyle.io.shards import open_shards
 from restyle.io.tables import Column, Table
 from restyle.jobs.shard_plan import Plan
 from restyle.portraits import Portraits
@@ -179,7 +184,7 @@ SCENARIOS = {
     "all of it": {"slow": 0.05, "preempted": 6 * HOUR, "lost": 0.001, "deadly": (1234,)},
 }
 RATES = {"never": math.inf, "every day": DAY, "every 6 hours": 6 * HOUR, "every hour": HOUR}
-SIZES = (100, 200, 500, 1000, 2000, 5000, 10_000)
+SIZES = (250, 500, 1000, 2000, 4000, 8000)
 
 
 def scenarios(base: Cluster) -> Table:
@@ -209,9 +214,31 @@ def draw(base: Cluster, path: Path) -> None:
         clusters = [replace(base, shard_size=size, preempted=preempted) for size in SIZES]
         times = [simulate(cluster).time / cluster.ideal for cluster in clusters]
         axes.plot(SIZES, times, marker="o", label=f"killed {name}")
-    axes.set(xscale="log", xlabel="images in a shard", ylabel="time, of the ideal", ylim=(0.95, 2))
+    axes.set(xscale="log", xlabel="images in a shard", ylabel="time, of the ideal")
+    axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
+    axes.minorticks_off()
     axes.legend()
     figure.savefig(path, metadata={"Date": None})
+
+
+def listing(options: argparse.Namespace) -> None:
+    """List a tar file and a Parquet file, as a training on shards does once."""
+    content = bytes(1000)
+    with tempfile.TemporaryDirectory() as folder:
+        tar, table = Path(folder, "x.tar"), Path(folder, "x.parquet")
+        with tarfile.open(tar, "w") as archive:
+            for number in range(options.images):
+                member = tarfile.TarInfo(f"{number:09}.jpg")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        images = pa.table({"image": [content] * options.images})
+        pq.write_table(images, table, row_group_size=SHARD)
+        for file in (tar, table):
+            started = time.process_time()
+            found = open_shards([str(file)])
+            seconds = (time.process_time() - started) / options.images
+            held = sum(array.nbytes for array in found.table.values()) / options.images
+            print(f"{file.suffix}: {1e6 * seconds:.3g} s and {held:.3g} MB a million images")
 
 
 def failures(options: argparse.Namespace) -> None:
@@ -236,11 +263,14 @@ def main() -> None:
     sizes = ["64:64", "256:4", "1024:2"]
     measured.add_argument("--sizes", nargs="+", default=sizes, help="pixels:images to measure")
     measured.add_argument("--calls", type=float, default=10_000, help="a second, of the storage")
+    listed = commands.add_parser("listing", help="measure how shards are listed for a training")
+    listed.set_defaults(run=listing)
+    listed.add_argument("--images", type=int, default=100_000)
     simulated = commands.add_parser("failures", help="simulate")
     simulated.set_defaults(run=failures)
     simulated.add_argument("--images", type=int, default=10_000_000)
-    simulated.add_argument("--workers", type=int, default=1024)
-    simulated.add_argument("--seconds", type=float, default=0.5, help="of a worker, an image")
+    simulated.add_argument("--workers", type=int, default=256)
+    simulated.add_argument("--seconds", type=float, default=0.25, help="of a worker, an image")
     simulated.add_argument("--shard-size", type=int, default=SHARD)
     simulated.add_argument("--lease", type=float, default=LEASE)
     simulated.add_argument("--seed", type=int, default=0)

@@ -299,6 +299,7 @@ class Worker:
         if mine:
             claim.beat = max(claim.beat, now + (stop - now) // self.beat * self.beat)
             store.become(key, "free" if handed_back else "silent")
+        self.seen.clear()
         self.at = (self.random.randrange(store.shards), -1)
         return False
 

@@ -169,6 +169,11 @@ def test_pairs_need_counterparts(pictures, tmp_path):
         open_source("portraits", 16, targets=str(tmp_path))
 
 
+def test_pairs_are_not_in_parquet(pictures, table):
+    with pytest.raises(ValueError, match="targets: expected pairs in folders, .* got Parquet"):
+        open_source(str(pictures), 16, targets=str(table))
+
+
 def test_portraits_are_square():
     with pytest.raises(ValueError, match="32 x 64"):
         open_source("portraits", (32, 64))

@@ -10,11 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 from restyle.io import storage
-from restyle.io.entries import Entry, bytes_at, check_size, is_picture, tar_pictures
+from restyle.io.entries import Entry, check_size, is_picture
 from restyle.io.images import SUFFIXES, ImageError, decode_image, list_images, read_image
 from restyle.io.shards import open_shards
-
-__all__ = ["Entry", "bytes_at", "expanded", "find_shards", "list_entries", "tar_pictures"]
 
 SHARDS = (".tar", ".parquet")
 
@@ -65,11 +63,6 @@ def find_shards(data: str) -> list[str]:
 
 def _has_images(folder: Path) -> bool:
     return any(file.suffix.lower() in SUFFIXES for file in folder.rglob("*"))
-
-
-def expanded(pattern: str) -> list[Path]:
-    """Return the files of a pattern such as `shards-{000..127}.tar`; none of another text."""
-    return [Path(found) for found in storage.expanded(pattern)]
 
 
 def _from_zip(path: Path) -> list[Entry]:

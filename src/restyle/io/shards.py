@@ -129,7 +129,7 @@ class Shards(Sequence[Entry]):
 class TarShards(Shards):
     """The pictures of tar files, each of them read by one request, in any order.
 
-    Holds 24 bytes a picture and its name, which forked processes share. Tar files have no list of
+    Holds 32 bytes a picture and its name, which forked processes share. Tar files have no list of
     their members: to list them is to go through them, and far ones are downloaded for it once.
     """
 

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from restyle.io.arrow import pa, pq
-from restyle.io.datasets import bytes_at, tar_pictures
+from restyle.io.entries import bytes_at, tar_pictures
 from restyle.io.files import escaped
 from restyle.io.images import SUFFIXES, ImageError
 from restyle.io.storage import (

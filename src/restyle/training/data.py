@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from restyle.io.datasets import Entry, list_entries
+from restyle.io.datasets import list_entries
+from restyle.io.entries import Entry
 from restyle.io.images import ImageError, from_uint8, to_tensor, to_uint8
 from restyle.io.shards import BUFFER, ParquetShards, TarShards
 from restyle.io.storage import is_far
@@ -333,9 +334,12 @@ def _shuffled(length: int, seed: int, epoch: int, blocks: Blocks | None = None) 
 
 def _paired(data: str, targets: str) -> list[list[Entry]]:
     """Entries of two containers with the same names, suffixes aside."""
+    listed = [list_entries(place) for place in (data, targets)]
+    if any(isinstance(side, ParquetShards) for side in listed):
+        raise ValueError("targets: expected pairs in folders, zip or tar files, got Parquet")
     sources, wanted = (
-        {PurePath(entry.name).with_suffix("").as_posix(): entry for entry in list_entries(place)}
-        for place in (data, targets)
+        {PurePath(entry.name).with_suffix("").as_posix(): entry for entry in side}
+        for side in listed
     )
     if sources.keys() != wanted.keys():
         alone = sorted(sources.keys() ^ wanted.keys())
