@@ -20,6 +20,7 @@ from restyle.io.parquet import image_column
 from restyle.io.storage import (
     expanded,
     far_files,
+    file_size,
     is_far,
     is_far_folder,
     open_file,
@@ -247,7 +248,8 @@ class Reader:
 def _read_file(place: str) -> bytes:
     if not is_far(place) and os.path.exists(place) and not os.path.isfile(place):
         raise ImageError(place, "an image file", "something that is no file")  # a pipe never ends
-    content = read_range(place, 0, _LARGEST + 1)
+    size = _LARGEST if is_far(place) else file_size(place)  # to ask for it takes a request
+    content = read_range(place, 0, min(size, _LARGEST) + 1)
     if len(content) > _LARGEST:
         raise ImageError(place, f"at most {_LARGEST:,} bytes", "more")
     return content
