@@ -16,9 +16,11 @@ from restyle.io.arrow import pa, pq
 from restyle.io.entries import bytes_at, tar_pictures
 from restyle.io.files import escaped
 from restyle.io.images import SUFFIXES, ImageError
+from restyle.io.parquet import image_column
 from restyle.io.storage import (
     expanded,
     far_files,
+    file_size,
     is_far,
     is_far_folder,
     open_file,
@@ -27,7 +29,6 @@ from restyle.io.storage import (
 from restyle.jobs.shard_settings import PlanShards
 
 _LARGEST = 2**28  # bytes of an image file
-_COLUMNS = ("image", "bytes", "path")
 _TRANSIENT = {errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.ECONNRESET, errno.ESTALE}
 _TRIES = 4
 _HELD = 2  # groups of rows: of images that are read side by side some are of the next group
@@ -161,7 +162,7 @@ def _in_list(file: str, name: str, job: PlanShards) -> Iterator[Listed]:
 def _in_parquet(file: str, name: str, job: PlanShards) -> Iterator[Listed]:
     with open_file(file) as stream, pq.ParquetFile(stream) as table:
         known = table.schema_arrow.names
-        image_column(known, job.image_column, file)
+        _image_column(table, job.image_column, file)
         column = job.id_column or ("id" if "id" in known else None)
         if column is None:
             ids = (f"{name}/{row}" for row in range(table.metadata.num_rows))
@@ -175,15 +176,8 @@ def _in_parquet(file: str, name: str, job: PlanShards) -> Iterator[Listed]:
             yield Listed(escaped(str(value)), file, row)
 
 
-def image_column(known: list[str], wanted: str | None, file: str) -> str:
-    """Return the column of a Parquet file that holds images.
-
-    Raises:
-        ValueError: There is none.
-    """
-    if wanted is None:
-        wanted = next((name for name in _COLUMNS if name in known), _COLUMNS[0])
-    return _require(wanted, known, file)
+def _image_column(table: pq.ParquetFile, wanted: str | None, file: str) -> str:
+    return _require(wanted, table.schema_arrow.names, file) if wanted else image_column(table, file)
 
 
 def _require(column: str, known: list[str], file: str) -> str:
@@ -244,7 +238,7 @@ class Reader:
         table, starts = pq.ParquetFile(open_file(file)), [0]
         for group in range(table.metadata.num_row_groups - 1):
             starts.append(starts[-1] + table.metadata.row_group(group).num_rows)
-        return table, image_column(table.schema_arrow.names, self._column, file), starts
+        return table, _image_column(table, self._column, file), starts
 
     def _load(self, file: str, group: int) -> pa.ChunkedArray:
         table, column, _ = self._table(file)
@@ -254,7 +248,8 @@ class Reader:
 def _read_file(place: str) -> bytes:
     if not is_far(place) and os.path.exists(place) and not os.path.isfile(place):
         raise ImageError(place, "an image file", "something that is no file")  # a pipe never ends
-    content = read_range(place, 0, _LARGEST + 1)
+    size = _LARGEST if is_far(place) else file_size(place)  # to ask for it takes a request
+    content = read_range(place, 0, min(size, _LARGEST) + 1)
     if len(content) > _LARGEST:
         raise ImageError(place, f"at most {_LARGEST:,} bytes", "more")
     return content

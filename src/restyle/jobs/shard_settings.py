@@ -49,7 +49,7 @@ class PlanShards:
             which ROW.png belongs to the part's row of that number, from 000000 on.
         shard_size: Images in a shard, the most that a worker that dies has done in vain.
         image_column: The column of Parquet files that holds images or paths. [default: image, or
-            bytes, or path]
+            bytes, or path, or the only one with bytes]
         id_column: The column of Parquet files that tells images apart. [default: id if there is
             one, else the file's name and the row's number]
     """
