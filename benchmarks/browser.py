@@ -29,7 +29,7 @@ SLIDE = """async () => {
 class Quiet(SimpleHTTPRequestHandler):
     """Serves without a log."""
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 

@@ -37,9 +37,6 @@ const handlers = {
       throw new ShownError("Expected an address with https, or of this machine, got another.");
     }
     ort.env.wasm.wasmPaths = { mjs: url(`${ENGINE}.mjs`), wasm: url(`${ENGINE}.wasm`) };
-    ort.env.wasm.numThreads = self.crossOriginIsolated
-      ? Math.min(4, navigator.hardwareConcurrency)
-      : 1;
     const facts = readFacts(await (await get("model/model.json")).text());
     graphs = await downloadAll(facts);
     postMessage({ kind: "arrived" });
