@@ -246,7 +246,7 @@ def make_plan(model: ReStyle, job: Edit) -> Plan:
     if job.direction is not None:
         direction = find_direction(model, job.direction)
     elif job.text is not None:
-        text = TextEdit(job.text, job.neutral, job.text_method, job.threshold)
+        text = TextEdit(job.text, job.neutral, job.text_method, job.threshold, job.mapper)
         network: Any = registry.load_text(job.text_network)
         model.text_editor.network = network.to(model.device)
         model.text_editor.prepare(text)
