@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -76,6 +77,13 @@ class TextEdit:
         if (self.mapper is not None) != (self.method == "mapper"):
             found = f"the method {self.method}" if self.mapper else "none"
             raise ValueError(f"mapper: expected a folder with the method mapper, got {found}")
+
+    @property
+    def news(self) -> str:
+        """What the text says that the neutral one does not begin with, as a caption."""
+        words, common = self.text.split(), os.path.commonprefix
+        known = len(common([words, self.neutral.split()]))  # pyright: ignore - lists will do
+        return " ".join(words[known:] or words)
 
     @property
     def name(self) -> str:

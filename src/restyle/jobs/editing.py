@@ -90,7 +90,7 @@ class Plan:
 
     def label(self, strength: float) -> str:
         """Return the caption of a picture."""
-        name = self.name if self.text is None else self.text.text
+        name = self.name if self.text is None else self.text.news
         return f"{shorten(name, _LABEL, placeholder='...')} {strength:+.3g}"
 
     def moves(self, model: ReStyle, ws: Tensor) -> Direction:
