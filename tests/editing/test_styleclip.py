@@ -9,6 +9,7 @@ from restyle.editing.styleclip import (
     deviations,
     gradient_step,
     in_deviations,
+    optimised_codes,
     optimised_step,
 )
 from tests.tiny import tiny_generator
@@ -96,9 +97,11 @@ def test_the_optimiser_finds_what_the_text_says(covariance):
     render, network = Matrix(), Pixels()
     ws = torch.randn(4, NUM_WS, DIM)
     how = Optimiser(steps=200, lr=0.1, l2=0.0)
-    step = optimised_step(render, network, ws, "2", covariance, how=how)
-    before, after = (network.embed_image(render(x))[:, 2] for x in (ws, ws + step))
+    found = optimised_codes(render, network, ws, "2", covariance, how=how)
+    before, after = (network.embed_image(render(x))[:, 2] for x in (ws, found))
     assert bool((after > 0.95).all()) and bool((after > before).all())
+    step = optimised_step(render, network, ws, "2", covariance)
+    torch.testing.assert_close(deviations(step, covariance), torch.ones(4))
 
 
 def test_what_the_optimiser_shall_keep_holds_it_back(covariance):
@@ -107,7 +110,7 @@ def test_what_the_optimiser_shall_keep_holds_it_back(covariance):
 
     def found(**weights):
         how = Optimiser(steps=100, lr=0.1, **{"l2": 0.0, "identity": 0.0, **weights})
-        return optimised_step(render, network, ws, "0", covariance, Faces(), how)
+        return optimised_codes(render, network, ws, "0", covariance, Faces(), how=how) - ws
 
     def kept(step):
         first, other = (Faces().embed(render(x)) for x in (ws, ws + step))
@@ -122,8 +125,8 @@ def test_pictures_of_a_batch_do_not_influence_one_another(covariance):
     render, network = Matrix(), Pixels()
     ws = torch.randn(3, NUM_WS, DIM)
     how = Optimiser(steps=5)
-    together = optimised_step(render, network, ws, "1", covariance, Faces(), how)
-    alone = optimised_step(render, network, ws[1:2], "1", covariance, Faces(), how)
+    together = optimised_codes(render, network, ws, "1", covariance, Faces(), how=how)
+    alone = optimised_codes(render, network, ws[1:2], "1", covariance, Faces(), how=how)
     torch.testing.assert_close(together[1:2], alone)
     direction = torch.tensor([1.0, 0.0, 0.0])
     together = gradient_step(render, network, ws, direction, covariance)
