@@ -101,3 +101,15 @@ def test_directions_and_a_text_exclude_one_another(model):
 )
 def test_a_text_names_files(text, name):
     assert TextEdit(text).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "news"),
+    [
+        ("a person with a hat", "with a hat"),
+        ("an old person", "an old person"),
+        ("a person", "a person"),
+    ],
+)
+def test_a_caption_says_what_is_new(text, news):
+    assert TextEdit(text, "a person" if text != "a person" else "a person with a hat").news == news

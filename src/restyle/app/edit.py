@@ -61,6 +61,19 @@ def edited(
     return person.changed(estimate.ws), shown(estimate.image[0])
 
 
+@torch.no_grad()
+def by_text(
+    model: ReStyle, person: Person, text: str, strength: float
+) -> tuple[Person, Image.Image]:
+    """Change a person as a text says; return the person and what it looks like.
+
+    Raises:
+        ValueError: The text is empty, or has words that the model does not know.
+    """
+    estimate = model.edit(person.ws, strength=strength, text=text)
+    return person.changed(estimate.ws), shown(estimate.image[0])
+
+
 def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[gr.Slider]]:
     """Lay the tab out; return the picture and the sliders, to be filled when it is opened."""
     groups = grouped(model.editor.names)
@@ -82,6 +95,10 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
                 reset = gr.Button("Reset sliders")
                 undo = gr.Button("Undo")
             film = gr.Button("Make a film of it")
+            with gr.Row(visible=model.text_editor.ready):
+                words = gr.Textbox(label="In words", placeholder="a person with glasses")
+                amount = gr.Slider(-REACH, REACH, value=2, step=0.1, label="How much")
+                say = gr.Button("Change it")
             files = take_home()
     zeros = [0.0] * len(sliders)
 
@@ -92,6 +109,11 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
     def take(who: Person | None, layers: str, *strengths: float) -> list[Any]:
         with plain_errors():
             one, image = edited(model, names, found(who), strengths, GIVEN[layers])
+            return [one, image, shelf.put(model, one), *zeros]
+
+    def told(who: Person | None, text: str, strength: float) -> list[Any]:
+        with plain_errors():
+            one, image = by_text(model, found(who), text, strength)
             return [one, image, shelf.put(model, one), *zeros]
 
     def back(who: Person | None) -> list[Any]:
@@ -115,6 +137,8 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
     for control in (*sliders, layers):  # what comes while one is computed replaces what waits
         control.input(look, inputs, picture, trigger_mode="always_last", **private)
     keep.click(take, inputs, [person, picture, files, *sliders], **private)
+    for event in (say.click, words.submit):
+        event(told, [person, words, amount], [person, picture, files, *sliders], **private)
     undo.click(back, person, [person, picture, files, *sliders], **private)
     film.click(filmed, inputs, files, **{**private, "show_progress": "full"})
     reset.click(clear, person, [picture, *sliders], **private)

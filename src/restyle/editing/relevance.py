@@ -27,7 +27,7 @@ from restyle.io.tied import TiedFile
 SAMPLES = 64
 """Pictures that the relevance is averaged over."""
 
-THRESHOLD = 0.25
+THRESHOLD = 0.1
 """Relevance below which a channel is left alone, if nothing else is said."""
 
 LEAST = 32

@@ -70,9 +70,10 @@ class Optimiser:
 
     Attributes:
         steps: Of Adam.
-        lr: Its learning rate, in root mean square distances of codes to their average; it falls
+        lr: Its learning rate at the beginning, in standard deviations of a code's numbers; it falls
             evenly to zero.
-        l2: Weight of the squared distance to the codes before, in the variance of codes.
+        l2: Weight of the mean squared distance of a row to the one before, in the variance of
+            codes.
         identity: Weight of one minus the cosine of the identity embeddings.
     """
 
@@ -82,16 +83,17 @@ class Optimiser:
     identity: float = 0.2
 
 
-def optimised_step(
+def optimised_codes(
     render: Render,
     network: TextImage,
     ws: Tensor,
     text: str,
     covariance: Tensor,
     faces: Embedding | None = None,
+    *,
     how: Optimiser = Optimiser(),
 ) -> Tensor:
-    """Return the step to the codes near by whose pictures a text fits best (section 4).
+    """Return the codes (B, num_ws, D) near by whose pictures a text fits best (section 4).
 
     Minimises the cosine distance of picture and text, the distance to the codes before, and that of
     the identity.
@@ -105,23 +107,33 @@ def optimised_step(
         faces: Knows persons; None: the identity does not count.
         how: Steps and weights.
     """
-    wanted = embed_prompts(network, [text])[0]
+    wanted, start = embed_prompts(network, [text])[0], ws.detach()
     spread = covariance.trace()
-    start = ws.detach()
+    rate = how.lr * float(covariance.diagonal().mean().sqrt())
     with torch.enable_grad():
-        moved = torch.zeros_like(start, requires_grad=True)
+        step = torch.zeros_like(start, requires_grad=True)
         before = None if faces is None else faces.embed(render(start)).detach()
-        adam = torch.optim.Adam([moved])
-        for step in range(how.steps):
-            images = render(start + moved)
+        adam = torch.optim.Adam([step])
+        for done in range(how.steps):
+            images = render(start + step)
             loss = 1 - network.embed_image(images) @ wanted
-            loss = loss + how.l2 * moved.square().sum(2).mean(1) / spread
+            loss = loss + how.l2 * step.square().sum(2).mean(1) / spread
             if faces is not None and before is not None:
                 loss = loss + how.identity * identity(faces, images, before)
-            adam.zero_grad()
-            loss.sum().backward()
-            adam.param_groups[0]["lr"] = (
-                how.lr * float(spread / len(covariance)) ** 0.5 * (1 - step / how.steps)
-            )
+            (step.grad,) = torch.autograd.grad(loss.sum(), step)
+            adam.param_groups[0]["lr"] = rate * (1 - done / how.steps)
             adam.step()
-    return moved.detach()
+    return start + step.detach()
+
+
+def optimised_step(
+    render: Render,
+    network: TextImage,
+    ws: Tensor,
+    text: str,
+    covariance: Tensor,
+    faces: Embedding | None = None,
+) -> Tensor:
+    """Return the step towards `optimised_codes`, whose arguments it has."""
+    found = optimised_codes(render, network, ws, text, covariance, faces)
+    return in_deviations(found - ws, covariance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,16 +16,23 @@ from torch import Tensor
 from restyle.editing.directions import Direction
 from restyle.editing.editor import Edited, Editor
 from restyle.editing.edits import Layers, checked_strength, layer_numbers
+from restyle.editing.mapper import Mapper
 from restyle.editing.one_pass import OnePass
 from restyle.editing.relevance import network_hash, relevance_of
+from restyle.editing.styleclip import covariance_of, gradient_step, optimised_step
 from restyle.editing.text import NEUTRAL, TextImage, text_direction
 from restyle.io.bundled import WEIGHTS, bundled_names
 from restyle.io.checkpoints import CONFIG, load_config
+from restyle.losses.identity import Embedding
+from restyle.portraits.features import FeatureNetwork
 from restyle.portraits.text import TextNetwork
 from restyle.runtime.options import TextMethod
 
 PORTRAITS_TEXT = "portraits-text"
 """The text-image network that is used if no other one is given."""
+
+FACES = "portraits-features"
+"""The network that knows the persons of portraits."""
 
 ONE_PASS = "one-pass"
 """The folder of a one-pass network in a model's folder."""
@@ -38,22 +46,26 @@ class TextEdit:
         text: What the pictures shall show, such as "a person with glasses".
         neutral: What the text is compared with, such as "a person".
         method: one-pass, a network that was trained on pairs of pictures; global, a direction in
-            style space.
+            style space; mapper, a network that was trained for this text; optimiser, a search in
+            W+ for the picture that the text fits; direct, a step along the gradient of the
+            similarity.
         threshold: Of global: relevance below which channels are left alone; see
             `restyle.editing.relevance.Relevance.direction`.
+        mapper: The folder of the mapper.
     """
 
     text: str
     neutral: str = NEUTRAL
     method: TextMethod = "one-pass"
     threshold: float | None = None
+    mapper: str | None = None
 
     def __post_init__(self):
         """Refuse what says nothing.
 
         Raises:
-            ValueError: An empty text, one that is the neutral one, or a threshold that the method
-                does not take.
+            ValueError: An empty text, one that is the neutral one, or what the method does not
+                take.
         """
         for name in ("text", "neutral"):
             if not getattr(self, name).strip():
@@ -62,6 +74,16 @@ class TextEdit:
             raise ValueError(f"text: expected another one than the neutral one, got '{self.text}'")
         if self.threshold is not None and self.method != "global":
             raise ValueError(f"threshold: expected the method global, got {self.method}")
+        if (self.mapper is not None) != (self.method == "mapper"):
+            found = f"the method {self.method}" if self.mapper else "none"
+            raise ValueError(f"mapper: expected a folder with the method mapper, got {found}")
+
+    @property
+    def news(self) -> str:
+        """What the text says that the neutral one does not begin with, as a caption."""
+        words, common = self.text.split(), os.path.commonprefix
+        known = len(common([words, self.neutral.split()]))  # pyright: ignore - lists will do
+        return " ".join(words[known:] or words)
 
     @property
     def name(self) -> str:
@@ -88,6 +110,26 @@ class TextEditor:
         """The text-image network."""
         network: Any = TextNetwork.from_pretrained(PORTRAITS_TEXT)
         return network.to(self.editor.generator.w_avg.device)
+
+    @cached_property
+    def ready(self) -> bool:
+        """True where any text can be made an edit in one pass."""
+        try:
+            return self.one_pass is not None
+        except ValueError:
+            return False
+
+    @cached_property
+    def faces(self) -> Embedding | None:
+        """Knows persons, whom the optimiser keeps; None where nothing is known of them."""
+        if not isinstance(self.network, TextNetwork):
+            return None
+        return FeatureNetwork.from_pretrained(FACES).to(self.editor.generator.w_avg.device)
+
+    @cached_property
+    def covariance(self) -> Tensor:
+        """The covariance (D, D) of the generator's codes."""
+        return covariance_of(self.editor.generator)
 
     @cached_property
     def one_pass(self) -> OnePass:
@@ -117,8 +159,9 @@ class TextEditor:
         Args:
             ws: (B, num_ws, D).
             edit: What shall change, and how.
-            strength: How far: 1 is what moves embeddings towards the text by one deviation of those
-                of the generator's pictures; a number, or (B,).
+            strength: How far, a number or (B,). By one-pass and global 1 is what moves embeddings
+                towards the text by one deviation of those of the generator's pictures; by the
+                others, a step of the codes that is one deviation of the data long.
             layers: The layers (rows of W+) that change; all of them if None.
 
         Returns:
@@ -132,7 +175,7 @@ class TextEditor:
         amount = checked_strength(strength, ws).reshape(-1, 1, 1)
         steps = torch.zeros_like(ws)
         rows = layer_numbers(layers, ws.shape[1])
-        steps[:, rows] = self._steps(ws, edit)[:, rows]
+        steps[:, rows] = self.steps(ws, edit)[:, rows]
         return Edited(ws + amount * steps)
 
     def prepare(self, edit: TextEdit) -> None:
@@ -143,9 +186,12 @@ class TextEditor:
         """
         if edit.method == "global":
             self._global(edit)
+        elif edit.method == "mapper":
+            self._mapper(edit)
         else:
             self._change(edit)
-            self.one_pass  # noqa: B018 - is it there?
+            if edit.method == "one-pass":
+                self.one_pass  # noqa: B018 - is it there?
 
     def direction(self, ws: Tensor, edit: TextEdit) -> Direction:
         """Return where one picture's codes (1, num_ws, D) or styles go: in W+, or in S.
@@ -155,13 +201,35 @@ class TextEditor:
         """
         if edit.method == "global":
             return self._global(edit)
-        return Direction(edit.name, self._steps(ws, edit)[0], scale=1.0)
+        return Direction(edit.name, self.steps(ws, edit)[0], scale=1.0)
 
     @torch.no_grad()
-    def _steps(self, ws: Tensor, edit: TextEdit) -> Tensor:
-        """Return the steps (B, num_ws, D) of strength 1."""
-        embedding = self.network.embed_image(self.render(ws))
-        return self.one_pass.step_for(self._change(edit), embedding)
+    def steps(self, ws: Tensor, edit: TextEdit) -> Tensor:
+        """Return the steps (B, num_ws, D) of strength 1, by any method but global.
+
+        Raises:
+            ValueError: As `edit`.
+        """
+        if edit.method == "mapper":
+            return self._mapper(edit).step(ws)
+        network, covariance = self.network, self.covariance
+        if edit.method == "optimiser":
+            self._change(edit)
+            return optimised_step(self.render, network, ws, edit.text, covariance, self.faces)
+        change = self._change(edit)
+        if edit.method == "direct":
+            return gradient_step(self.render, network, ws, change, covariance)
+        return self.one_pass.step_for(change, network.embed_image(self.render(ws)))
+
+    def _mapper(self, edit: TextEdit) -> Mapper:
+        mapper = Mapper.from_pretrained(str(edit.mapper)).to(self.editor.generator.w_avg.device)
+        mapper.check_generator(self.editor.generator_sha256)
+        if mapper.config.text != edit.text:
+            raise ValueError(
+                f"{edit.mapper}: expected a mapper of the text '{edit.text}', got one of "
+                f"'{mapper.config.text}'"
+            )
+        return mapper
 
     def _change(self, edit: TextEdit) -> Tensor:
         """Return the change (E,) of embeddings that is asked for, of unit length."""

@@ -228,6 +228,12 @@ def report_on(records: list[dict[str, Any]]) -> Report:
         f"is at most half that of the direction in W, {sum(r <= 1 for r in known)} one whose drift "
         "is no larger."
     )
+    if known:
+        middle = float(np.median([record["deviations"] for record in records]))
+        said += (
+            f" At the median the drift is {np.median(known):.2f} times as large, and a channel "
+            f"moves by {middle:.1f} deviations for one of its attribute."
+        )
     return Report("Channels", records, [Section(tables=[tabulate(columns, ordered)], prose=[said])])
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from restyle.runtime.options import Device, Dtype
+from restyle.runtime.options import Device, Dtype, TextMethod
 
 MeasureName = Literal["mse", "psnr", "ms_ssim", "perceptual", "identity", "objective"]
 
@@ -181,7 +181,7 @@ class TextNetworkEvaluation(_Counted):
     portraits: int = 1000
 
 
-TextMethodName = Literal["labelled", "direct", "optimiser", "mapper", "global", "one-pass"]
+TextMethodName = Literal["labelled"] | TextMethod
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class TextEvaluation(_Judged, _Batches):
         images: Test portraits.
         text_network: Knows which words fit a picture: portraits-text, or a folder.
         features: The feature network whose distances optimisation minimises beside the squared
-            error, and whose identity the optimiser keeps.
+            error.
         out: The folder of the results.
     """
 

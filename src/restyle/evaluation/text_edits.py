@@ -1,8 +1,7 @@
 """Edits of inversions by text against the truth: which inversions they work on, and how well."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restyle.editing.mapper import Mapper
-from restyle.editing.styleclip import covariance_of, gradient_step, optimised_step
-from restyle.editing.text import TextImage, text_direction
+from restyle.editing.text_editor import TextEdit, TextEditor
 from restyle.evaluation.attributes import Reader
 from restyle.evaluation.comparison import line_up
 from restyle.evaluation.edit_sweep import CLEAN
@@ -34,9 +31,12 @@ from restyle.hub.registry import load, load_features, load_text
 from restyle.inversion.methods import objective_for
 from restyle.io.checkpoints import weights_hash
 from restyle.io.tables import Column, Table
-from restyle.losses.identity import Embedding
 from restyle.model import ReStyle
 from restyle.refine import Estimate
+from restyle.runtime.options import TextMethod
+
+MAPPER = "mapper"
+"""The folder of the mapper in its run folder."""
 
 REACHED = 0.8
 """Share of the portraits that reach the true change where a prompt is said to work."""
@@ -66,64 +66,35 @@ PROMPTS = {
 """By attribute: what a text says where it rises, and the neutral text, where it falls."""
 
 
-@dataclass(frozen=True)
-class Texts:
-    """What all text methods need of one model.
+def by_text(
+    editor: TextEditor, method: TextMethod, mappers: Path, name: str, one: Inverted
+) -> Edit:
+    """Return the edit of inverted portraits by the prompt of an attribute."""
+    folder = str(mappers / name / MAPPER) if method == "mapper" else None
+    edit = TextEdit(*PROMPTS[name], method, mapper=folder)
+    if method == "global":
+        return lambda strengths: editor.edit(one.ws, edit, strengths).rendered(one.render)
+    return _moving(one, editor.steps(one.ws, edit))
 
-    Attributes:
-        model: Whose codes are edited.
-        network: Knows which words fit a picture.
-        faces: Knows persons.
-        mappers: The folder of the mappers.
+
+def edits_of(model: ReStyle, method: TextMethodName, config: TextEvaluation) -> Edits:
+    """Return how the attributes are edited by a method, those that it can edit.
+
+    Raises:
+        ValueError: None of them.
     """
-
-    model: ReStyle
-    network: TextImage
-    faces: Embedding
-    mappers: Path
-
-    @cached_property
-    def covariance(self) -> Tensor:
-        """That of the generator's codes, (D, D)."""
-        return covariance_of(self.model.generator)
-
-    def labelled(self, name: str, one: Inverted) -> Edit:
-        """Edit along the direction of an attribute."""
-        return along(self.model.editor.direction(name), one)
-
-    def direct(self, name: str, one: Inverted) -> Edit:
-        """Edit along the gradient of the similarity."""
-        direction = text_direction(self.network, *PROMPTS[name])
-        return _moving(
-            one, gradient_step(one.render, self.network, one.ws, direction, self.covariance)
+    names = config.prompts or tuple(PROMPTS)
+    if method == "labelled":
+        return {name: partial(along, model.editor.direction(name)) for name in names}
+    if method == "mapper":
+        names = [name for name in names if (config.mappers / name / MAPPER).is_dir()]
+    if not names:
+        raise ValueError(
+            "mappers: expected a folder with mappers (restyle train mapper), got none in "
+            f"'{config.mappers}'"
         )
-
-    def optimiser(self, name: str, one: Inverted) -> Edit:
-        """Edit towards what an optimisation found."""
-        text, _ = PROMPTS[name]
-        step = optimised_step(one.render, self.network, one.ws, text, self.covariance, self.faces)
-        return _moving(one, step)
-
-    def mapper(self, name: str, one: Inverted) -> Edit:
-        """Edit by the network that was trained for the prompt."""
-        mapper = Mapper.from_pretrained(self.mappers / name / "mapper").to(one.ws.device)
-        mapper.check_generator(self.model.editor.generator_sha256)
-        return _moving(one, mapper.step(one.ws))
-
-    def edits(self, method: TextMethodName, names: Sequence[str]) -> Edits:
-        """Return how the attributes are edited by a method, those that it can edit.
-
-        Raises:
-            ValueError: None of them.
-        """
-        if method == "mapper":
-            names = [name for name in names if (self.mappers / name / "mapper").is_dir()]
-        if not names:
-            raise ValueError(
-                f"mappers: expected a folder with mappers (restyle train mapper), got none in "
-                f"'{self.mappers}'"
-            )
-        return {name: partial(getattr(self, method), name) for name in names}
+    make = partial(by_text, model.text_editor, method, config.mappers)
+    return {name: partial(make, name) for name in names}
 
 
 def _moving(one: Inverted, step: Tensor) -> Edit:
@@ -141,29 +112,30 @@ def evaluate_text(config: TextEvaluation) -> Report:
         ValueError: There is no such model, method, prompt or network, the method tunes the
             generator, or the folder holds another evaluation.
     """
-    names = config.prompts or tuple(PROMPTS)
-    if unknown := sorted(set(names) - set(PROMPTS)):
+    if unknown := sorted(set(config.prompts) - set(PROMPTS)):
         raise ValueError(f"prompts: expected some of {', '.join(PROMPTS)}; got {unknown}")
     models = {name: load(name, config.device) for name in config.model}
     place = next(iter(models.values())).device
     network: Any = load_text(config.text_network)
-    faces, judge = (load_features(name).to(place) for name in (config.features, config.judge))
+    network.to(place)
+    judge = load_features(config.judge).to(place)
     objective = objective_for(config.methods, config.features, place)
+    entries = line_up(models, config.methods, objective)
+    if tuned := [one.name for one in entries if one.method.tuning]:
+        raise ValueError(f"methods: expected codes of the model's own generator, got {tuned[0]}")
     settings = determining(config, "model", "methods", "text_methods", "mappers")
-    hashes = [weights_hash(part.state_dict()) for part in (network, faces, judge)]
+    hashes = [weights_hash(part.state_dict()) for part in (network, judge)]
     claim_folder(config.out, {**settings, "networks": hashes})
     reader, found = Reader(judge), []
-    for one in line_up(models, config.methods, objective):
-        if one.method.tuning:
-            raise ValueError(f"methods: expected codes of the model's generator, got {one.name}")
+    for one in entries:
         folder = one.folder(config.out)
         claim_folder(folder, {"model": one.weights_hash()})
         in_parts = partial(arrays_in_parts, count=config.images, part=config.batch_size)
         codes = in_parts(folder / "codes", compute=partial(codes_of, one, reader), label=one.name)
         ws = torch.from_numpy(codes["ws"]).to(place)
-        texts = Texts(one.model, network.to(place), faces, config.mappers)
+        one.model.text_editor.network = network
         for method in config.text_methods:
-            name, edits = f"{one.name}, {method}", texts.edits(method, names)
+            name, edits = f"{one.name}, {method}", edits_of(one.model, method, config)
             part = partial(_measured, one, reader, edits, ws)
             arrays = in_parts(folder / "parts" / method, compute=part, label=name)
             found.append(Edited(name, tuple(edits), arrays))

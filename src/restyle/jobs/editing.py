@@ -90,7 +90,7 @@ class Plan:
 
     def label(self, strength: float) -> str:
         """Return the caption of a picture."""
-        name = self.name if self.text is None else self.text.text
+        name = self.name if self.text is None else self.text.news
         return f"{shorten(name, _LABEL, placeholder='...')} {strength:+.3g}"
 
     def moves(self, model: ReStyle, ws: Tensor) -> Direction:
@@ -246,7 +246,7 @@ def make_plan(model: ReStyle, job: Edit) -> Plan:
     if job.direction is not None:
         direction = find_direction(model, job.direction)
     elif job.text is not None:
-        text = TextEdit(job.text, job.neutral, job.text_method, job.threshold)
+        text = TextEdit(job.text, job.neutral, job.text_method, job.threshold, job.mapper)
         network: Any = registry.load_text(job.text_network)
         model.text_editor.network = network.to(model.device)
         model.text_editor.prepare(text)

@@ -243,9 +243,11 @@ class Edit(_People):
             network (portraits have one).
         neutral: What the text is compared with.
         text_method: How: one-pass, a network that was trained on pairs of pictures; global, a
-            direction in style space.
+            direction in style space; mapper, a network that was trained for this text; optimiser,
+            a search for codes that the text fits; direct, a step along the gradient.
+        mapper: The folder of the mapper (`restyle train mapper`).
         threshold: Of global, from 0 to 1: the relevance for the text below which a channel is left
-            alone; the larger, the less changes besides. [default: 0.25, but 32 channels or more]
+            alone; the larger, the less changes besides. [default: 0.1, but 32 channels or more]
         text_network: The text-image network: portraits-text, a folder, or clip-vit-b-32 (pulled).
         strengths: How much, in standard deviations of the generator's codes along the direction, or
             of its pictures along the text: one number, several (-2,0,2), or first:last:count.
@@ -264,6 +266,7 @@ class Edit(_People):
     text: str | None = None
     neutral: str = "a person"
     text_method: TextMethod = "one-pass"
+    mapper: str | None = None
     threshold: float | None = None
     text_network: str = "portraits-text"
     strengths: str = "-3:3:7"

@@ -27,7 +27,7 @@ BATCH = 100
 
 @torch.no_grad()
 def measure_text(
-    network: TextImage, portraits: Portraits | None = None, count: int = CANDIDATES
+    network: TextImage, portraits: Portraits | None = None, count: int | None = None
 ) -> dict[str, Any]:
     """Measure a text-image network on portraits that it was not trained on.
 
@@ -36,7 +36,7 @@ def measure_text(
     Args:
         network: In evaluation mode, on the CPU.
         portraits: A split other than the training's; test portraits of 64 px if None.
-        count: Portraits, each with a caption.
+        count: Portraits, each with a caption; `CANDIDATES` if None.
 
     Returns:
         `text_to_image` and `image_to_text`, the shares whose counterpart comes first among all;
@@ -44,7 +44,7 @@ def measure_text(
         classes; `levels`, the accuracy by continuous attribute that is said in words, where a
         picture has a level.
     """
-    portraits = portraits or Portraits("test", size=64)
+    portraits, count = portraits or Portraits("test", size=64), count or CANDIDATES
     chosen = [portraits[i] for i in range(count)]
     images = torch.cat([network.embed_image(batch) for batch in _pictures(chosen)])
     rng = np.random.default_rng(0)
