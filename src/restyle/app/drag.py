@@ -217,7 +217,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Te
     drawing, show = [person, points, brushed], [picture, brushed]
     picture.select(click, [*drawing, what, brush.tool], [picture, points], **private)
     points.input(look, drawing, picture, trigger_mode="always_last", **private)
-    brush.stroke.input(paint, [*drawing, brush.stroke, brush.width], show, **private)
+    brush.stroke.change(paint, [*drawing, brush.stroke, brush.width], show, **private)
     brush.wipe.click(lambda who, text: (look(who, text, None), None), drawing[:2], show, **private)
     what.input(lambda what: gr.Row(visible=what == BRUSHED), what, brush.row, **private)
     running = go.click(run, [*drawing, what, steps], outputs, **private)
