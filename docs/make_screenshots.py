@@ -68,6 +68,7 @@ def photograph_app(browser: Browser) -> None:
         port = one.getsockname()[1]
     blocks = launch(Page(port=port, device="cpu"))
     page = browser.new_page(viewport={"width": 1000, "height": 760})
+    page.set_default_timeout(300_000)
     page.goto(f"http://127.0.0.1:{port}")
     for act in (invert, edit, drag, mix, samples):
         act(page)

@@ -19,7 +19,7 @@ from restyle.editing.text_editor import TextEdit, TextEditor
 from restyle.encoders import Encoder
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.generators.styles import StyleLayer, style_layers
-from restyle.inversion.methods import invert_by_method, stopping
+from restyle.inversion.methods import invert_by_method, person_network, stopping
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.stepping import Steps, check_preview, checked_steps, take_steps
 from restyle.inversion.targets import Picture, as_pictures, to_target
@@ -364,7 +364,7 @@ class ReStyle(Pretrained):
 
         Points are x and y in pixels: `drag(ws, [(20, 40)], [(18, 38)], steps=60)`.
         """
-        dragger = Dragger(self.generator, self.domain, self._inference.features, self.generate)
+        dragger = Dragger(self._inference, self.domain, self.generate, person_network(self))
         return dragger(ws.to(self.device), handles, targets, mask, **how)
 
     def weights_hash(self) -> str:

@@ -10,6 +10,7 @@ from restyle.editing.drag import (
     Dragger,
     DragOptions,
     Networks,
+    Person,
     checked_points,
     drag,
     mask_around,
@@ -106,6 +107,30 @@ def test_maps_are_read_between_their_pixels():
     assert found.flatten().tolist() == pytest.approx([7.5, 0.0, 8.0])
 
 
+class Brightness:
+    """Tells persons apart by how bright their pictures are."""
+
+    def embed(self, images):
+        angle = images.mean(dim=(1, 2, 3))
+        return torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+def test_a_person_stays_the_same_to_the_network_that_knows_persons():
+    networks, ws = shifting_world()
+    pull, embed = (pixels((15.0, 12.0)), pixels((20.0, 10.0))), Brightness().embed
+
+    def both(ws):  # what moves to the right becomes brighter; row 2 can make up for it
+        light = ws[:, 0, 0] / 10 - ws[:, 2, 0] / 10
+        return networks.features(ws), light.reshape(1, 1, 1, 1).expand(1, 3, SIDE, SIDE)
+
+    world, change = networks._replace(person=Person(embed, both)), {}
+    for weight in (0.0, 10.0):
+        *_, last = drag(world, ws, pull, options=DragOptions(identity_weight=weight))
+        change[weight] = abs(both(last.ws)[1].mean().item())
+        assert last.arrived.all()
+    assert change[0.0] > 0.4 and change[10.0] < 0.1
+
+
 # A model's pictures, in pixels
 
 
@@ -151,9 +176,13 @@ def test_the_feature_map_goes_with_the_size(size, resolution):
         def sample_w(self, n):
             return torch.randn(n, 8, generator=torch.Generator().manual_seed(0))
 
-    dragger = Dragger(
-        Generator(), Domain("any"), lambda ws, resolution: asked.append(resolution), lambda ws: ws
-    )
+    class Running:
+        generator = Generator()
+
+        def features(self, ws, resolution):
+            asked.append(resolution)
+
+    dragger = Dragger(Running(), Domain("any"), lambda ws: ws)
     dragger.networks.features(torch.zeros(1, 6, 8))
     assert asked == [resolution]
     assert dragger.networks.w_std == pytest.approx(1, abs=0.05)

@@ -10,6 +10,7 @@ from restyle.inversion.methods import (
     build,
     networks_of,
     objective_for,
+    person_network,
     tuned_model,
     usual_features,
 )
@@ -178,6 +179,7 @@ def test_the_features_of_portraits_are_for_portraits():
     ):
         model.domain = Domain(name, (size, size))
         assert usual_features(model) == features
+        assert (person_network(model) is None) == (features == "none")
 
 
 @pytest.fixture

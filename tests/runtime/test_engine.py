@@ -241,3 +241,12 @@ def test_a_network_in_training_is_run_as_it_is():
         optimiser.step()
         with torch.no_grad():
             torch.testing.assert_close(inference.encode(pair)[0], encoder(pair)[0])
+
+
+def test_a_feature_map_and_the_picture_come_in_one_pass():
+    generator = random_generator(32, (8, 8, 8, 8))
+    inference, ws = Inference(generator, None), generator.sample_ws(1)
+    for resolution in (4, 16, 32):
+        features, image = inference.features_and_image(ws, resolution)
+        assert torch.equal(features, inference.features(ws, resolution))
+        assert torch.allclose(image, inference.render(ws), **CLOSE)

@@ -50,7 +50,7 @@ body:has(#drag-tool input[value="brush"]:checked) #drag-picture img {
     if (!stroke) return;
     const box = document.querySelector("#drag-stroke textarea, #drag-stroke input");
     box.value = JSON.stringify(stroke);
-    box.dispatchEvent(new Event("input", { bubbles: true }));
+    box.dispatchEvent(new Event("input", { bubbles: true }));  // Gradio tells of a change
     stroke = null;
   };
   document.addEventListener("pointerup", end);

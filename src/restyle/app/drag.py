@@ -143,7 +143,7 @@ def drag(
         both = torch.cat([checked_points(handles, (width, height)), ends])
         mask = mask_of(*may_change, both, (width, height))
         every = model.drag(start.ws, handles, targets, mask, steps=min(int(steps), MOST_STEPS))
-    number, one, where, frames = 0, start, text, []
+    number, arrived, one, where, frames = 0, 0, start, text, []
     for number, step in enumerate(every):
         one = start.changed(step.ws)
         where = told(list(zip(map(tuple, step.points.tolist()), targets, strict=True)))
@@ -153,7 +153,10 @@ def drag(
         frames.append(image.resize((image.width // 2, image.height // 2)))
         yield image, where, said, one, gr.skip()
     files = shelf.put(model, one, strip_of(frames))
-    yield gr.skip(), where, f"Done after {number} steps.", one, files
+    said = f"Done after {number} steps."
+    if arrived < len(targets):
+        said += f" {arrived} of {len(targets)} points have arrived: *Drag* goes on."
+    yield gr.skip(), where, said, one, files
 
 
 def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Textbox, gr.State]:
@@ -217,7 +220,7 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Te
     drawing, show = [person, points, brushed], [picture, brushed]
     picture.select(click, [*drawing, what, brush.tool], [picture, points], **private)
     points.input(look, drawing, picture, trigger_mode="always_last", **private)
-    brush.stroke.input(paint, [*drawing, brush.stroke, brush.width], show, **private)
+    brush.stroke.change(paint, [*drawing, brush.stroke, brush.width], show, **private)
     brush.wipe.click(lambda who, text: (look(who, text, None), None), drawing[:2], show, **private)
     what.input(lambda what: gr.Row(visible=what == BRUSHED), what, brush.row, **private)
     running = go.click(run, [*drawing, what, steps], outputs, **private)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -74,8 +74,15 @@ def by_text(
     return person.changed(estimate.ws), shown(estimate.image[0])
 
 
-def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[gr.Slider]]:
-    """Lay the tab out; return the picture and the sliders, to be filled when it is opened."""
+def tab(
+    model: ReStyle, shelf: Shelf, person: gr.State
+) -> tuple[gr.Image, Callable[[gr.Tab], Callable[..., Any]]]:
+    """Lay the tab out.
+
+    Returns:
+        The picture, to be filled when the tab is opened; and what keeps the edit as soon as another
+        tab is, and returns how to say what comes then.
+    """
     groups = grouped(model.editor.names)
     names = [name for group in groups.values() for name in group]
     sliders = []
@@ -116,6 +123,12 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
             one, image = by_text(model, found(who), text, strength)
             return [one, image, shelf.put(model, one), *zeros]
 
+    def settle(who: Person | None, layers: str, *strengths: float) -> list[Any]:
+        if who is None or not any(strengths):
+            return [gr.skip()] * (1 + len(zeros))
+        with plain_errors():
+            return [edited(model, names, who, strengths, GIVEN[layers])[0], *zeros]
+
     def back(who: Person | None) -> list[Any]:
         with plain_errors():
             one = found(who).undone()
@@ -142,4 +155,4 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, list[
     undo.click(back, person, [person, picture, files, *sliders], **private)
     film.click(filmed, inputs, files, **{**private, "show_progress": "full"})
     reset.click(clear, person, [picture, *sliders], **private)
-    return picture, sliders
+    return picture, lambda tab: tab.select(settle, inputs, [person, *sliders], **private).then

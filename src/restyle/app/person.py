@@ -164,7 +164,13 @@ def output(label: str, **options: Any) -> gr.Image:
 
 def take_home() -> gr.File:
     """Lay out the files that can be downloaded."""
-    return gr.File(label="Take it home", file_count="multiple", interactive=False)
+    return gr.File(
+        label="Take it home",
+        file_count="multiple",
+        interactive=False,
+        height=210,
+        elem_classes="take-home",
+    )
 
 
 def found(person: Person | None) -> Person:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import gradio as gr
 
 CSS = """
-footer { display: none !important; }
+footer, .take-home:has(.empty) { display: none !important; }
 """
 GRADIO = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -127,26 +127,30 @@ def build(model: ReStyle, toon: ReStyle | None = None) -> gr.Blocks:
     with gr.Blocks(title="restyle", delete_cache=(KEPT // 6, KEPT)) as blocks:
         person = gr.State(None, time_to_live=KEPT)
         gr.Markdown(f"# restyle\nThe model is **{model.name}**: {model.domain.name}.")
-        with gr.Tab("Invert"):
+        with gr.Tab("Invert") as inverting:
             invert.tab(model, shelf, person)
+        keep = None
         if model.editor.names:
             with gr.Tab("Edit") as opened:
-                picture, sliders = edit.tab(model, shelf, person)
-            zeros = [0.0] * len(sliders)
-            opened.select(
-                lambda who: [picture_of(model, who), *zeros], person, [picture, *sliders], **private
-            )
-        with gr.Tab("Drag") as opened:
+                picture, keep = edit.tab(model, shelf, person)
+            opened.select(lambda who: picture_of(model, who), person, picture, **private)
+        with gr.Tab("Drag") as dragging:
             begun = drag.tab(model, shelf, person)
-        opened.select(lambda who: (picture_of(model, who), "", None), person, begun, **private)
-        with gr.Tab("Mix") as opened:
+        with gr.Tab("Mix") as mixing:
             mixture = mix.tab(model, shelf, person)
-        opened.select(lambda who: picture_of(model, who), person, mixture, **private)
-        with gr.Tab("Samples"):
+        with gr.Tab("Samples") as sampling:
             samples.tab(model, shelf, person)
+        then = [keep(tab) if keep else tab.select for tab in (dragging, mixing)]
+        then[0](lambda who: (picture_of(model, who), "", None), person, begun, **private)
+        then[1](lambda who: picture_of(model, who), person, mixture, **private)
+        others = [inverting, sampling]
         if toon is not None and model.has_encoder:
-            with gr.Tab("Toon"):
+            with gr.Tab("Toon") as tooning:
                 toons.tab((model, toon), shelf, person)
+            others.append(tooning)
+        if keep:
+            for tab in others:
+                keep(tab)
     return blocks
 
 

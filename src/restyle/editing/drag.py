@@ -6,7 +6,8 @@ patch of the generator's feature map around each point moves a little towards it
 supervision, equation 1), and then looks for the point in the new map (point tracking, equation 2).
 Two things differ: what moves is compared with the patch of the first map, where the paper takes the
 map before the step, so that a face stays more like itself; and maps are sampled between their
-pixels instead of being enlarged, which makes a step as cheap at 1024 pixels as the map is.
+pixels instead of being enlarged, which makes a step as cheap at 1024 pixels as the map is. Beyond
+the paper, a person shall stay the same one to a network that tells persons apart, if there is one.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from torch import Tensor
 
 from restyle.domains import Domain
 from restyle.editing.edits import Layers, check_codes, layer_numbers
-from restyle.generators.stylegan2 import StyleGAN2
+from restyle.losses.identity import Embedding
 from restyle.refine import Render, pool_to
+from restyle.runtime.engine import Inference
 
 STEPS = 60
 """Steps after which a drag ends where its points have not arrived."""
@@ -50,6 +52,7 @@ class DragOptions:
         search: How far from its last place a point is looked for, in each direction.
         tolerance: Distance from the target at which a point has arrived.
         mask_weight: Of what changes outside the mask.
+        identity_weight: Of the identity distance to the start, where a network tells persons apart.
     """
 
     layers: Layers = "0-5"
@@ -59,6 +62,7 @@ class DragOptions:
     search: float = 4.0
     tolerance: float = 0.5
     mask_weight: float = 4.0
+    identity_weight: float = 0.3
 
 
 class Networks(NamedTuple):
@@ -68,11 +72,25 @@ class Networks(NamedTuple):
         features: (1, num_ws, D) codes to a feature map (1, C, h, w), differentiable.
         render: The same codes to a picture (1, 3, H, W), RGB in [-1, 1].
         w_std: Standard deviation of random codes, over all their numbers.
+        person: Tells persons apart, if there is one.
     """
 
     features: Callable[[Tensor], Tensor]
     render: Render
     w_std: float = 1.0
+    person: Person | None = None
+
+
+class Person(NamedTuple):
+    """What a drag keeps a person by.
+
+    Attributes:
+        embed: Pictures (1, 3, H, W) to embeddings (1, E) of unit length.
+        both: (1, num_ws, D) codes to a feature map and a picture, differentiable, in one pass.
+    """
+
+    embed: Callable[[Tensor], Tensor]
+    both: Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -120,13 +138,15 @@ def drag(
     start, (points, targets) = ws.detach(), pull
     shift = torch.zeros_like(start[:, rows]).requires_grad_(True)
     optimiser = torch.optim.Adam([shift], lr=options.lr * networks.w_std)
+    person = networks.person if options.identity_weight else None
 
-    def moved() -> tuple[Tensor, Tensor]:
+    def moved() -> tuple[Tensor, Tensor, Tensor | None]:
         ws = start.index_add(1, torch.tensor(rows, device=start.device), shift)
-        return ws, networks.features(ws)
+        return (ws, *person.both(ws)) if person else (ws, networks.features(ws), None)
 
     with torch.enable_grad():
-        ws, features = moved()
+        ws, features, image = moved()
+        known = person.embed(image).detach() if person and image is not None else None
     first, unit = features.detach(), 2 / features.shape[-1]  # a pixel of the map
     patch, content = _disc(options.radius).to(points) * unit, sample(first, points[:, None])
     before = sample(first, points[:, None] + patch)
@@ -136,8 +156,8 @@ def drag(
         distances = way.norm(dim=1, keepdim=True)
         arrived = distances[:, 0] <= options.tolerance * unit
         with torch.no_grad():
-            image = networks.render(ws.detach())
-        yield Dragged(ws.detach(), image, points, distances[:, 0], arrived)
+            shown = networks.render(ws.detach()) if image is None else image.detach()
+        yield Dragged(ws.detach(), shown, points, distances[:, 0], arrived)
         if step == steps or bool(arrived.all()):
             return
         way = way * (options.stride * unit / distances.clamp_min(1e-9)).clamp_max(1)
@@ -146,9 +166,12 @@ def drag(
             if fixed is not None:
                 change = ((features - first).abs().mean(dim=1, keepdim=True) * fixed).sum()
                 loss = loss + options.mask_weight * change / fixed.sum().clamp_min(1)
+            if person and known is not None:
+                apart = 1 - (person.embed(image) * known).sum()
+                loss = loss + options.identity_weight * apart
             (shift.grad,) = torch.autograd.grad(loss, shift)
             optimiser.step()
-            ws, features = moved()
+            ws, features, image = moved()
         points = track(features.detach(), content, points, options.search)
 
 
@@ -202,25 +225,30 @@ class Dragger:
     """
 
     def __init__(
-        self,
-        generator: StyleGAN2,
-        domain: Domain,
-        features: Callable[[Tensor, int], Tensor],
-        render: Render,
+        self, inference: Inference, domain: Domain, render: Render, network: Embedding | None = None
     ):
         """Take a generator.
 
         Args:
-            generator: The generator.
+            inference: Runs the generator.
             domain: Says which rows of a render are the picture.
-            features: (1, num_ws, D) codes and a resolution to a feature map.
             render: (1, num_ws, D) codes to the picture.
+            network: Tells persons apart, if there is one.
         """
+        generator = inference.generator
         self.size, self.rows = generator.config.size, domain.rows(generator.config.size)
         resolution = min(max(self.size // 2, SMALLEST_MAP), LARGEST_MAP, self.size)
         w_std = generator.sample_w(CODES).std(dim=0).square().mean().sqrt().item()
         self.codes = (generator.num_ws, generator.config.w_dim)
-        self.networks = Networks(lambda ws: features(ws, resolution), render, w_std)
+
+        def both(ws: Tensor) -> tuple[Tensor, Tensor]:
+            features, image = inference.features_and_image(ws, resolution)
+            return features, domain.crop_render(image)
+
+        person = None if network is None else Person(network.embed, both)
+        self.networks = Networks(
+            lambda ws: inference.features(ws, resolution), render, w_std, person
+        )
 
     def __call__(
         self,

@@ -231,17 +231,28 @@ class Synthesis(nn.Module):
         return [layer.style(ws[:, row]) for row, layer in self.modulated()]
 
     def render(
-        self, styles: Sequence[Tensor], noise: Noise = "fixed", resolution: int | None = None
+        self,
+        styles: Sequence[Tensor],
+        noise: Noise = "fixed",
+        resolution: int | None = None,
+        maps: list[Tensor] | None = None,
     ) -> Tensor:
-        """Render styles as `styles` returns them; all else is as in `forward`."""
+        """Render styles as `styles` returns them; all else is as in `forward`.
+
+        What `features` computes of 4, 8, 16, ... pixels is added to `maps`, if they are given.
+        """
         x = self.layers[0](self._constant(styles[0]), styles[0], noise)
         rgb = self.to_rgbs[0](x, styles[1])
+        if maps is not None:
+            maps.append(x)
         for level in range(1, len(self.to_rgbs)):
             if x.shape[-1] == resolution:
                 break
             up, conv, to_rgb = styles[3 * level - 1 : 3 * level + 2]
             x = self.layers[2 * level - 1](x, up, noise)
             x = self.layers[2 * level](x, conv, noise)
+            if maps is not None:
+                maps.append(x)
             fade = self.fade if level == len(self.to_rgbs) - 1 else 1.0
             rgb = torch.add(upsample(rgb), self.to_rgbs[level](x, to_rgb), alpha=fade)
         return rgb.contiguous()

@@ -251,6 +251,14 @@ def usual_features(model: ReStyle) -> str:
     return "portraits-features" if fits else NONE
 
 
+def person_network(model: ReStyle) -> FeatureNetwork | None:
+    """Return what tells the persons of a model's images apart; None where nothing bundled does."""
+    name = usual_features(model)
+    if name == NONE:
+        return None
+    return FeatureNetwork.from_pretrained(name).to(model.device).requires_grad_(False)
+
+
 def objective_for(
     methods: Iterable[str],
     features: str | tuple[Any, Any],

@@ -103,6 +103,14 @@ class Inference:
         with autocast(self.generator.w_avg.device, self.dtype):
             return self.generator.synthesis.features(ws, resolution).float()
 
+    def features_and_image(self, ws: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
+        """Compute both `features` and the whole picture (B, 3, H, W) in one pass."""
+        maps: list[Tensor] = []
+        with autocast(self.generator.w_avg.device, self.dtype):
+            synthesis = self.generator.synthesis
+            image = synthesis.render(synthesis.styles(ws), "fixed", None, maps)
+        return maps[resolution.bit_length() - 3].float(), image.float()
+
     def _folds(self, network: nn.Module, x: Tensor) -> bool:
         # Fused optimisers change weights behind autograd's back, which no stamp would show.
         trained = any(parameter.requires_grad for parameter in network.parameters())
