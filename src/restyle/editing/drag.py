@@ -166,7 +166,7 @@ def drag(
             if fixed is not None:
                 change = ((features - first).abs().mean(dim=1, keepdim=True) * fixed).sum()
                 loss = loss + options.mask_weight * change / fixed.sum().clamp_min(1)
-            if person and known is not None:
+            if person and image is not None and known is not None:
                 apart = 1 - (person.embed(image) * known).sum()
                 loss = loss + options.identity_weight * apart
             (shift.grad,) = torch.autograd.grad(loss, shift)

@@ -254,9 +254,12 @@ def usual_features(model: ReStyle) -> str:
 def person_network(model: ReStyle) -> FeatureNetwork | None:
     """Return what tells the persons of a model's images apart; None where nothing bundled does."""
     name = usual_features(model)
-    if name == NONE:
-        return None
-    return FeatureNetwork.from_pretrained(name).to(model.device).requires_grad_(False)
+    return None if name == NONE else _frozen(name).to(model.device)
+
+
+@cache
+def _frozen(name: str) -> FeatureNetwork:
+    return FeatureNetwork.from_pretrained(name).requires_grad_(False)
 
 
 def objective_for(
