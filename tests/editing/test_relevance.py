@@ -95,8 +95,10 @@ def test_relevance_of_other_networks_is_refused(world):
     with pytest.raises(ValueError, match="restyle models relevance"):
         relevance_of(generator, network, path.parent)
     measure_relevance(generator, render, network, path, samples=4)
-    with pytest.raises(CheckpointError, match="expected the relevance of these weights"):
+    with pytest.raises(ValueError, match="restyle models relevance"):
         relevance_of(generator, Linear(seed=1), path.parent)
+    with pytest.raises(CheckpointError, match="expected the relevance of these weights"):
+        relevance_of(tiny_generator(seed=1), network, path.parent)
     file = relevance_file(generator, network)
     file.write(path, {**file.read(path), "deviation": torch.ones(3)})
     with pytest.raises(CheckpointError, match="expected relevance of shapes"):

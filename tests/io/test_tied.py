@@ -33,11 +33,12 @@ def test_it_is_found_where_it_is_kept(places, place):
     found = FILE.find(folder)
     assert found is not None and found["x"].dtype == torch.float32
     assert found["x"].tolist() == [0, 1, 2]
-    if place != "folder":
-        assert OTHER.find(folder) is None
-    else:
-        with pytest.raises(CheckpointError, match=r"text_sha256 cccccccccccc\), got bbbbbbbbbbbb"):
-            OTHER.find(folder)
+    assert OTHER.find(folder) is None
+    with pytest.raises(CheckpointError, match=r"text_sha256 cccccccccccc\), got bbbbbbbbbbbb"):
+        OTHER.read(path)
+    if place == "folder":
+        with pytest.raises(CheckpointError, match="generator_sha256 dddddddddddd"):
+            TiedFile("bumps", {**FILE.ties, "generator_sha256": "d" * 64}).find(folder)
 
 
 def test_what_is_damaged_or_not_finite_is_refused(places):

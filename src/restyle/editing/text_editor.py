@@ -103,13 +103,23 @@ class TextEditor:
     def __init__(self, editor: Editor, render: Callable[..., Tensor], folder: Path | None = None):
         """Take what renders codes, and the folder of the model, where what was measured may lie."""
         self.editor, self.render, self.folder = editor, render, folder
-        self._ready: dict[Any, Direction] = {}
+        self._network: TextImage | None = None
+        self._ready: dict[TextEdit, Direction] = {}
 
-    @cached_property
+    @property
     def network(self) -> TextImage:
         """The text-image network."""
-        network: Any = TextNetwork.from_pretrained(PORTRAITS_TEXT)
-        return network.to(self.editor.generator.w_avg.device)
+        if self._network is None:
+            network: Any = TextNetwork.from_pretrained(PORTRAITS_TEXT)
+            self._network = network.to(self.editor.generator.w_avg.device)
+        return self._network
+
+    @network.setter
+    def network(self, network: TextImage) -> None:
+        self._network = network
+        self._ready.clear()
+        for name in ("ready", "faces", "one_pass"):  # belong to the one before
+            self.__dict__.pop(name, None)
 
     @cached_property
     def ready(self) -> bool:

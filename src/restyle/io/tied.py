@@ -41,10 +41,13 @@ class TiedFile:
         """Return what was kept: in a model's folder, in the package, or in the cache; else None.
 
         Raises:
-            CheckpointError: A file is damaged, or the folder's belongs to other weights.
+            CheckpointError: A file is damaged, or the folder's belongs to another generator.
         """
+        first = next(iter(self.ties))
         if folder is not None and (folder / self.name).exists():
-            return self.read(folder / self.name)
+            facts = self._facts(folder / self.name)[1]
+            if facts == self._wanted or facts.get(first) != self.ties[first]:
+                return self.read(folder / self.name)
         for path in self._elsewhere():
             if path.exists() and self._facts(path)[1] == self._wanted:
                 return self.read(path)
