@@ -41,11 +41,11 @@ def run_on_ray(job: RunShards, plan: Plan) -> None:
     try:
         logging.getLogger("ray.data").setLevel(logging.WARNING)
         ray.data.DataContext.get_current().enable_progress_bars = False
-        rows = [{"shard": shard.number} for shard in left]
+        rows, most = [{"shard": shard.number} for shard in left], min(job.processes, len(left))
         made = ray.data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS)).map(
             _Actor,
             fn_constructor_args=(job,),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=job.processes),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
             **_resources(ray, job),
         )
         with tqdm(total=len(left), unit="shard", disable=None) as progress:
