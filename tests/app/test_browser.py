@@ -43,10 +43,12 @@ def served(*options):
     port = free_port()
     command = [sys.executable, "-m", "restyle", "app", "--device", "cpu", "--port", str(port)]
     server = subprocess.Popen([*command, *options], env={**os.environ, "OMP_NUM_THREADS": "1"})
-    wait_for(port)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait(20)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 @pytest.fixture(scope="module")

@@ -110,3 +110,10 @@ def test_samples_are_people_too(model, shelf):
     pair, _, said, person, files = invert.sample(model, shelf)
     assert person.target is None and len(files) == 2 and said.startswith("Sample ")
     assert pair[0].size == (512, 512)
+
+
+def test_nothing_is_measured_while_somebody_waits(monkeypatch):
+    model = tiny_model()
+    model.card = {}
+    monkeypatch.setattr(model, "invert", lambda *_: pytest.fail("measured"))
+    assert invert.likeness(model, 0.1) == "Done."

@@ -59,14 +59,19 @@ def watch(model: ReStyle, target: torch.Tensor, steps: Steps) -> Iterator[Estima
     )
 
 
+@cache
+def _check(model: ReStyle) -> DomainCheck:
+    return DomainCheck(model)
+
+
 def likeness(model: ReStyle, error: float) -> str:
     """Say in words how near a squared error is, in the range of what the model knows."""
-    check = DomainCheck(model)
-    if math.isinf(check.limit):
+    limit = _check(model).known
+    if limit is None or math.isinf(limit):
         return "Done."
-    if check.is_unlike(error):
+    if _check(model).is_unlike(error):
         return f"A far likeness: the picture is unlike the {model.domain.name} of this model."
-    words = (word for word, share in LIKENESS.items() if error <= share * check.limit)
+    words = (word for word, share in LIKENESS.items() if error <= share * limit)
     return f"A {next(words, 'far')} likeness."
 
 

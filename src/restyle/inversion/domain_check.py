@@ -7,6 +7,7 @@ import math
 import sys
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,27 +53,35 @@ class DomainCheck:
     @cached_property
     def limit(self) -> float:
         """The largest mean squared error of a picture of the domain, values in [-1, 1]."""
+        return SAMPLE_MARGIN * self._of_samples() if self.known is None else self.known
+
+    @cached_property
+    def known(self) -> float | None:
+        """The limit, if it is known without a measurement, which takes long with a large model."""
         if self.model.card.get("translates"):  # its reconstructions are meant to differ
             return math.inf
         validation = self.model.card.get("validation")
         known = validation.get(LARGEST) if isinstance(validation, dict) else None
         if isinstance(known, int | float) and 0 < known < math.inf:
             return MARGIN * known
-        return SAMPLE_MARGIN * self._of_samples()
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            found = float(json.loads(self._file.read_text(encoding="utf-8"))["largest"])
+            if 0 < found < math.inf:
+                return SAMPLE_MARGIN * found
+        return None
+
+    @cached_property
+    def _file(self) -> Path:
+        return cache_folder() / "errors" / f"{self.model.weights_hash()[:16]}.json"
 
     def _of_samples(self) -> float:
-        path = cache_folder() / "errors" / f"{self.model.weights_hash()[:16]}.json"
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            found = float(json.loads(path.read_text(encoding="utf-8"))["largest"])
-            if 0 < found < math.inf:
-                return found
         name = self.model.name
         print(f"{name}: measuring the errors of {SAMPLES} samples, once", file=sys.stderr)
         target = self.model.sample(SAMPLES).image.clamp(-1, 1)
         result = self.model.invert(target)
         largest = max(errors(result.target, result.image))
         with suppress(OSError, ValueError):  # without a cache it is measured again
-            write_json(path, {"largest": largest, "samples": SAMPLES})
+            write_json(self._file, {"largest": largest, "samples": SAMPLES})
         return largest
 
 
