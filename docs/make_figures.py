@@ -85,6 +85,27 @@ def edits(model: restyle.ReStyle) -> None:
     save_image(grid(strips, columns=1), DOCS / "edits.png")
 
 
+TEXTS = {
+    "a person with a full beard": "a person without a beard",
+    "a person with glasses": "a person without glasses",
+    "an old person": "a young person",
+}
+"""Texts, and the neutral ones that they are compared with."""
+
+
+def text_edits(model: restyle.ReStyle) -> None:
+    """Change one portrait by three texts, along global directions: docs/edits_text.png."""
+    result = model.invert(example(5))
+    strips = []
+    for text, neutral in TEXTS.items():
+        how = {"text": text, "neutral": neutral, "method": "global"}
+        images = [model.edit(result.ws, strength=float(s), **how).image[0] for s in STRENGTHS]
+        caption = text.removeprefix("a person ")
+        labels = ["target", *(f"{caption} {strength:+d}" for strength in STRENGTHS)]
+        strips.append(strip([result.target[0], *images], labels))
+    save_image(grid(strips, columns=1), DOCS / "edits_text.png")
+
+
 DRAGS = {5: [((32, 33), (39, 33))], 9: [((28, 40), (25, 38)), ((38, 39), (41, 37))]}
 """Points of portraits and their targets, in pixels of the model's picture."""
 
@@ -125,6 +146,7 @@ if __name__ == "__main__":
     toons(bundled, restyle.load("portraits-toon", device="cpu"))
     samples(bundled)
     edits(restyle.load("portraits-e4e", device="cpu"))
+    text_edits(restyle.load("portraits-e4e", device="cpu"))
     drags(bundled)
     if (EDITING / "results.json").exists():
         measured_edits("portraits-e4e")

@@ -63,14 +63,14 @@ def edited(
 
 @torch.no_grad()
 def by_text(
-    model: ReStyle, person: Person, text: str, strength: float
+    model: ReStyle, person: Person, text: str, strength: float, layers: Layers = None
 ) -> tuple[Person, Image.Image]:
     """Change a person as a text says; return the person and what it looks like.
 
     Raises:
         ValueError: The text is empty, or has words that the model does not know.
     """
-    estimate = model.edit(person.ws, strength=strength, text=text)
+    estimate = model.edit(person.ws, strength=strength, layers=layers, text=text)
     return person.changed(estimate.ws), shown(estimate.image[0])
 
 
@@ -118,9 +118,9 @@ def tab(
             one, image = edited(model, names, found(who), strengths, GIVEN[layers])
             return [one, image, shelf.put(model, one), *zeros]
 
-    def told(who: Person | None, text: str, strength: float) -> list[Any]:
+    def told(who: Person | None, layers: str, text: str, strength: float) -> list[Any]:
         with plain_errors():
-            one, image = by_text(model, found(who), text, strength)
+            one, image = by_text(model, found(who), text, strength, GIVEN[layers])
             return [one, image, shelf.put(model, one), *zeros]
 
     def settle(who: Person | None, layers: str, *strengths: float) -> list[Any]:
@@ -151,7 +151,7 @@ def tab(
         control.input(look, inputs, picture, trigger_mode="always_last", **private)
     keep.click(take, inputs, [person, picture, files, *sliders], **private)
     for event in (say.click, words.submit):
-        event(told, [person, words, amount], [person, picture, files, *sliders], **private)
+        event(told, [person, layers, words, amount], [person, picture, files, *sliders], **private)
     undo.click(back, person, [person, picture, files, *sliders], **private)
     film.click(filmed, inputs, files, **{**private, "show_progress": "full"})
     reset.click(clear, person, [picture, *sliders], **private)

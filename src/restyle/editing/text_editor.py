@@ -109,10 +109,11 @@ class TextEditor:
     @property
     def network(self) -> TextImage:
         """The text-image network."""
-        if self._network is None:
-            network: Any = TextNetwork.from_pretrained(PORTRAITS_TEXT)
-            self._network = network.to(self.editor.generator.w_avg.device)
-        return self._network
+        if self._network is not None:
+            return self._network
+        network: Any = TextNetwork.from_pretrained(PORTRAITS_TEXT)
+        self._network = network.to(self.editor.generator.w_avg.device)
+        return network
 
     @network.setter
     def network(self, network: TextImage) -> None:
