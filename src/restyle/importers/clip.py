@@ -33,7 +33,13 @@ class Clip(nn.Module):
         templates: Sentences that a prompt is put into; the embeddings are averaged.
     """
 
-    templates = ("{}", "a photo of {}", "a picture of {}", "an image of {}", "a portrait of {}")
+    templates: Sequence[str] = (
+        "{}",
+        "a photo of {}",
+        "a picture of {}",
+        "an image of {}",
+        "a portrait of {}",
+    )
     mean: Tensor
     deviation: Tensor
 
@@ -107,9 +113,9 @@ def read_clip(weights: str | os.PathLike[str], tokenizer: str | os.PathLike[str]
     except Exception as error:  # the library raises plain ones
         raise CheckpointError(f"{tokenizer}: expected a tokenizer, got: {error}") from error
     table = Weights({name: tensor.float() for name, tensor in kept(tensors).items()}, weights)
-    config = CLIPConfig(**shape_of(table))
-    network = build(lambda: CLIPModel(config), kept(tensors), weights)
-    found, expected = tokens.get_vocab_size(), config.text_config.vocab_size
+    shape = shape_of(table)
+    network = build(lambda: CLIPModel(CLIPConfig(**shape)), kept(tensors), weights)
+    found, expected = tokens.get_vocab_size(), shape["text_config"]["vocab_size"]
     if found != expected:
         raise CheckpointError(f"{tokenizer}: expected {expected:,} tokens, got {found:,}")
     return Clip(network, tokens)

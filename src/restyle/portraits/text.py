@@ -77,7 +77,7 @@ class TextNetwork(nn.Module, Pretrained):
     """
 
     kind = "text"
-    templates = ("{}", "a portrait of {}", "a photo of {}", "a picture of {}")
+    templates: Sequence[str] = ("{}", "a portrait of {}", "a photo of {}", "a picture of {}")
 
     def __init__(self, config: TextConfig = TextConfig(), known: Sequence[str] | None = None):
         """Build an untrained network for words, those of today's captions if None.
