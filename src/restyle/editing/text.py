@@ -15,12 +15,12 @@ class TextImage(Protocol):
 
     Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
         ICML 2021.
-
-    Attributes:
-        templates: Sentences, with `{}` in the place of a prompt, that prompts are put into.
     """
 
-    templates: Sequence[str]
+    @property
+    def templates(self) -> Sequence[str]:
+        """Sentences, with `{}` in the place of a prompt, that prompts are put into."""
+        ...
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
         """Compute embeddings (N, E) of unit length.
