@@ -1,6 +1,7 @@
 """`restyle shards run`: one worker, processes that are replaced when they are killed, or Ray's."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def run_shards(job: RunShards) -> ShardCounts:
         elif job.processes > 1:
             _supervise(job, plan)
         else:
-            first = os.getpid() % len(plan.shards)  # workers that start together begin apart
+            first = secrets.randbelow(len(plan.shards))  # workers that start together begin apart
             with tqdm(total=plan.images, unit="image", disable=None) as progress:
                 Work(job, plan).finish(plan.shards[first:] + plan.shards[:first], progress)
     return shards_status(ShardsStatus(folder=job.folder))
