@@ -17,8 +17,10 @@ from restyle.model import InversionResult, ReStyle
 from .cases import Case, cases, load
 from .test_encoders import check_stages
 
+EXPORTS = [pytest.param(dtype, marks=pytest.mark.soak) for dtype in TOLERANCES]  # minutes each
 
-@pytest.fixture(params=[None, torch.float32, torch.float16], ids=["model", "export", "half"])
+
+@pytest.fixture(params=[None, *EXPORTS], ids=["model", "export", "half"])
 def read(request, tmp_path):
     """Return a reader of a case's checkpoint: the model itself, or its export in a precision."""
 
