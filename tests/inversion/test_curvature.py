@@ -177,7 +177,9 @@ def official_losses():
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("losses", [WeightedLosses, official_losses])
+@pytest.mark.parametrize(
+    "losses", [WeightedLosses, pytest.param(official_losses, marks=pytest.mark.soak)]
+)
 def test_the_official_size_is_estimated_and_used_in_bounded_memory(losses):
     torch.manual_seed(0)
     generator = StyleGAN2(StyleGAN2Config(256)).eval().requires_grad_(False)
