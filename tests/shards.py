@@ -1,12 +1,14 @@
 """Shards for tests: pictures in tar and in Parquet files."""
 
 import io
+import random
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 from pyarrow import parquet as pq
 
@@ -45,3 +47,24 @@ def write_parquet(
         table = pa.table({"label": part, column: [values[index] for index in part]})
         pq.write_table(table, folder / f"p-{number:03}.parquet", row_group_size=rows)
     return folder
+
+
+def failing_storage(monkeypatch, share: float = 0.1) -> list[str]:
+    """Let a share of the calls of `memory://` fail; gives the list of those that did."""
+    monkeypatch.setattr("restyle.io.storage.time.sleep", lambda seconds: None)
+    chance, failed = random.Random(0), []
+
+    def flaky(name):
+        whole = getattr(MemoryFileSystem, name)
+
+        def call(self, *arguments, **options):
+            if chance.random() < share:
+                failed.append(name)
+                raise OSError("503 slow down")
+            return whole(self, *arguments, **options)
+
+        monkeypatch.setattr(MemoryFileSystem, name, call)
+
+    for name in ("cat_file", "ls", "info"):
+        flaky(name)
+    return failed

@@ -7,6 +7,7 @@ import restyle.inversion.curvature as curvature_module
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.inversion.curvature import FILE, Curvature, curvature_of, estimate_curvature, ties
 from restyle.inversion.newton import newton
+from restyle.io import tied
 from restyle.io.checkpoints import CheckpointError
 from restyle.losses.identity import AlignedFaces
 from restyle.losses.lpips import LPIPS
@@ -102,7 +103,7 @@ def known(tmp_path, monkeypatch):
     """A model in a folder, an objective, and a cache of its own."""
     monkeypatch.setenv("RESTYLE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("restyle.inversion.curvature.PROBES", 16)
-    monkeypatch.setattr("restyle.inversion.curvature.WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr("restyle.io.tied.WEIGHTS", tmp_path / "weights")
     folder = tmp_path / "model"
     tiny_model().save_pretrained(folder)
     model = type(tiny_model()).from_pretrained(folder)
@@ -134,12 +135,12 @@ def test_that_of_the_models_folder_comes_first_then_a_bundled_one_then_the_cache
 
 def test_a_kept_one_is_read_once(known, monkeypatch):
     model, objective, path = known
-    tied = ties(model.generator, objective, model.domain.input_size)
-    curvature(48).save(path / "model" / FILE, *tied)
-    read, plain = [], curvature_module._read
-    monkeypatch.setattr(curvature_module, "_read", lambda *a: read.append(plain(*a)) or read[-1])
+    hashes = ties(model.generator, objective, model.domain.input_size)
+    curvature(48).save(path / "model" / FILE, *hashes)
+    read, plain = [], tied.read_tensors
+    monkeypatch.setattr(tied, "read_tensors", lambda *a: read.append(plain(*a)) or read[-1])
     look_up(model, objective)
-    assert [len(tensors) for _, tensors in read if tensors] == [3]
+    assert [len(tensors) for tensors, _ in read if tensors] == [3]
 
 
 def test_samples_of_mixed_layers_leave_no_layer_out():

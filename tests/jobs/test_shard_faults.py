@@ -11,10 +11,10 @@ import time
 
 import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from restyle import jobs
 from tests.jobs.shard_folders import rows_of
+from tests.shards import failing_storage
 from tests.tiny import picture
 
 
@@ -70,25 +70,11 @@ def test_of_a_tar_that_was_cut_off_what_is_there_is_inverted(plan, tmp_path):
 
 
 def test_storage_that_fails_one_call_in_ten_loses_nothing(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr("restyle.io.storage.time.sleep", lambda seconds: None)
-    files, chance, failed = fsspec.filesystem("memory"), random.Random(0), []
+    files = fsspec.filesystem("memory")
     files.store.clear()
     for number in range(40):
         files.put(str(picture(tmp_path / "one.png", number)), f"/photos/{number:03}.png")
-
-    def flaky(name):
-        whole = getattr(MemoryFileSystem, name)
-
-        def call(self, *arguments, **options):
-            if chance.random() < 0.1:
-                failed.append(name)
-                raise OSError("503 slow down")
-            return whole(self, *arguments, **options)
-
-        monkeypatch.setattr(MemoryFileSystem, name, call)
-
-    for name in ("cat_file", "ls", "info"):
-        flaky(name)
+    failed = failing_storage(monkeypatch)
     made = plan(input="memory://photos", shard_size=7, pictures=True)
     run(made, batch_size=4)
     counts = verify(made)

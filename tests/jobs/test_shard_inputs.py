@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import random
 import tarfile
 from functools import lru_cache
 
@@ -11,12 +10,12 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from restyle.io.images import ImageError
 from restyle.io.pipeline import ahead
 from restyle.jobs import PlanShards, shard_inputs
 from restyle.jobs.shard_inputs import Reader, list_inputs
+from tests.shards import failing_storage
 from tests.tiny import picture
 
 
@@ -179,22 +178,7 @@ def test_far_files_are_listed_and_read_as_those_here(far, source, tmp_path):
 
 
 def test_far_storage_that_fails_one_call_in_ten_is_asked_again(far, tmp_path, monkeypatch):
-    monkeypatch.setattr("restyle.io.storage.time.sleep", lambda seconds: None)
-    chance, failed = random.Random(0), []
-
-    def flaky(name):
-        whole = getattr(MemoryFileSystem, name)
-
-        def call(self, *arguments, **options):
-            if chance.random() < 0.1:
-                failed.append(name)
-                raise OSError("503 slow down")
-            return whole(self, *arguments, **options)
-
-        monkeypatch.setattr(MemoryFileSystem, name, call)
-
-    for name in ("cat_file", "ls", "info"):
-        flaky(name)
+    failed = failing_storage(monkeypatch)
     for source in ("in", "list.txt", "tars", "t.parquet") * 5:
         away, damaged = listed(f"{far}/{source}", tmp_path)
         assert damaged == {} and len(away) == {"in": 4, "tars": 3}.get(source, 2)

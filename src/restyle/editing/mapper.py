@@ -5,16 +5,13 @@ section 5: a fully connected network for each group of layers, which share the p
 middle and fine looks among them.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from restyle.editing.edits import GROUPS
-from restyle.io.checkpoints import CheckpointError, build_strict
-from restyle.io.pretrained import Pretrained
+from restyle.io.pretrained import PretrainedNetwork
 from restyle.nn.layers import EqualLinear, leaky_relu, pixel_norm
 
 
@@ -37,7 +34,7 @@ class MapperConfig:
     depth: int = 4
 
 
-class Mapper(nn.Module, Pretrained):
+class Mapper(nn.Module, PretrainedNetwork):
     """Maps codes to the steps that a text asks for.
 
     Attributes:
@@ -45,7 +42,7 @@ class Mapper(nn.Module, Pretrained):
         length: Mean length of its steps in deviations of the data.
     """
 
-    kind = "mapper"
+    kind, about, config_class = "mapper", "a mapper", MapperConfig
     length: Tensor
 
     def __init__(self, config: MapperConfig):
@@ -80,25 +77,6 @@ class Mapper(nn.Module, Pretrained):
                 f"{self.folder or 'mapper'}: expected a mapper of this generator, got one of "
                 f"another ('{self.config.text}')"
             )
-
-    def checkpoint_config(self) -> dict[str, Any]:
-        """Return what it was trained for."""
-        return {"mapper": asdict(self.config)}
-
-    @classmethod
-    def from_checkpoint(
-        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: object
-    ) -> Self:
-        """Build a trained mapper, frozen and in evaluation mode.
-
-        Raises:
-            CheckpointError: It is something else, or the weights do not fit.
-        """
-        if config["kind"] != cls.kind:
-            raise CheckpointError(f"{source}: expected a mapper, got a '{config['kind']}'")
-        shape = MapperConfig(**config["mapper"])
-        network = build_strict(lambda: cls(shape), tensors, str(source))
-        return network.eval().requires_grad_(False)
 
 
 class _Group(nn.Module):

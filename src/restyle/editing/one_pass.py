@@ -5,15 +5,12 @@ Manipulation", CVPR 2023: pictures and texts share one space, so that what is le
 difference of two pictures' embeddings serves for the difference of two texts'.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from restyle.io.checkpoints import CheckpointError, build_strict
-from restyle.io.pretrained import Pretrained
+from restyle.io.pretrained import PretrainedNetwork
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class OnePassConfig:
     text_sha256: str = ""
 
 
-class OnePass(nn.Module, Pretrained):
+class OnePass(nn.Module, PretrainedNetwork):
     """Predicts which step of the codes makes a change of the embedding.
 
     Styles are affine in the codes, so that the step is one in style space too; as one of codes it
@@ -50,7 +47,7 @@ class OnePass(nn.Module, Pretrained):
         spread: (num_ws, D), standard deviations of codes, in which steps are predicted.
     """
 
-    kind = "one-pass"
+    kind, about, config_class = "one-pass", "a network of one-pass edits", OnePassConfig
     mean: Tensor
     covariance: Tensor
     spread: Tensor
@@ -72,27 +69,6 @@ class OnePass(nn.Module, Pretrained):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("covariance", torch.eye(size))
         self.register_buffer("spread", torch.ones(config.num_ws, config.w_dim))
-
-    @classmethod
-    def from_checkpoint(
-        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: object
-    ) -> Self:
-        """Build a trained network, frozen and in evaluation mode.
-
-        Raises:
-            CheckpointError: It is another network, or the weights do not fit.
-        """
-        if config["kind"] != cls.kind:
-            raise CheckpointError(
-                f"{source}: expected a network of one-pass edits, got a '{config['kind']}'"
-            )
-        shape = OnePassConfig(**config["network"])
-        network = build_strict(lambda: cls(shape), tensors, str(source))
-        return network.eval().requires_grad_(False)
-
-    def checkpoint_config(self) -> dict[str, Any]:
-        """Return the network's shape and what it was trained for."""
-        return {"network": asdict(self.config)}
 
     def forward(self, change: Tensor, embedding: Tensor) -> Tensor:
         """Predict steps.

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
 from restyle.generators.stylegan2 import StyleGAN2
-from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import CheckpointError, weights_hash
-from restyle.io.files import atomic_write, cache_folder
+from restyle.io.tied import TiedFile
 from restyle.losses.weighted import WeightedLosses
 from restyle.refine import Render, pool_to
 
@@ -37,8 +34,6 @@ MOST_PIXELS = 8 * 256 * 256
 """In a batch of renders, which memory bounds."""
 FILE = "curvature.safetensors"
 """Its name in a model's folder."""
-_KIND, _TIES = "curvature", ("generator_sha256", "objective_sha256")
-_TENSORS = ("vectors", "values", "rest")
 
 
 @dataclass(frozen=True)
@@ -80,13 +75,11 @@ class Curvature:
     def save(self, path: Path, generator: str, objective: str) -> None:
         """Write a file of float16 vectors, tied to the hashes of a generator and an objective."""
         tensors = {
-            "vectors": self.vectors.half().cpu().contiguous(),
-            "values": self.values.float().cpu().contiguous(),
+            "vectors": self.vectors.half(),
+            "values": self.values.float(),
             "rest": torch.tensor([self.rest]),
         }
-        facts = {"kind": _KIND, **dict(zip(_TIES, (generator, objective), strict=True))}
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(save(tensors, facts))
+        tied_file(generator, objective).write(path, tensors)
 
     @classmethod
     def load(cls, path: Path, generator: str, objective: str) -> Curvature:
@@ -95,37 +88,29 @@ class Curvature:
         Raises:
             CheckpointError: Damaged, or for another generator or objective.
         """
-        facts, tensors = _read(path, _TENSORS)
-        for name, value in zip(_TIES, (generator, objective), strict=True):
-            if facts.get(name) != value:
-                raise CheckpointError(
-                    f"{path}: expected the curvature of this generator and objective ({name} "
-                    f"{value[:12]}), got {str(facts.get(name))[:12]}"
-                )
-        vectors, values, rest = (tensors[name] for name in _TENSORS)
-        fits = vectors.ndim == 2 and values.shape == vectors.shape[1:] and rest.numel() == 1
-        finite = all(bool(torch.isfinite(t).all()) for t in tensors.values())
-        if not (fits and finite and float(rest) > 0):
-            raise CheckpointError(f"{path}: expected finite (N, rank) vectors and (rank,) values")
-        return cls(vectors, values, float(rest))
+        return cls.of(tied_file(generator, objective).read(path))
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Curvature:
+        """Check the tensors of a file.
+
+        Raises:
+            CheckpointError: They have other names or shapes, or the rest is not positive.
+        """
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        columns = shapes.get("vectors", ())[1:]
+        fits = {"values": columns, "rest": (1,), "vectors": shapes.get("vectors")} == shapes
+        if not (fits and len(columns) == 1 and float(tensors["rest"]) > 0):
+            raise CheckpointError(
+                f"{FILE}: expected vectors (N, rank), values (rank,), a positive rest, got {shapes}"
+            )
+        return cls(tensors["vectors"], tensors["values"], float(tensors["rest"]))
 
 
-def _read(path: Path, names: tuple[str, ...] = ()) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Return what a file says that it belongs to, and those of its tensors that are named."""
-    try:
-        with safe_open(path, "pt") as file:
-            facts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in names}
-    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected a curvature, got: {error}") from error
-    if facts.get("kind") != _KIND:
-        raise CheckpointError(f"{path}: expected a curvature, got: {facts.get('kind')}")
-    return facts, tensors
-
-
-def _ties_of(path: Path) -> tuple[str | None, ...]:
-    facts, _ = _read(path)
-    return tuple(facts.get(name) for name in _TIES)
+def tied_file(generator: str, objective: str) -> TiedFile:
+    """Return where the curvature of a generator and an objective, by their hashes, is kept."""
+    ties = {"generator_sha256": generator, "objective_sha256": objective}
+    return TiedFile("curvature", ties, "a curvature", "this generator and objective")
 
 
 def estimate_curvature(
@@ -208,22 +193,17 @@ def curvature_of(
         CheckpointError: A file is damaged, or the folder's is for another generator.
     """
     tied = ties(generator, objective, size)
-    if folder is not None and (folder / FILE).exists():
-        if (found := _ties_of(folder / FILE)) == tied or found[0] != tied[0]:
-            return Curvature.load(folder / FILE, *tied)
-    for path in WEIGHTS.glob(f"*/{FILE}"):  # models that share a generator share its curvature
-        if _ties_of(path) == tied:
-            return Curvature.load(path, *tied)
-    path = cached(*tied)
-    if not path.exists():
-        print("newton: estimating this generator's curvature, once", file=sys.stderr)
-        found = new_curvature(generator, render, objective, size, PROBES, RANK)
-        try:
-            found.save(path, *tied)
-        except OSError as error:  # what took minutes is of use all the same
-            warnings.warn(f"the curvature is not kept: {error}", stacklevel=2)
-            return found
-    return Curvature.load(path, *tied)
+    file = tied_file(*tied)
+    if (tensors := file.find(folder)) is not None:
+        return Curvature.of(tensors)
+    print("newton: estimating this generator's curvature, once", file=sys.stderr)
+    found = new_curvature(generator, render, objective, size, PROBES, RANK)
+    try:
+        found.save(file.cached, *tied)
+    except OSError as error:  # what took minutes is of use all the same
+        warnings.warn(f"the curvature is not kept: {error}", stacklevel=2)
+        return found
+    return Curvature.load(file.cached, *tied)
 
 
 def ties(generator: StyleGAN2, objective: WeightedLosses, size: tuple[int, int]) -> tuple[str, str]:
@@ -232,11 +212,6 @@ def ties(generator: StyleGAN2, objective: WeightedLosses, size: tuple[int, int])
         weights_hash(generator.state_dict()),
         f"{size[0]}x{size[1]}-{objective.digest()}",
     )
-
-
-def cached(generator: str, objective: str) -> Path:
-    """Return where the cache keeps a curvature with these ties."""
-    return cache_folder() / "curvature" / f"{generator[:16]}-{objective[:24]}.safetensors"
 
 
 def new_curvature(

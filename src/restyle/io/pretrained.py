@@ -123,3 +123,35 @@ class PretrainedPart(Pretrained):
         weights = without_prefix(tensors, cls.kind)
         network = build_strict(lambda: cls(shape), weights, f"{source} ({cls.kind})")  # type: ignore
         return network.eval().requires_grad_(False)  # type: ignore
+
+
+class PretrainedNetwork(Pretrained):
+    """A network with a checkpoint of its own, whose shape lies under `network`.
+
+    Attributes:
+        about: What it is, for messages.
+        config: Its shape, an instance of `config_class`.
+    """
+
+    about: ClassVar[str]
+    config_class: ClassVar[type]
+    config: Any
+
+    def checkpoint_config(self) -> dict[str, Any]:
+        """Return the network's shape, and what it was trained for."""
+        return {"network": asdict(self.config)}
+
+    @classmethod
+    def from_checkpoint(
+        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], source: object
+    ) -> Self:
+        """Build the network, frozen and in evaluation mode.
+
+        Raises:
+            CheckpointError: It is another network, or the weights do not fit.
+        """
+        if config["kind"] != cls.kind:
+            raise CheckpointError(f"{source}: expected {cls.about}, got a '{config['kind']}'")
+        shape = cls.config_class(**config["network"])
+        network = build_strict(lambda: cls(shape), tensors, str(source))  # type: ignore
+        return network.eval().requires_grad_(False)  # type: ignore

@@ -1,6 +1,9 @@
 """Files of tensors, with what is known about them as text beside them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from torch import Tensor
@@ -37,9 +40,21 @@ def read_tensors(
     Returns:
         The tensors by name, and the texts beside them.
     """
+    with _opened(path, what, error) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+def read_texts(path: Path, what: str, error: type[ValueError]) -> dict[str, str]:
+    """Read the texts of a safetensors file alone, as `read_tensors` does."""
+    with _opened(path, what, error) as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: Path, what: str, error: type[ValueError]) -> Iterator[Any]:
     check_file(path, what, error)
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            yield file
     except Exception as fault:  # a damaged file fails in as many ways as it can be damaged
         raise error(f"{path}: expected {what}, got: {fault}") from fault

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from restyle.hub import registry
 from restyle.hub.registry import loss_networks
-from restyle.inversion.curvature import FILE, Curvature, cached, new_curvature, ties
+from restyle.inversion.curvature import Curvature, new_curvature, tied_file, ties
 from restyle.inversion.methods import objective_for, usual_features
 from restyle.jobs.model_settings import EstimateCurvature
 
@@ -26,7 +26,7 @@ def estimate_curvature(job: EstimateCurvature) -> Path:
     size = model.domain.input_size
     tied = ties(model.generator, objective, size)
     given = model.folder if Path(job.model).is_dir() else None
-    path = cached(*tied) if given is None else given / FILE
+    path = tied_file(*tied).place(given)
     if path.exists() and not job.overwrite:
         Curvature.load(path, *tied)
         return path

@@ -62,5 +62,4 @@ def measure_relevance(job: MeasureRelevance) -> Path:
 
 
 def _place(file: TiedFile, model: ReStyle, name: str) -> Path:
-    given = model.folder if Path(name).is_dir() else None
-    return file.cached if given is None else given / file.name
+    return file.place(model.folder if Path(name).is_dir() else None)

@@ -28,8 +28,13 @@ def check_export(folder: Path, kind: str) -> None:
         raise ValueError(f"export: expected a folder for '{kind}', got one of '{found}'")
 
 
+def drawn(images: int) -> str:
+    """Return what a network was trained on that has seen so many portraits."""
+    return f"portraits drawn by `restyle.portraits` (train split), {images:,} images seen"
+
+
 def export(
-    network: Pretrained, config: Any, about: str, command: str, figures: str, images: int
+    network: Pretrained, config: Any, about: str, command: str, figures: str, trained_on: str
 ) -> None:
     """Write a trained network and its card where its training's `export` says.
 
@@ -39,7 +44,7 @@ def export(
         about: What it is, in a sentence that the card begins with.
         command: What trains it, behind `restyle train`.
         figures: What was measured, in Markdown.
-        images: How many images it was trained on.
+        trained_on: What it was trained on.
     """
     assert isinstance(network, nn.Module)
     folder = Path(config.export)
@@ -50,7 +55,7 @@ def export(
 
 {about} {parameters / 1e6:.2f} M parameters, stored in half precision.
 
-- Trained on: portraits drawn by `restyle.portraits` (train split), {images:,} images seen
+- Trained on: {trained_on}
 - Command: `restyle train {command}`
 - Settings: {settings}
 - Licence: MIT

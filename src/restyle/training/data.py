@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from restyle.io.datasets import list_entries
 from restyle.io.entries import Entry
 from restyle.io.images import ImageError, from_uint8, to_tensor, to_uint8
+from restyle.io.pipeline import ahead as read_ahead
 from restyle.io.shards import BUFFER, ParquetShards, TarShards
 from restyle.io.storage import is_far
 from restyle.training.config import RunOptions
@@ -246,14 +247,8 @@ def ahead(read: Callable[[int], T], positions: Sequence[int], workers: int = 0) 
             pin_memory=torch.cuda.is_available(),
         )
         return
-    with ThreadPoolExecutor(1) as thread:
-        coming: list[Future[T]] = []
-        for position in positions:
-            coming.append(thread.submit(read, position))
-            if len(coming) > 1:
-                yield coming.pop(0).result()
-        for last in coming:
-            yield last.result()
+    for _, coming in read_ahead(read, positions, count=1, readers=1):
+        yield coming.result()
 
 
 def _apart(_worker: int) -> None:

@@ -20,7 +20,7 @@ from restyle.portraits.attributes import class_names, continuous_names
 from restyle.portraits.dataset import Portraits
 from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.runtime.devices import autocast, training_dtype
-from restyle.training.cards import check_export, export
+from restyle.training.cards import check_export, drawn, export
 from restyle.training.config import FeatureTraining
 from restyle.training.pairs import Batch, Pool, augment
 from restyle.training.parallel import average_gradients, same_everywhere
@@ -273,7 +273,7 @@ def _finish(run: Run, config: FeatureTraining, network: FeatureNetwork) -> dict[
     figures = describe(result)
     print(figures)
     if config.export is not None:
-        export(network, config, ABOUT, f"features{_preset(config)}", figures, run.images)
+        export(network, config, ABOUT, f"features{_preset(config)}", figures, drawn(run.images))
     return result
 
 

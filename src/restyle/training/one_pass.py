@@ -124,7 +124,8 @@ def train_one_pass(config: OnePassTraining) -> dict[str, Any]:
         write_json(Path(config.out) / "evaluation.json", result)
         print(figures := describe(result))
         if config.export is not None:
-            export(network, config, ABOUT, "one-pass", figures, count)
+            what = f"any two of {config.pictures} samples of the generator `{config.model}`"
+            export(network, config, ABOUT, "one-pass", figures, what)
         return result
 
 

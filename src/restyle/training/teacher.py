@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
@@ -20,6 +19,7 @@ from restyle.inversion.methods import invert_by_method, objective_for
 from restyle.io.checkpoints import CheckpointError, weights_hash
 from restyle.io.files import atomic_write
 from restyle.io.images import from_uint8
+from restyle.io.tensors import read_tensor
 from restyle.training.data import Source
 from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.options import as_record
@@ -110,12 +110,7 @@ def _write(path: Path, ws: Tensor, facts: dict[str, Any]) -> None:
 
 
 def _read(path: Path, facts: dict[str, Any]) -> Tensor:
-    try:
-        with safe_open(path, "pt") as file:
-            found = json.loads((file.metadata() or {}).get("facts", "null"))
-            ws = file.get_tensor("ws")
-    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path}: expected a teacher's codes, got: {error}") from error
-    if found != facts:
+    ws, texts = read_tensor(path, "ws", "a teacher's codes", CheckpointError)
+    if (found := json.loads(texts.get("facts", "null"))) != facts:
         raise CheckpointError(f"{path}: expected codes of {facts}, got those of {found}")
     return ws

@@ -28,7 +28,7 @@ from restyle.portraits.features import FeatureConfig, FeatureNetwork
 from restyle.portraits.text import TextConfig, TextNetwork
 from restyle.portraits.visibility import visible
 from restyle.portraits.wording import WORDS
-from restyle.training.cards import check_export, export
+from restyle.training.cards import check_export, drawn, export
 from restyle.training.data import ahead
 from restyle.training.features import attribute_losses, schedule
 from restyle.training.pairs import LAST, augment
@@ -292,7 +292,7 @@ def train_text(config: TextTraining) -> dict[str, Any]:
         write_json(Path(config.out) / "evaluation.json", result)
         print(figures := describe(result))
         if config.export is not None:
-            export(network, config, ABOUT, "text", figures, run.images)
+            export(network, config, ABOUT, "text", figures, drawn(run.images))
         return result
 
 
