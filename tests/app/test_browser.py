@@ -383,6 +383,7 @@ def test_no_tab_of_a_large_model_freezes(browser, large):
         page = browser.new_page()
         page.goto(address)
         page.get_by_role("tab", name="Invert").wait_for(timeout=120_000)
+        page.locator("#invert-said").wait_for(state="attached")
         page.evaluate(WATCH)
         find(page)
         page.get_by_text("5 steps,").wait_for(timeout=200_000)
