@@ -6,16 +6,21 @@ Processor seconds are those of all of the browser's processes, and of what serve
 import argparse
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+from speed import small_model
 
-TRY = Path(__file__).parents[1] / "build/try"
+ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
 SLIDE = """async () => {
   const [slider, after] = ["slider-yaw", "after"].map((id) => document.getElementById(id));
@@ -64,13 +69,36 @@ def find(page: Page, number: int) -> None:
     page.evaluate("document.getElementById('status').textContent = ''")
 
 
+@contextmanager
+def page_of(size: int) -> Iterator[Path]:
+    """Yield the folder of what `make docs` built, or of a page of another size."""
+    if size == 64:
+        yield ROOT / "build/try"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        model, export, page = (Path(folder, name) for name in ("model", "export", "page"))
+        small_model(size).save_pretrained(model)
+        run = [sys.executable, "-m", "restyle", "export", model, "--out", export]
+        subprocess.run(run, check=True)
+        subprocess.run([sys.executable, ROOT / "web/build.py", export, page], check=True)
+        yield page
+
+
 def main() -> None:
     """Print wall and processor time of what a visitor waits for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", type=int, default=1, help="that the browser has")
-    cores = sorted(os.sched_getaffinity(0))[-parser.parse_args().cores :]
+    parser.add_argument("--size", type=int, choices=[64, 128], default=64, help="as speed.py's")
+    options = parser.parse_args()
+    with page_of(options.size) as folder:
+        measure(folder, options.cores)
+
+
+def measure(folder: Path, count: int) -> None:
+    """Serve a page to a browser on so many cores, and print what it takes."""
+    cores = sorted(os.sched_getaffinity(0))[-count:]
     os.sched_setaffinity(0, cores)
-    handler = partial(Quiet, directory=TRY)
+    handler = partial(Quiet, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as driver:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         browser = driver.chromium.launch(
@@ -87,7 +115,7 @@ def main() -> None:
             measured(f"{visit}: weights to ready", partial(loading.wait_for, state="hidden"))
             for number in (1, 2, 3):
                 measured(f"{visit}: five steps, portrait {number}", partial(find, page, number))
-            for _ in range(3):
+            for _ in range(3 * page.locator("#slider-yaw").count()):
                 measured(f"{visit}: slider to picture", partial(page.evaluate, SLIDE))
         browser.close()
         server.shutdown()

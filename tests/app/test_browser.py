@@ -2,7 +2,6 @@
 
 import io
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from restyle.editing.directions import Direction, save_direction
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.model import ReStyle
+from tests.browsers import CHROMIUM, chromium, visitors
 from tests.ports import free_port, wait_for
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -25,7 +25,6 @@ playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 expect.set_options(timeout=60_000)
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium")
 LEFT = ("AbortError", "Unexpected error Connection errored out")  # a reload in the middle
 REFUSED = "Failed to load resource: the server responded with a status of 503"  # a busy page
 BUSY = {"detail": "Queue is full. Max size is 1 and size is 1."}  # the server's own words
@@ -59,33 +58,21 @@ def address():
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
 def visit(browser, address):
-    """Open the page for a new visitor; what its log and network say is looked at in the end."""
-    contexts, complaints, hosts = [], [], set()
+    """Open the page for a new visitor, and wait until its tabs are there."""
+    with visitors(browser, [*LEFT, REFUSED]) as opened:
 
-    def call(**options):
-        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: hosts.add(request.url.partition("//")[2].split("/")[0]))
-        page.goto(address)
-        page.get_by_role("tab", name="Invert").wait_for(timeout=120_000)
-        return page
+        def call(**options):
+            page = opened(address, **options)
+            page.get_by_role("tab", name="Invert").wait_for(timeout=120_000)
+            return page
 
-    yield call
-    for context in contexts:
-        context.close()
-    assert not [text for text in complaints if not text.startswith((*LEFT, REFUSED))]
-    assert {host for host in hosts if host} <= {address.removeprefix("http://")}
+        yield call
 
 
 def find(page, path=PORTRAIT):

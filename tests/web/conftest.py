@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.browsers import chromium, visitors
+
 TRY = Path(__file__).parents[2] / "build/try"
-CHROMIUM = shutil.which("chromium")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -59,34 +60,18 @@ def address(built):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's chromium")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
 def visit(browser, address):
-    """Open the page for a new visitor; what its log and network say is looked at in the end."""
-    contexts, complaints, hosts = [], [], set()
+    """Open the page for a new visitor, and wait until it is ready."""
+    with visitors(browser) as opened:
 
-    def call(url=address, **options):
-        context = browser.new_context(**{"viewport": {"width": 1100, "height": 900}, **options})
-        context.set_default_timeout(60_000)
-        context.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("request", lambda request: hosts.add(request.url.split("/")[2]))
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(url)
-        page.locator("#loading").wait_for(state="hidden")
-        return page
+        def call(url=address, **options):
+            page = opened(url, **options)
+            page.locator("#loading").wait_for(state="hidden")
+            return page
 
-    yield call
-    for context in contexts:
-        context.close()
-    assert not complaints
-    assert all(host.startswith("127.0.0.1:") for host in hosts if host)
+        yield call

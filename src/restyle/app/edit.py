@@ -74,6 +74,18 @@ def by_text(
     return person.changed(estimate.ws), shown(estimate.image[0])
 
 
+def _sliders(model: ReStyle) -> tuple[list[str], list[gr.Slider]]:
+    """Lay the sliders out under their headings; return the directions that they move, and them."""
+    names, sliders = [], []
+    for number, (heading, group) in enumerate(grouped(model.editor.names).items()):
+        with gr.Accordion(heading, open=number < 2):
+            for name in group:
+                names.append(name)
+                label = name.replace("_", " ")
+                sliders.append(gr.Slider(-REACH, REACH, value=0, step=0.1, label=label))
+    return names, sliders
+
+
 def tab(
     model: ReStyle, shelf: Shelf, person: gr.State
 ) -> tuple[gr.Image, Callable[[gr.Tab], Callable[..., Any]]]:
@@ -83,16 +95,9 @@ def tab(
         The picture, to be filled when the tab is opened; and what keeps the edit as soon as another
         tab is, and returns how to say what comes then.
     """
-    groups = grouped(model.editor.names)
-    names = [name for group in groups.values() for name in group]
-    sliders = []
     with gr.Row():
         with gr.Column():
-            for number, (heading, group) in enumerate(groups.items()):
-                with gr.Accordion(heading, open=number < 2):
-                    for name in group:
-                        label = name.replace("_", " ")
-                        sliders.append(gr.Slider(-REACH, REACH, value=0, step=0.1, label=label))
+            names, sliders = _sliders(model)
             with gr.Accordion("What may change", open=False):
                 layers = gr.Radio(given(model), value=EVERYTHING, show_label=False)
         with gr.Column():
