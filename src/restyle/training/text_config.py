@@ -27,7 +27,7 @@ class TextTraining(RunOptions):
 
     out: Path = Path("runs/text")
     export: Path | None = None
-    images: int = 120_000
+    images: int = 400_000
     batch: int = 64
     fresh: float = 0.125
     pool: int = 65_536
