@@ -1,8 +1,10 @@
 """Finished networks in folders of their own, in half precision and with a card."""
 
+import platform
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from restyle.io.checkpoints import CONFIG, WEIGHTS, load_config
@@ -10,6 +12,7 @@ from restyle.io.claims import check_own
 from restyle.io.files import atomic_write
 from restyle.io.pretrained import Pretrained
 from restyle.training.options import flat
+from restyle.training.run import Run
 
 CARD = "card.md"
 NO_SETTINGS = ("out", "export", "device", "checkpoint_minutes", "precision", "workers")
@@ -33,20 +36,32 @@ def drawn(images: int) -> str:
     return f"portraits drawn by `restyle.portraits` (train split), {images:,} images seen"
 
 
+def took(run: Run) -> str:
+    """Return how long a run has trained over all its starts, and on what."""
+    if run.device.type == "cuda":
+        place = torch.cuda.get_device_name(run.device)
+    else:
+        threads = torch.get_num_threads() * run.processes
+        can = torch.backends.cpu.get_cpu_capability()
+        place = f"{threads} thread(s) of {platform.machine()} with {can}"
+    return f"{run.elapsed() / 3600:.1f} hours, {place}"
+
+
 def export(
-    network: Pretrained, config: Any, about: str, command: str, figures: str, trained_on: str
+    network: Pretrained, run: Run, about: str, command: str, figures: str, trained_on: str
 ) -> None:
     """Write a trained network and its card where its training's `export` says.
 
     Args:
         network: What was trained.
-        config: Its training.
+        run: Its training.
         about: What it is, in a sentence that the card begins with.
         command: What trains it, behind `restyle train`.
         figures: What was measured, in Markdown.
         trained_on: What it was trained on.
     """
     assert isinstance(network, nn.Module)
+    config: Any = run.config
     folder = Path(config.export)
     network.save_pretrained(folder, half=True)
     parameters = sum(p.numel() for p in network.parameters())
@@ -57,6 +72,7 @@ def export(
 
 - Trained on: {trained_on}
 - Command: `restyle train {command}`
+- Took: {took(run)}
 - Settings: {settings}
 - Licence: MIT
 

@@ -273,7 +273,7 @@ def _finish(run: Run, config: FeatureTraining, network: FeatureNetwork) -> dict[
     figures = describe(result)
     print(figures)
     if config.export is not None:
-        export(network, config, ABOUT, f"features{_preset(config)}", figures, drawn(run.images))
+        export(network, run, ABOUT, f"features{_preset(config)}", figures, drawn(run.images))
     return result
 
 

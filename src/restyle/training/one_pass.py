@@ -125,7 +125,7 @@ def train_one_pass(config: OnePassTraining) -> dict[str, Any]:
         print(figures := describe(result))
         if config.export is not None:
             what = f"any two of {config.pictures} samples of the generator `{config.model}`"
-            export(network, config, ABOUT, "one-pass", figures, what)
+            export(network, run, ABOUT, "one-pass", figures, what)
         return result
 
 

@@ -250,7 +250,7 @@ class Run:
                     f"{self.folder}: training diverged at image {self.images}: {name} is {value}"
                 )
         values = {name: float(f"{value:.6g}") for name, value in numbers.items()}
-        head = {"images": self.images, "seconds": round(self._seconds(), 1)}
+        head = {"images": self.images, "seconds": round(self.elapsed(), 1)}
         append_jsonl(self.folder / "stats.jsonl", {**head, **values})
         shown = [name for name in values if name != "images_per_second"][:5]
         self._progress().set_postfix({name: f"{values[name]:.3g}" for name in shown}, refresh=False)
@@ -306,7 +306,7 @@ class Run:
         randomness = gather(random_state(self.rng))
         if self.is_main:
             path = self.folder / "checkpoint.pt"
-            content = {"images": self.images, "seconds": self._seconds()}
+            content = {"images": self.images, "seconds": self.elapsed()}
             content |= {"random": randomness, "state": dict(state)}
             try:
                 with atomic_write(path) as temporary:
@@ -358,8 +358,7 @@ class Run:
         if not self.is_main or not path.exists():
             return
         records = read_jsonl(path)
-        counted = [one for one in records if isinstance(one.get("images", 0), int)]  # ours
-        kept = [record for record in counted if record.get("images", 0) <= self.images]
+        kept = [r for r in records if isinstance(n := r.get("images", 0), int) and n <= self.images]
         if len(kept) < len(records):
             with atomic_write(path) as temporary:
                 temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
@@ -371,7 +370,8 @@ class Run:
         torch.manual_seed(torch_seed)
         random.seed(python_seed)
 
-    def _seconds(self) -> float:
+    def elapsed(self) -> float:
+        """Return the seconds trained so far, over all starts."""
         return self.seconds + time.monotonic() - self._started
 
     def _progress(self) -> Any:

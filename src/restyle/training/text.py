@@ -292,7 +292,7 @@ def train_text(config: TextTraining) -> dict[str, Any]:
         write_json(Path(config.out) / "evaluation.json", result)
         print(figures := describe(result))
         if config.export is not None:
-            export(network, config, ABOUT, "text", figures, drawn(run.images))
+            export(network, run, ABOUT, "text", figures, drawn(run.images))
         return result
 
 
