@@ -211,9 +211,9 @@ def report(tally: Tally) -> int:
     if tally.slider:
         middle, late = np.quantile(tally.slider, [0.5, 0.95])
         print(f"slider to picture: median {middle:.2f} s, 95 % within {late:.2f} s")
-    quarter, end = tally.memory[len(tally.memory) // 4][1], tally.memory[-1][1]
-    grown = f"{end / quarter - 1:+.1%}"
-    print(f"memory: {quarter:.0f} MiB after a quarter, {end:.0f} MiB at the end ({grown})")
+    quarters = [np.median(part) for part in np.array_split([m for _, m in tally.memory], 4)]
+    grown = f"{quarters[-1] / quarters[1] - 1:+.1%} from the second to the last"
+    print(f"memory: {', '.join(f'{m:.0f}' for m in quarters)} MiB, medians of quarters ({grown})")
     if tally.load:
         print(f"load: {np.median(tally.load):.1f} on {os.cpu_count()} cores (median)")
     for problem in tally.problems:

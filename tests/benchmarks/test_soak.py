@@ -40,5 +40,5 @@ def test_what_is_lost_or_swapped_is_a_failure(soak, capsys):
         bad = soak.Tally(memory=[(0, 1.0)] * 4)
         bad.counts[name] = 1
         assert soak.report(bad) == 1
-    assert soak.report(soak.Tally(memory=[(0, 1.0)], problems=["visitor 1: gone"])) == 1
+    assert soak.report(soak.Tally(memory=[(0, 1.0)] * 4, problems=["visitor 1: gone"])) == 1
     assert "visitor 1: gone" in capsys.readouterr().out
