@@ -154,7 +154,8 @@ def nearer(
         target = one.target
         if target is None:
             raise ValueError("a sample has no picture to be nearer to: give one first")
-        yield gr.skip(), gr.skip(), "Going nearer; a model's first time takes minutes.", one, gr.skip()
+        said = "Going nearer; a model's first time takes minutes."
+        yield gr.skip(), gr.skip(), said, one, gr.skip()
         with torch.no_grad():
             start = Estimate(one.ws, model.generate(one.ws))
         chain = method()
