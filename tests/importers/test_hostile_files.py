@@ -290,6 +290,8 @@ def test_weights_of_another_encoder_class(tmp_path, kind, message):
     [
         ("encoder", "widths", [10**9] * 5, "of another shape|possible sizes"),
         ("encoder", "w_dim", -3, "possible sizes|another shape|configuration"),
+        ("encoder", "head_channels", 0, "possible sizes"),
+        ("generator", "channels", [0, 16, 16], "possible sizes"),
         ("generator", "mapping_layers", 10**9, "mapping_layers: expected 0 to 64"),
         ("generator", "w_dim", 10**12, "of another shape|possible sizes"),
     ],

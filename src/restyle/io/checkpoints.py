@@ -159,7 +159,7 @@ def build_strict(
     try:
         with Unfilled(sum(tensor.numel() for tensor in tensors.values())):
             network = make()
-    except (RuntimeError, OverflowError) as error:
+    except (RuntimeError, ArithmeticError) as error:
         raise CheckpointError(
             f"{source}: expected possible sizes, got: {str(error).splitlines()[0]}"
         ) from error
