@@ -67,7 +67,7 @@ def browser():
 @pytest.fixture
 def visit(browser, address):
     """Open the page for a new visitor, and wait until it is ready."""
-    with visitors(browser) as opened:
+    with visitors(browser, width=1100, timeout=60_000) as opened:
 
         def call(url=address, **options):
             page = opened(url, **options)

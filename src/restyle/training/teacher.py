@@ -111,6 +111,6 @@ def _write(path: Path, ws: Tensor, facts: dict[str, Any]) -> None:
 
 def _read(path: Path, facts: dict[str, Any]) -> Tensor:
     ws, texts = read_tensor(path, "ws", "a teacher's codes", CheckpointError)
-    if (found := json.loads(texts.get("facts", "null"))) != facts:
+    if (found := texts.get("facts")) != json.dumps(facts):
         raise CheckpointError(f"{path}: expected codes of {facts}, got those of {found}")
     return ws
