@@ -21,28 +21,34 @@ def test_each_code_has_a_unit_of_its_own(sees_codes):
     units.measure(torch.ones(W_DIM), 1 + 2 * torch.randn(1000, W_DIM))
     nn.init.normal_(units.out_weight)
     nn.init.normal_(units.out_bias)
-    features, state = torch.randn(2, COUNT, WIDTH), torch.randn(2, COUNT, WIDTH)
+    proposed, state = torch.randn(2, COUNT, W_DIM), torch.randn(2, COUNT, WIDTH)
     ws = torch.randn(2, COUNT, W_DIM)
-    residual, after = units(features, ws, state)
+    corrected, after = units(proposed, ws, state)
     for code in range(COUNT):
         cell = nn.GRUCell(units.input_weight.shape[1], WIDTH)
         cell.weight_ih.data = units.input_weight[code].T
         cell.weight_hh.data = units.state_weight[code].T
         cell.bias_ih.data, cell.bias_hh.data = units.input_bias[code, 0], units.state_bias[code, 0]
-        seen = [features[:, code]]
+        seen = [proposed[:, code] / units.spread]
         if sees_codes:
             seen.append((ws[:, code] - 1) / units.spread)
         expected = cell(torch.cat(seen, dim=1), state[:, code])
         torch.testing.assert_close(after[:, code], expected)
         linear = expected @ units.out_weight[code] + units.out_bias[code]
-        torch.testing.assert_close(residual[:, code], linear * units.spread)
+        wanted = proposed[:, code] + linear * units.spread
+        torch.testing.assert_close(corrected[:, code], wanted)
     assert 1.8 < units.spread < 2.2
 
 
-def test_nothing_is_corrected_before_anything_is_learned():
-    encoder = tiny_encoder(sees_codes=True, keeps_state=True).eval()
-    residual, state = encoder(torch.randn(2, 6, SIZE, SIZE))
-    assert not residual.any()
+@pytest.mark.parametrize("head", ["psp", "e4e"])
+@torch.no_grad()
+def test_nothing_is_corrected_before_anything_is_learned(head):
+    plain = tiny_encoder(head=head).eval()
+    encoder = tiny_encoder(head=head, sees_codes=True, keeps_state=True).eval()
+    encoder.load_state_dict(plain.state_dict(), strict=False)
+    pair = torch.randn(2, 6, SIZE, SIZE)
+    residual, state = encoder(pair, torch.randn(2, *CODES))
+    torch.testing.assert_close(residual, plain(pair)[0])
     assert state.shape == (2, CODES[0], 8) and state.any()
 
 

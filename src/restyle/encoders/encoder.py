@@ -40,16 +40,16 @@ class Encoder(nn.Module, PretrainedPart):
             self.laterals = nn.ModuleList(
                 nn.Conv2d(width, widths[0], 1) for width in self.trunk.widths[-2:-4:-1]
             )
-        self.recurrence = None
-        given = config.w_dim
-        if config.recurrent:
-            given = config.head_channels
-            self.recurrence = Recurrence(config.num_ws, given, config.w_dim, config.sees_codes)
         self.heads = nn.ModuleList(
-            MapToStyle(width, config.head_channels, given, count, config.depth + level)
+            MapToStyle(width, config.head_channels, config.w_dim, count, config.depth + level)
             for level, (width, count) in enumerate(zip(widths, counts, strict=True))
             if count
         )
+        self.recurrence = None
+        if config.recurrent:
+            self.recurrence = Recurrence(
+                config.num_ws, config.head_channels, config.w_dim, config.sees_codes
+            )
 
     def forward(
         self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
@@ -83,14 +83,15 @@ class Encoder(nn.Module, PretrainedPart):
         """Predict as `forward` does, from whatever the trunk's stem takes."""
         maps = self._pyramid(x) if self.config.pyramid else [self.trunk(x)]
         codes = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=False)], dim=1)
-        after = None
-        if self.recurrence is not None:
-            ws = self.recurrence.centre.expand(len(codes), -1, -1) if ws is None else ws
-            state = torch.zeros_like(codes) if state is None else state
-            codes, after = self.recurrence(codes, ws, state)
-        codes = codes.float()
-        codes = codes if self.config.head == "psp" else self._with_deltas(codes)
-        return codes, after.float() if after is not None and self.config.keeps_state else None
+        if self.recurrence is None:
+            return self._in_rows(codes), None
+        ws = self.recurrence.centre.expand(len(codes), -1, -1) if ws is None else ws
+        shape = self.config
+        if state is None:
+            state = codes.new_zeros(len(codes), shape.num_ws, shape.head_channels)
+        codes, after = self.recurrence(codes, ws, state)
+        residual = self.recurrence.residual(self._in_rows(codes), ws.float())
+        return residual, after.float() if shape.keeps_state else None
 
     @torch.no_grad()
     def start_from(self, trunk: Trunk) -> None:
@@ -114,8 +115,14 @@ class Encoder(nn.Module, PretrainedPart):
             else:
                 mine[name].copy_(tensor)
 
-    def _with_deltas(self, codes: Tensor) -> Tensor:
-        """Code 0 for every layer, plus each layer's own delta where it is switched on."""
+    def _in_rows(self, codes: Tensor) -> Tensor:
+        """A code for each layer, float32, from those of the heads.
+
+        From an e4e head code 0, plus each other layer's own delta where it is switched on.
+        """
+        codes = codes.float()
+        if self.config.head == "psp":
+            return codes
         # Multiplying by zero gives the other deltas a gradient of zero rather than none, so that
         # data-parallel training finds the same parameters in every process at every stage.
         layer = torch.arange(1, codes.shape[1], device=codes.device)

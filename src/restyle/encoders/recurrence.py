@@ -1,4 +1,4 @@
-"""From what the heads see in a step to its residual, with a memory of the steps before."""
+"""What an encoder that is not the paper's adds to the residuals of its heads: codes and a memory."""
 
 import math
 
@@ -7,31 +7,35 @@ from torch import Tensor, nn
 
 
 class Recurrence(nn.Module):
-    """A gated recurrent unit for each code, and a linear layer that makes residuals of its state.
+    """A gated recurrent unit for each code, and a linear layer that corrects a proposal by its state.
 
     The units (Cho et al. 2014; from step to step of a refinement as in RAFT, Teed and Deng, ECCV
-    2020) share nothing. Residuals are zero in the beginning.
+    2020) share nothing. They correct nothing in the beginning, so that any trained encoder may be
+    given them.
 
     Attributes:
         centre: (count, w_dim) the codes that inversions start from.
         spread: () root mean square of what codes of the generator differ from it by.
+        replaced: (count, 1) the share of the current code, measured from the centre, that a
+            proposal takes the place of: 0 for a residual, as ReStyle's heads propose, 1 for a
+            code, as those of a single-shot encoder do. Learned from there.
     """
 
     centre: Tensor
     spread: Tensor
 
     def __init__(self, count: int, width: int, w_dim: int, sees_codes: bool):
-        """Build `count` units of `width` numbers, each fed with as many features.
+        """Build `count` units.
 
         Args:
             count: Codes.
-            width: Length of a state, and of what a head gives.
+            width: Length of a state.
             w_dim: Width of a code.
             sees_codes: Whether the unit is fed with its current code as well.
         """
         super().__init__()
-        self.count, self.width, self.sees_codes = count, width, sees_codes
-        bound, inputs = 1 / math.sqrt(width), width + w_dim * sees_codes  # as nn.GRUCell has them
+        self.count, self.sees_codes = count, sees_codes
+        bound, inputs = 1 / math.sqrt(width), w_dim * (1 + sees_codes)  # as nn.GRUCell has them
         self.input_weight = nn.Parameter(torch.empty(count, inputs, 3 * width))
         self.state_weight = nn.Parameter(torch.empty(count, width, 3 * width))
         self.input_bias = nn.Parameter(torch.empty(count, 1, 3 * width))
@@ -40,6 +44,7 @@ class Recurrence(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
         self.out_weight = nn.Parameter(torch.zeros(count, width, w_dim))
         self.out_bias = nn.Parameter(torch.zeros(count, 1, w_dim))
+        self.replaced = nn.Parameter(torch.zeros(count, 1))
         self.register_buffer("centre", torch.zeros(count, w_dim))
         self.register_buffer("spread", torch.ones(()))
 
@@ -49,21 +54,21 @@ class Recurrence(nn.Module):
         self.centre.copy_(w_avg.expand_as(self.centre))
         self.spread.copy_((w - w_avg).square().mean().sqrt())
 
-    def forward(self, features: Tensor, ws: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Correct codes once.
+    def forward(self, proposed: Tensor, ws: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Correct a proposal.
 
         Args:
-            features: (B, count, width) what the heads see.
+            proposed: (B, count, w_dim) what the heads give.
             ws: (B, count, w_dim) the current codes.
             state: (B, count, width) the state before.
 
         Returns:
-            Residuals (B, count, w_dim), and the state after, as `state`.
+            The proposal, corrected, and the state after, as they came.
         """
-        inputs = [features]
+        inputs = [proposed / self.spread]
         if self.sees_codes:
-            inputs.append(((ws - self.centre) / self.spread).to(features.dtype))
-        before = state.to(features.dtype).transpose(0, 1)  # (count, B, width)
+            inputs.append(((ws - self.centre) / self.spread).to(proposed.dtype))
+        before = state.to(proposed.dtype).transpose(0, 1)  # (count, B, width)
         seen = torch.cat(inputs, dim=-1).transpose(0, 1)
         from_input = torch.baddbmm(self.input_bias, seen, self.input_weight).chunk(3, dim=-1)
         from_state = torch.baddbmm(self.state_bias, before, self.state_weight).chunk(3, dim=-1)
@@ -71,5 +76,9 @@ class Recurrence(nn.Module):
         keep = torch.sigmoid(from_input[1] + from_state[1])
         new = torch.tanh(from_input[2] + reset * from_state[2])
         after = new + keep * (before - new)
-        residual = torch.baddbmm(self.out_bias, after, self.out_weight) * self.spread
-        return residual.transpose(0, 1), after.transpose(0, 1)
+        correction = torch.baddbmm(self.out_bias, after, self.out_weight) * self.spread
+        return proposed + correction.transpose(0, 1), after.transpose(0, 1)
+
+    def residual(self, proposed: Tensor, ws: Tensor) -> Tensor:
+        """Take what a proposal replaces of the current codes (B, count, w_dim) away from it."""
+        return proposed - self.replaced * (ws - self.centre) if self.sees_codes else proposed

@@ -322,13 +322,14 @@ class EncoderTrainer:
         # Copied, not built anew, as random weights would take numbers from the training's stream.
         encoder = copy.deepcopy(self.encoder)
         encoder.stage = encoder.config.num_ws - 1
-        heads = [head for head in encoder.heads if isinstance(head, MapToStyle)]
-        first = 0
-        for head in heads if encoder.recurrence is None else [encoder.recurrence]:
-            off = torch.arange(first, first + head.count) > self.encoder.stage
-            head.out_weight.data[off] = 0
-            head.out_bias.data[off] = 0
-            first += head.count
+        parts = [head for head in encoder.heads if isinstance(head, MapToStyle)]
+        off = torch.arange(encoder.config.num_ws) > self.encoder.stage
+        for part, rows in zip(parts, off.split([part.count for part in parts]), strict=True):
+            part.out_weight.data[rows] = 0
+            part.out_bias.data[rows] = 0
+        if encoder.recurrence is not None:
+            encoder.recurrence.out_weight.data[off] = 0
+            encoder.recurrence.out_bias.data[off] = 0
         model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
         return model.to(self.device, self.dtype)
 

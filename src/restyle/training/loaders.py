@@ -91,7 +91,8 @@ def start_encoder(encoder: Encoder, name: str) -> None:
         encoder: Freshly initialised.
         name: The file or the pulled name of a backbone, whose weights the trunk takes over; or a
             trained model with an equal encoder, all of whose weights are taken over. That of a
-            single-shot model does not look at the current image in the beginning.
+            single-shot model does not look at the current image in the beginning. A recurrent
+            encoder may begin as one that is not: it gives the same codes in the beginning.
 
     Raises:
         ValueError: There is nothing of that name, or the trunk has other layers.
@@ -114,8 +115,14 @@ def start_encoder(encoder: Encoder, name: str) -> None:
             )
         tensors = dict(without_prefix(tensors, "encoder"))
         filters = tensors.get(STEM)
-        if filters is not None and filters.shape[1] == 3 and encoder.config.input_channels == 6:
+        proposes_codes = filters is not None and filters.shape[1] == 3 and own.input_channels == 6
+        if filters is not None and proposes_codes:
             tensors[STEM] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
+        if encoder.recurrence is not None and "recurrence.out_bias" not in tensors:
+            if proposes_codes:
+                nn.init.ones_(encoder.recurrence.replaced)
+            units = encoder.recurrence.state_dict().items()
+            tensors |= {f"recurrence.{unit}": tensor for unit, tensor in units}
         load_strict(encoder, tensors, f"{folder} (encoder)")
         return
     from restyle import importers

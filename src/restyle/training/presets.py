@@ -199,17 +199,29 @@ _SECOND: dict[str, Any] = {
     "fixed_point": 10.0,
 }
 
+# One change at a time, from the same weights, with batch norms that use the statistics of use.
 _ABLATION = with_options(
-    _PORTRAITS, batch=32, warmup_images=20_000, images=100_000, w_norm=5e-4, fixed_point=10.0
+    _PORTRAITS,
+    initial="portraits-single-shot",
+    skip=120_000,
+    warmup_images=0,
+    images=10_000,
+    batch=16,
+    steps=3,
+    rollout=0.4,
+    freeze_norms=True,
+    lr=5e-4,
+    w_norm=2e-4,
+    fixed_point=6.0,
 )
 # Three steps that are learned from together, as a state is only of use to later ones.
-_RECURRENT: dict[str, Any] = {
-    "encoder": "portraits-recurrent",
+_RECURRENT: dict[str, Any] = {"encoder": "portraits-recurrent", "fixed_point": 0.0}
+_RECURRENT_128: dict[str, Any] = {
+    "encoder": "portraits-recurrent-128",
     "steps": 3,
     "rollout": 0.3,
     "images": 50_000,
 }
-_RECURRENT_128 = {**_RECURRENT, "encoder": "portraits-recurrent-128", "fixed_point": 10.0}
 
 _NAMED = {
     "portraits": with_options(_PORTRAITS, initial="portraits-single-shot", w_norm=5e-4, **_SECOND),
@@ -225,10 +237,12 @@ _NAMED = {
     "portraits-128-e4e": with_options(_PORTRAITS_E4E, **_AT_128, fixed_point=10.0),
     "portraits-128-single-shot": with_options(_PORTRAITS, **_AT_128, single_shot=True),
     "portraits-128-single-shot-e4e": with_options(_PORTRAITS_E4E, **_AT_128, single_shot=True),
-    # Ablations: equal passes of encoder and generator in training, each from random weights.
+    # Ablations: equal passes of encoder and generator in training.
     "portraits-64": _ABLATION,
-    "portraits-64-single-shot": with_options(_ABLATION, single_shot=True, fixed_point=0.0),
-    "portraits-64-codes": with_options(_ABLATION, encoder="portraits-codes"),
+    "portraits-64-single-shot": with_options(
+        _ABLATION, single_shot=True, fixed_point=0.0, steps=1, images=30_000
+    ),
+    "portraits-64-codes": with_options(_ABLATION, encoder="portraits-codes", fixed_point=0.0),
     "portraits-64-recurrent": with_options(_ABLATION, **_RECURRENT),
     "portraits-128-recurrent": with_options(_PORTRAITS, **{**_AT_128, **_RECURRENT_128}),
     "portraits-toon": with_options(
