@@ -562,6 +562,37 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
     assert not torch.allclose(both(torch.cat([other, images], dim=1))[0], expected)
 
 
+def begun_as(settings, **changes):
+    """A recurrent encoder that begins as another one, and that one, with the same generator."""
+    train_encoder(encoder_training(**{**settings, **changes, "progressive_interval": 0}))
+    folder = settings["out"] / "model"
+    first = ReStyle.from_pretrained(folder)
+    trainer = trainer_of(
+        {**settings, "progressive_interval": 0, "head": first.encoder.config.head},
+        encoder="tiny-recurrent",
+        initial=str(folder),
+    )
+    return trainer.model(), ReStyle(trainer.generator, first.encoder, first.domain, "first")
+
+
+@pytest.mark.parametrize("head", ["psp", "e4e"])
+def test_a_recurrent_encoder_proposes_what_a_single_shot_one_did(settings, head):
+    begun, first = begun_as(settings, single_shot=True, head=head)
+    images = pictures()
+    wanted = first.invert(images).ws
+    for estimate in begun.invert(images, steps=3).steps[1:]:
+        # It has nothing to add to a code that it has proposed.
+        torch.testing.assert_close(estimate.ws, wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("head", ["psp", "e4e"])
+def test_a_recurrent_encoder_begins_as_a_plain_one(settings, head):
+    begun, first = begun_as(settings, head=head)
+    images = pictures()
+    reached, wanted = (model.invert(images, steps=3).ws for model in (begun, first))
+    torch.testing.assert_close(reached, wanted, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

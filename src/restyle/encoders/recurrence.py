@@ -1,4 +1,4 @@
-"""What an encoder that is not the paper's adds to the residuals of its heads: codes and a memory."""
+"""What an encoder that is not the paper's adds to its heads: the codes, and a memory."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Recurrence(nn.Module):
-    """A gated recurrent unit for each code, and a linear layer that corrects a proposal by its state.
+    """A gated recurrent unit for each code, and a linear layer that corrects what heads propose.
 
     The units (Cho et al. 2014; from step to step of a refinement as in RAFT, Teed and Deng, ECCV
     2020) share nothing. They correct nothing in the beginning, so that any trained encoder may be

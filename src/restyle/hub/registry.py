@@ -35,6 +35,16 @@ def bundled() -> list[str]:
     return bundled_names(ReStyle.kind)
 
 
+def given_folder(model: ReStyle, name: str | os.PathLike[str]) -> Path | None:
+    """Return where to keep what belongs to a model: its folder, if it was given by a folder.
+
+    Args:
+        model: What `load` has made of the name.
+        name: As it was given. None is returned for a bundled or a pulled model.
+    """
+    return model.folder if Path(name).is_dir() else None
+
+
 def folder_of(name: str | os.PathLike[str]) -> Path:
     """Find the native checkpoint of a bundled name, of a pulled public model, or of a folder.
 

@@ -25,8 +25,7 @@ def estimate_curvature(job: EstimateCurvature) -> Path:
     objective = objective_for(["newton"], loss_networks(features), model.device, model.dtype)
     size = model.domain.input_size
     tied = ties(model.generator, objective, size)
-    given = model.folder if Path(job.model).is_dir() else None
-    path = tied_file(*tied).place(given)
+    path = tied_file(*tied).place(registry.given_folder(model, job.model))
     if path.exists() and not job.overwrite:
         Curvature.load(path, *tied)
         return path

@@ -9,9 +9,7 @@ from restyle.editing.relevance import measure_relevance as measure
 from restyle.editing.relevance import relevance_file
 from restyle.editing.styles import measure_statistics, statistics_file
 from restyle.hub import registry
-from restyle.io.tied import TiedFile
 from restyle.jobs.model_settings import MeasureRelevance, MeasureStyles
-from restyle.model import ReStyle
 
 
 def measure_styles(job: MeasureStyles) -> Path:
@@ -27,7 +25,7 @@ def measure_styles(job: MeasureStyles) -> Path:
     """
     model = registry.load(job.model, job.device)
     file = statistics_file(model.generator)
-    path = _place(file, model, job.model)
+    path = file.place(registry.given_folder(model, job.model))
     if path.exists() and not job.overwrite:
         file.read(path)
         return path
@@ -49,7 +47,7 @@ def measure_relevance(job: MeasureRelevance) -> Path:
     network: Any = registry.load_text(job.text_network)
     network.to(model.device)
     file = relevance_file(model.generator, network)
-    path = _place(file, model, job.model)
+    path = file.place(registry.given_folder(model, job.model))
     if path.exists() and not job.overwrite:
         file.read(path)
         return path
@@ -59,7 +57,3 @@ def measure_relevance(job: MeasureRelevance) -> Path:
 
     measure(model.generator, render, network, path, job.samples, model.folder)
     return path
-
-
-def _place(file: TiedFile, model: ReStyle, name: str) -> Path:
-    return file.place(model.folder if Path(name).is_dir() else None)
