@@ -1,6 +1,7 @@
 """A student has the codes of its teacher, found once, and learns them."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -88,6 +89,20 @@ def test_images_and_codes_are_shuffled_alike(settings):
     drawn = draw(source, positions, seed=5)
     for at, image in zip(indices_at(source, positions, seed=5), drawn, strict=True):
         assert (whole[at] == image).all()
+
+
+def test_images_without_codes_are_learned_from_beside_the_taught_ones(settings):
+    train_encoder(training(settings, untaught_images=6))
+    assert len(codes(settings)) == 10
+    assert all(
+        math.isfinite(line["loss"])
+        for line in read_jsonl(settings["out"] / "stats.jsonl")
+        if "loss" in line
+    )
+    taught = torch.randn(10, 2, 3).half()
+    found = teacher.codes_of(taught, [3, 15, 9, 10])
+    torch.testing.assert_close(found[[0, 2]], taught[[3, 9]].float())
+    assert found[[1, 3]].isnan().all()
 
 
 def test_distances_are_measured_by_the_curvature():

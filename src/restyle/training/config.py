@@ -312,12 +312,14 @@ class Teacher:
         teacher: A method of inversion, such as restyle:2+newton:3.
         teacher_model: The model whose method it is; it has the same generator.
         taught_images: The first N images of the data, which the teacher inverts once, before the
-            training begins; the student sees no others.
+            training begins.
+        untaught_images: The next N, which the student learns from without codes.
     """
 
     teacher: str = "restyle:2+newton:3"
     teacher_model: str = "portraits"
     taught_images: int = 20_000
+    untaught_images: int = 0
 
 
 @dataclass(frozen=True)

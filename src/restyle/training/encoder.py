@@ -27,7 +27,7 @@ from restyle.training.parallel import (
     same_everywhere,
 )
 from restyle.training.run import Run
-from restyle.training.teacher import be_taught
+from restyle.training.teacher import be_taught, codes_of
 from restyle.training.validation import validate
 
 FOR_NORMS = 512  # images; more change the statistics of batch norms by less than a batch does
@@ -117,7 +117,7 @@ def _loop(
     first = config.data.skip + run.rank * run.batch
 
     def codes_at(positions: Sequence[int]) -> Tensor:
-        return cast(Tensor, taught)[indices_at(source, positions, config.seed)].float()
+        return codes_of(cast(Tensor, taught), indices_at(source, positions, config.seed))
 
     beside = None if taught is None else codes_at
     data = Batches(source, config, run.batch, first, config.data.flip, beside)

@@ -25,7 +25,8 @@ class Wanted:
         image: The target itself.
         seen: What is compared for the perceptual and identity distance, if they take part.
         moco: Its features (B, F), if they are compared.
-        ws: (B, num_ws, w_dim) a teacher's codes for it, if they are compared.
+        ws: (B, num_ws, w_dim) a teacher's codes for it, if they are compared; NaN where it has
+            none.
     """
 
     image: Tensor
@@ -108,8 +109,9 @@ class Objective:
         if self.adversary:
             parts["adversarial"] = adversarial(self.adversary.discriminator, ws, stage)
         if self.curvature is not None and wanted.ws is not None:
-            product = self.curvature.product
-            parts["distillation"] = curved_distance(ws, wanted.ws, product)
+            taught = wanted.ws.isfinite().all(2).all(1)[:, None, None]
+            codes = torch.where(taught, wanted.ws, ws.detach())
+            parts["distillation"] = curved_distance(ws, codes, self.curvature.product)
         if fixed_point is not None:
             parts["fixed_point"] = fixed_point
         means = {name: values.mean() for name, values in parts.items()}

@@ -22,7 +22,7 @@ _NUMBERS = {
     "adversarial_lr r1 r1_gamma path_length_weight ema_images detail feature_weight keep_coarse "
     "fade_images pool validation_steps validation_images progressive_interval l2 perceptual "
     "identity moco w_norm delta_norm fixed_point adversarial distillation seed checkpoint_minutes "
-    "blur",
+    "blur untaught_images",
     (0, 1): "decay fresh",
     (0, 0.99): "rollout",
 }

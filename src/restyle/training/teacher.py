@@ -56,7 +56,7 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
     stopped goes on. The trainer is given the curvature that differences of codes are measured by.
 
     Returns:
-        The images that have codes, and these, (N, num_ws, w_dim) float16 on the CPU.
+        The images, first those that have codes, and these, (N, num_ws, w_dim) float16 on the CPU.
 
     Raises:
         ValueError: The teacher has another generator, or there is no such method.
@@ -70,7 +70,7 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
             f"got '{teaching.teacher_model}' of another"
         )
     features = loss_networks(config.losses.perceptual_network)
-    images = FirstImages(source, teaching.taught_images)
+    count = min(teaching.taught_images, len(source))
     facts = {
         "teacher": teaching.teacher,
         "model_sha256": model.weights_hash(),
@@ -79,12 +79,12 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
         "style": config.data.style,
         "size": list(model.domain.input_size),
     }
-    starts = range(0, len(images), PART)
+    starts = range(0, count, PART)
     mine = [first for first in starts[run.rank :: run.processes] if not _path(run, first).exists()]
     with tqdm(total=len(mine) * PART, unit="img", desc=teaching.teacher, disable=None) as bar:
         for first in mine:
-            part = range(first, min(first + PART, len(images)))
-            pixels = from_uint8(torch.from_numpy(images.images(part))).to(run.device)
+            part = range(first, min(first + PART, count))
+            pixels = from_uint8(torch.from_numpy(source.images(part))).to(run.device)
             found = invert_by_method(model, teaching.teacher, pixels, BATCH, features)
             ws = torch.cat([result.ws for result in found])
             _write(_path(run, first), ws, facts)
@@ -96,7 +96,21 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
     wait()
     curvature = curvature_of(*place).to(model.start_ws)
     trainer.objective.curvature = curvature
+    images = FirstImages(source, count + teaching.untaught_images)
     return images, torch.cat([_read(_path(run, first), facts) for first in starts])
+
+
+def codes_of(taught: Tensor, images: Sequence[int]) -> Tensor:
+    """Return the codes (B, num_ws, w_dim) of images by number, float32; NaN where there are none.
+
+    Args:
+        taught: (N, num_ws, w_dim), of the first N images.
+        images: Their numbers.
+    """
+    known = [image < len(taught) for image in images]
+    found = torch.full((len(known), *taught.shape[1:]), torch.nan)
+    found[torch.tensor(known)] = taught[[n for n in images if n < len(taught)]].float()
+    return found
 
 
 def _path(run: Run, first: int) -> Path:
