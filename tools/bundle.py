@@ -25,7 +25,7 @@ from restyle.io.checkpoints import load_config, share, weights_hash
 from restyle.io.files import atomic_write
 from restyle.model import ReStyle
 from restyle.training.options import as_record, renamed
-from restyle.training.presets import ENCODERS, GENERATORS
+from restyle.training.presets import ENCODERS, GENERATORS, STUDENTS
 
 UNSAID = ("out", "device", "checkpoint_minutes", "snapshot_images", "validation_images")
 """Options that change nothing about the weights."""
@@ -123,14 +123,14 @@ def text(model: ReStyle, generator_of: str) -> str:
         "stored in half precision.",
         "",
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
-        f"- Encoder: {_passes(training, seen)}",
-        f"- Command: `restyle train encoder {_command(training, ENCODERS)}`",
+        f"- Encoder: {_passes(training, seen)}{_teacher(training)}",
+        f"- Command: `{shlex.join(command(training))}`",
     ]
     for later, made in pairwise(told(model.card)):
         began, its = later["training"]["initial"], made["training"]
         lines += [
             f"- It began as the encoder of `{began}`, after {_passes(its, made['images_seen'])}",
-            f"- Command: `restyle train encoder {_command(its, ENCODERS)}`",
+            f"- Command: `{shlex.join(command(its))}`",
         ]
     if "generator" in model.card:
         made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
@@ -155,6 +155,15 @@ def _passes(training: dict[str, Any], seen: int) -> str:
     samples = f"{warmed:,} samples of the generator, whose codes are known, then " if warmed else ""
     steps = 1 if training["single_shot"] else training["steps"]
     return f"{samples}{(seen - warmed) * steps:,} passes over {seen - warmed:,} portraits"
+
+
+def _teacher(training: dict[str, Any]) -> str:
+    if not training.get("distillation"):
+        return ""
+    return (
+        f"; of {training['taught_images']:,} of them it also learned the codes that "
+        f"`{training['teacher']}` of `{training['teacher_model']}` finds"
+    )
 
 
 def _millions(network: Any) -> str:
@@ -187,6 +196,13 @@ def options(training: dict[str, Any], presets: dict[str, Any]) -> list[str]:
         else:
             words += [f"--{option}", *map(str, value if isinstance(value, list) else [value])]
     return words
+
+
+def command(training: dict[str, Any]) -> list[str]:
+    """The command of an encoder's training."""
+    student = training.get("distillation")
+    kind, presets = ("student", STUDENTS) if student else ("encoder", ENCODERS)
+    return ["restyle", "train", kind, *options(training, presets)]
 
 
 def _command(training: dict[str, Any], presets: dict[str, Any]) -> str:

@@ -14,13 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bundle import options, told
+from bundle import command, told
 from cyclopts import App
 
 from restyle.hub.registry import bundled
 from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import load_config
-from restyle.training.presets import ENCODERS
 
 app = App(help=__doc__)
 
@@ -66,7 +65,7 @@ def trainings(name: str, out: Path) -> list[list[str]]:
             # The best model was taken where the card says so, the last one elsewhere.
             kept = "best" if Path(training["initial"]).name == "best" else "model"
             again["initial"] = str(before / kept)
-        commands.append(["train", "encoder", *options(again, ENCODERS), "--out", str(folder)])
+        commands.append([*command(again)[1:], "--out", str(folder)])
         before = folder
     return commands
 
