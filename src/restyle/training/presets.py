@@ -269,7 +269,18 @@ _STUDENT = with_options(
     distillation=1.0,
 )
 STUDENTS = {
-    "portraits-fast": replace(_STUDENT, out=Path("runs/student-portraits-fast")),
+    "portraits-fast": with_options(
+        _STUDENT,
+        out=Path("runs/student-portraits-fast"),
+        teacher="restyle:2+newton:1",
+        taught_images=2_048,
+        untaught_images=10_240,
+        images=12_288,
+        batch=16,
+        freeze_norms=True,
+        lr=2e-4,
+        w_norm=2e-4,
+    ),
     "portraits-128-fast": with_options(
         _STUDENT,
         out=Path("runs/student-portraits-128-fast"),
