@@ -46,12 +46,12 @@ def trained(folder: Path, preset: str, seed: int, **changes) -> Path:
 
 
 def test_a_students_card_tells_of_its_teacher(tool, tmp_path):
-    taught = {"distillation": 1.0, "taught_images": 30, "teacher": "restyle:2+newton:1"}
+    taught = {"distillation": 1.0, "taught_images": 30, "teacher": "restyle:3"}
     tool.bundle("fast", trained(tmp_path / "a", "portraits-single-shot", 1, **taught))
     card = (tmp_path / "weights/fast/card.md").read_text()
-    assert "; of 30 of them it also learned the codes that `restyle:2+newton:1` of" in card
+    assert "; of 30 of them it also learned the codes that `restyle:3` of" in card
     assert "- Command: `restyle train student --preset portraits-fast --" in card
-    assert "--teacher restyle:2+newton:1 --taught-images 30`" in card
+    assert "--teacher restyle:3 --taught-images 30`" in card
 
 
 def test_models_of_one_generator_are_bundled_with_one_copy_of_it(tool, tmp_path):
