@@ -125,12 +125,14 @@ def text(model: ReStyle, generator_of: str) -> str:
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
         f"- Encoder: {_passes(training, seen)}{_teacher(training)}",
         f"- Command: `{shlex.join(command(training))}`",
+        *_took(model.card),
     ]
     for later, made in pairwise(told(model.card)):
         began, its = later["training"]["initial"], made["training"]
         lines += [
             f"- It began as the encoder of `{began}`, after {_passes(its, made['images_seen'])}",
             f"- Command: `{shlex.join(command(its))}`",
+            *_took(made),
         ]
     if "generator" in model.card:
         made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
@@ -155,6 +157,10 @@ def _passes(training: dict[str, Any], seen: int) -> str:
     samples = f"{warmed:,} samples of the generator, whose codes are known, then " if warmed else ""
     steps = 1 if training["single_shot"] else training["steps"]
     return f"{samples}{(seen - warmed) * steps:,} passes over {seen - warmed:,} portraits"
+
+
+def _took(made: dict[str, Any]) -> list[str]:
+    return [f"- Took: {made['took']}"] if "took" in made else []
 
 
 def _teacher(training: dict[str, Any]) -> str:

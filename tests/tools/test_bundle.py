@@ -46,8 +46,9 @@ def trained(folder: Path, preset: str, seed: int, **changes) -> Path:
 
 
 def test_a_students_card_tells_of_its_teacher(tool, tmp_path):
-    taught = {"distillation": 1.0, "taught_images": 30, "teacher": "restyle:3"}
-    tool.bundle("fast", trained(tmp_path / "a", "portraits-single-shot", 1, **taught))
+    taught = {"distillation": 1.0, "taught_images": 30, "untaught_images": 10_240}
+    folder = trained(tmp_path / "a", "portraits-single-shot", 1, teacher="restyle:3", **taught)
+    tool.bundle("fast", folder)
     card = (tmp_path / "weights/fast/card.md").read_text()
     assert "; of 30 of them it also learned the codes that `restyle:3` of" in card
     assert "- Command: `restyle train student --preset portraits-fast --" in card

@@ -79,6 +79,7 @@ def test_a_run_writes_what_a_user_looks_for(settings, encoder):
         model = ReStyle.from_pretrained(run / name)
         assert model.card["training"]["head"] == "e4e"
         assert model.card["validation"]["val_loss"] > 0
+        assert "hours, 1 thread(s) of" in model.card["took"]
     assert (run / "samples" / "00000080.png").exists()
     assert list(run.glob("events.out.tfevents.*"))
     records = read_jsonl(run / "stats.jsonl")

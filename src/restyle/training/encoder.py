@@ -15,6 +15,7 @@ from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
 from restyle.io.images import from_uint8, grid, save_image
 from restyle.runtime.timing import peak_memory
+from restyle.training.cards import took
 from restyle.training.config import EncoderTraining
 from restyle.training.data import Batches, Source, draw, indices_at, open_source
 from restyle.training.encoder_trainer import EncoderTrainer
@@ -157,6 +158,7 @@ def _show(trainer: EncoderTrainer, run: Run, train: Source, held_out: Source) ->
         "images_seen": run.images,
         "validation": numbers,
         "training": as_record(trainer.config),
+        "took": took(run),
     }
     if trainer.config.data.targets:
         model.card["translates"] = True

@@ -143,8 +143,8 @@ def made_of(name: str) -> dict[str, Any] | None:
     """Read how an initial model was trained from its card; None for a backbone, or without card.
 
     Returns:
-        `images_seen`, `training` (the options) and, if it was not the first of its trainings,
-        `initial` (the same of the one before).
+        `images_seen`, `training` (the options), how long it `took` if that is known, and, if it was
+        not the first of its trainings, `initial` (the same of the one before).
 
     Raises:
         ValueError: There is nothing of that name.
@@ -157,7 +157,8 @@ def made_of(name: str) -> dict[str, Any] | None:
         raise CheckpointError(
             f"{folder}: expected a card that says how it was trained, got another"
         )
-    made = {key: card[key] for key in ("images_seen", "training", "initial") if card.get(key)}
+    kept = ("images_seen", "training", "took", "initial")
+    made = {key: card[key] for key in kept if card.get(key)}
     return made or None
 
 
