@@ -16,7 +16,9 @@ import torch
 from cyclopts import App
 
 from restyle.hub.registry import load
-from restyle.io.images import from_uint8, grid, save_image, strip
+from restyle.io.files import write_json
+from restyle.io.images import grid, save_image, strip
+from restyle.training.data import load as load_images
 from restyle.training.data import open_source
 
 COLUMNS = 8
@@ -38,19 +40,19 @@ def sheet(model: str, out: Path = Path("results/blind"), count: int = 20, seed: 
     found = load(model, device="cpu")
     source = open_source("portraits", found.generator.config.size, split="test")
     people = random.choice(len(source), count, replace=False).tolist()
-    drawings = from_uint8(torch.from_numpy(source.images(people)))
+    drawings = load_images(source, people)
     samples = found.sample(count, seed=seed).image.clamp(-1, 1)
     order = random.permutation(2 * count)
     pictures = torch.cat([samples, drawings])[torch.from_numpy(order)]
     numbers = [str(number + 1) for number in range(len(order))]
     rows = [
-        strip(list(pictures[first : first + COLUMNS]), numbers[first : first + COLUMNS])
+        strip(pictures[first : first + COLUMNS], numbers[first : first + COLUMNS])
         for first in range(0, len(order), COLUMNS)
     ]
     out.mkdir(parents=True, exist_ok=True)
     save_image(grid(rows, columns=1), out / "sheet.png")
     key = [number + 1 for number, picture in enumerate(order) if picture < count]
-    (out / "key.json").write_text(json.dumps({"pictures": len(order), "samples": key}))
+    write_json(out / "key.json", {"pictures": len(order), "samples": key})
 
 
 @app.command

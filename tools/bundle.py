@@ -124,15 +124,13 @@ def text(model: ReStyle, generator_of: str) -> str:
         "",
         "- Trained on: portraits drawn by `restyle.portraits` (train split)",
         f"- Encoder: {_passes(training, seen)}{_teacher(training)}",
-        f"- Command: `{shlex.join(command(training))}`",
-        *_took(model.card),
+        *_trained(model.card),
     ]
     for later, made in pairwise(told(model.card)):
         began, its = later["training"]["initial"], made["training"]
         lines += [
             f"- It began as the encoder of `{began}`, after {_passes(its, made['images_seen'])}",
-            f"- Command: `{shlex.join(command(its))}`",
-            *_took(made),
+            *_trained(made),
         ]
     if "generator" in model.card:
         made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
@@ -159,8 +157,10 @@ def _passes(training: dict[str, Any], seen: int) -> str:
     return f"{samples}{(seen - warmed) * steps:,} passes over {seen - warmed:,} portraits"
 
 
-def _took(made: dict[str, Any]) -> list[str]:
-    return [f"- Took: {made['took']}"] if "took" in made else []
+def _trained(made: dict[str, Any]) -> list[str]:
+    """The lines on the command of an encoder's training and, where it is known, its time."""
+    lines = [f"- Command: `restyle {shlex.join(command(made['training']))}`"]
+    return [*lines, f"- Took: {made['took']}"] if "took" in made else lines
 
 
 def _teacher(training: dict[str, Any]) -> str:
@@ -205,10 +205,10 @@ def options(training: dict[str, Any], presets: dict[str, Any]) -> list[str]:
 
 
 def command(training: dict[str, Any]) -> list[str]:
-    """The command of an encoder's training."""
+    """The arguments of `restyle` for an encoder's training."""
     student = training.get("distillation")
     kind, presets = ("student", STUDENTS) if student else ("encoder", ENCODERS)
-    return ["restyle", "train", kind, *options(training, presets)]
+    return ["train", kind, *options(training, presets)]
 
 
 def _command(training: dict[str, Any], presets: dict[str, Any]) -> str:

@@ -65,7 +65,7 @@ def trainings(name: str, out: Path) -> list[list[str]]:
             # The best model was taken where the card says so, the last one elsewhere.
             kept = "best" if Path(training["initial"]).name == "best" else "model"
             again["initial"] = str(before / kept)
-        commands.append([*command(again)[1:], "--out", str(folder)])
+        commands.append([*command(again), "--out", str(folder)])
         before = folder
     return commands
 

@@ -563,6 +563,16 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
     assert not torch.allclose(both(torch.cat([other, images], dim=1))[0], expected)
 
 
+def test_a_recurrent_encoder_with_half_its_memory_is_no_start(settings):
+    train_encoder(encoder_training(**{**settings, "encoder": "tiny-recurrent"}))
+    folder = settings["out"] / "model"
+    config, tensors = load_folder(folder)
+    del tensors["encoder.recurrence.out_bias"]
+    save_folder(folder, config, tensors)
+    with pytest.raises(CheckpointError, match=r"missing.*recurrence\.out_bias"):
+        trainer_of(settings, encoder="tiny-recurrent", initial=str(folder))
+
+
 def begun_as(settings, **changes):
     """A recurrent encoder that begins as another one, and that one, with the same generator."""
     train_encoder(encoder_training(**{**settings, **changes, "progressive_interval": 0}))

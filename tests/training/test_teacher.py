@@ -18,7 +18,7 @@ from restyle.training.config import EncoderTraining
 from restyle.training.data import draw, from_uint8, indices_at, open_source
 from restyle.training.encoder import train_encoder
 from restyle.training.options import with_options
-from tests.tiny import SIZE, tiny_encoder, tiny_generator
+from tests.tiny import CODES, SIZE, tiny_encoder, tiny_generator
 from tests.training.encoders import prepare
 
 
@@ -94,11 +94,9 @@ def test_images_and_codes_are_shuffled_alike(settings):
 def test_images_without_codes_are_learned_from_beside_the_taught_ones(settings):
     train_encoder(training(settings, untaught_images=6))
     assert len(codes(settings)) == 10
-    assert all(
-        math.isfinite(line["loss"])
-        for line in read_jsonl(settings["out"] / "stats.jsonl")
-        if "loss" in line
-    )
+    lines = read_jsonl(settings["out"] / "stats.jsonl")
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses and all(math.isfinite(loss) for loss in losses)
     taught = torch.randn(10, 2, 3).half()
     found = teacher.codes_of(taught, [3, 15, 9, 10])
     torch.testing.assert_close(found[[0, 2]], taught[[3, 9]].float())
@@ -125,6 +123,10 @@ def test_codes_of_another_method_are_refused(settings):
     part = settings["out"] / teacher.FOLDER / "00000000.safetensors"
     with pytest.raises(CheckpointError, match="expected codes of"):
         teacher._read(part, {**facts(part), "teacher": "restyle:3"})
+    spoiled = torch.full((4, *CODES), torch.nan)
+    teacher._write(part, spoiled, facts(part))
+    with pytest.raises(CheckpointError, match="expected finite codes, got NaN"):
+        teacher._read(part, facts(part))
     part.write_bytes(part.read_bytes()[:50])
     with pytest.raises(CheckpointError, match="expected a teacher's codes, got"):
         teacher._read(part, {})

@@ -86,12 +86,11 @@ class Encoder(nn.Module, PretrainedPart):
         if self.recurrence is None:
             return self._in_rows(codes), None
         ws = self.recurrence.centre.expand(len(codes), -1, -1) if ws is None else ws
-        shape = self.config
         if state is None:
-            state = codes.new_zeros(len(codes), shape.num_ws, shape.head_channels)
+            state = codes.new_zeros(*codes.shape[:2], self.config.head_channels)
         codes, after = self.recurrence(codes, ws, state)
         residual = self.recurrence.residual(self._in_rows(codes), ws.float())
-        return residual, after.float() if shape.keeps_state else None
+        return residual, after.float() if self.config.keeps_state else None
 
     @torch.no_grad()
     def start_from(self, trunk: Trunk) -> None:

@@ -34,7 +34,7 @@ class Recurrence(nn.Module):
             sees_codes: Whether the unit is fed with its current code as well.
         """
         super().__init__()
-        self.count, self.sees_codes = count, sees_codes
+        self.sees_codes = sees_codes
         bound, inputs = 1 / math.sqrt(width), w_dim * (1 + sees_codes)  # as nn.GRUCell has them
         self.input_weight = nn.Parameter(torch.empty(count, inputs, 3 * width))
         self.state_weight = nn.Parameter(torch.empty(count, width, 3 * width))

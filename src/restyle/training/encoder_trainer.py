@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from restyle.domains import Domain
 from restyle.encoders import Encoder
 from restyle.encoders.heads import MapToStyle
+from restyle.encoders.recurrence import Recurrence
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
@@ -322,14 +323,15 @@ class EncoderTrainer:
         # Copied, not built anew, as random weights would take numbers from the training's stream.
         encoder = copy.deepcopy(self.encoder)
         encoder.stage = encoder.config.num_ws - 1
-        parts = [head for head in encoder.heads if isinstance(head, MapToStyle)]
+        heads = [head for head in encoder.heads if isinstance(head, MapToStyle)]
         off = torch.arange(encoder.config.num_ws) > self.encoder.stage
-        for part, rows in zip(parts, off.split([part.count for part in parts]), strict=True):
+        shares = off.split([head.count for head in heads])
+        parts: list[tuple[MapToStyle | Recurrence, Tensor]] = [*zip(heads, shares, strict=True)]
+        if encoder.recurrence is not None:
+            parts.append((encoder.recurrence, off))
+        for part, rows in parts:
             part.out_weight.data[rows] = 0
             part.out_bias.data[rows] = 0
-        if encoder.recurrence is not None:
-            encoder.recurrence.out_weight.data[off] = 0
-            encoder.recurrence.out_bias.data[off] = 0
         model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
         return model.to(self.device, self.dtype)
 

@@ -23,6 +23,7 @@ from restyle.io.checkpoints import (
     load_config,
     load_folder,
     load_strict,
+    with_prefix,
     without_prefix,
 )
 from restyle.losses.identity import Embedding
@@ -115,14 +116,12 @@ def start_encoder(encoder: Encoder, name: str) -> None:
             )
         tensors = dict(without_prefix(tensors, "encoder"))
         filters = tensors.get(STEM)
-        proposes_codes = filters is not None and filters.shape[1] == 3 and own.input_channels == 6
-        if filters is not None and proposes_codes:
+        if filters is not None and filters.shape[1] == 3 and own.input_channels == 6:
             tensors[STEM] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
-        if encoder.recurrence is not None and "recurrence.out_bias" not in tensors:
-            if proposes_codes:
+            if encoder.recurrence is not None:
                 nn.init.ones_(encoder.recurrence.replaced)
-            units = encoder.recurrence.state_dict().items()
-            tensors |= {f"recurrence.{unit}": tensor for unit, tensor in units}
+        if encoder.recurrence is not None and not without_prefix(tensors, "recurrence"):
+            tensors |= with_prefix(encoder.recurrence.state_dict(), "recurrence")
         load_strict(encoder, tensors, f"{folder} (encoder)")
         return
     from restyle import importers

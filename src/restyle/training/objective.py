@@ -109,8 +109,7 @@ class Objective:
         if self.adversary:
             parts["adversarial"] = adversarial(self.adversary.discriminator, ws, stage)
         if self.curvature is not None and wanted.ws is not None:
-            taught = wanted.ws.isfinite().all(2).all(1)[:, None, None]
-            codes = torch.where(taught, wanted.ws, ws.detach())
+            codes = torch.where(wanted.ws.isnan(), ws.detach(), wanted.ws)
             parts["distillation"] = curved_distance(ws, codes, self.curvature.product)
         if fixed_point is not None:
             parts["fixed_point"] = fixed_point

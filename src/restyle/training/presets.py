@@ -214,8 +214,8 @@ _ABLATION = with_options(
     w_norm=2e-4,
     fixed_point=6.0,
 )
-# Three steps that are learned from together, as a state is only of use to later ones.
-_RECURRENT: dict[str, Any] = {"encoder": "portraits-recurrent", "fixed_point": 0.0}
+# Without fixed points: beside codes that are not its own, a target as the current image is a case
+# that never comes. Steps are learned from together, as a state is only of use to later ones.
 _RECURRENT_128: dict[str, Any] = {
     "encoder": "portraits-recurrent-128",
     "steps": 3,
@@ -243,7 +243,9 @@ _NAMED = {
         _ABLATION, single_shot=True, fixed_point=0.0, steps=1, images=30_000
     ),
     "portraits-64-codes": with_options(_ABLATION, encoder="portraits-codes", fixed_point=0.0),
-    "portraits-64-recurrent": with_options(_ABLATION, **_RECURRENT),
+    "portraits-64-recurrent": with_options(
+        _ABLATION, encoder="portraits-recurrent", fixed_point=0.0
+    ),
     "portraits-128-recurrent": with_options(_PORTRAITS, **{**_AT_128, **_RECURRENT_128}),
     "portraits-toon": with_options(
         _PORTRAITS,

@@ -107,9 +107,10 @@ def codes_of(taught: Tensor, images: Sequence[int]) -> Tensor:
         taught: (N, num_ws, w_dim), of the first N images.
         images: Their numbers.
     """
-    known = [image < len(taught) for image in images]
-    found = torch.full((len(known), *taught.shape[1:]), torch.nan)
-    found[torch.tensor(known)] = taught[[n for n in images if n < len(taught)]].float()
+    numbers = torch.tensor(images)
+    known = numbers < len(taught)
+    found = torch.full((len(images), *taught.shape[1:]), torch.nan)
+    found[known] = taught[numbers[known]].float()
     return found
 
 
@@ -127,4 +128,6 @@ def _read(path: Path, facts: dict[str, Any]) -> Tensor:
     ws, texts = read_tensor(path, "ws", "a teacher's codes", CheckpointError)
     if (found := texts.get("facts")) != json.dumps(facts):
         raise CheckpointError(f"{path}: expected codes of {facts}, got those of {found}")
+    if not bool(ws.isfinite().all()):  # NaN means that an image has none
+        raise CheckpointError(f"{path}: expected finite codes, got NaN or infinity")
     return ws
