@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -115,11 +116,7 @@ def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
     expect(edited).not_to_have_attribute("src", before)
     picture = drag_tab(page)
     assert apart(picture, found) > 4  # the edit is kept when another tab is opened
-    points = page.get_by_role("textbox", name="Points")
-    click(page, picture, 32, 33)
-    expect(points).not_to_have_value("")
-    click(page, picture, 37, 33)
-    expect(points).not_to_have_value(points.input_value())
+    pull(page, picture, (32, 33), (37, 33))
     dragged(page, 10)
     with page.expect_download() as download:
         page.get_by_role("link", name="KB").and_(page.locator(":visible")).first.click()
@@ -128,6 +125,19 @@ def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
     page.get_by_role("tab", name="Toon").click()
     page.get_by_role("button", name="Make a toon").click()
     page.get_by_text("then 2 of portraits-toon").wait_for()
+
+
+def pull(page, picture, point, to):
+    """Click a point, and where it shall be."""
+    points = page.get_by_role("textbox", name="Points")
+    click(page, picture, *point)
+    expect(points).not_to_have_value("")
+    # Until the answer is shown, the page takes no other click.
+    tracker = page.locator("#drag-picture").get_by_test_id("status-tracker")
+    expect(tracker).to_have_class(re.compile(r"\bhide\b"))
+    only = points.input_value()
+    click(page, picture, *to)
+    expect(points).not_to_have_value(only)
 
 
 def dragged(page, steps):
@@ -163,10 +173,7 @@ def test_only_what_is_brushed_may_change(visit):
     assert points.input_value() == ""  # a stroke is no click
     tint = pixel(page, picture, 0.5, 0.55)
     page.get_by_label("sets points").check()
-    click(page, picture, 32, 33)
-    expect(points).not_to_have_value("")
-    click(page, picture, 35, 33)
-    expect(points).not_to_have_value(points.input_value())
+    pull(page, picture, (32, 33), (35, 33))
     dragged(page, 4)
     page.get_by_role("button", name="Clear the brush").click()
     page.wait_for_timeout(1000)
