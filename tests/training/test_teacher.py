@@ -54,11 +54,12 @@ def facts(part):
         return json.loads(file.metadata()["facts"])
 
 
-def test_the_codes_are_the_teachers(settings):
-    train_encoder(training(settings))
+@pytest.mark.parametrize("skip", [0, 3])
+def test_the_codes_are_the_teachers(settings, skip):
+    train_encoder(training(settings, skip=skip))
     found = codes(settings)
     source = open_source(settings["data"], (SIZE, SIZE), split="train")
-    images = from_uint8(torch.from_numpy(source.images(range(10))))
+    images = from_uint8(torch.from_numpy(source.images(range(skip, skip + 10))))
     expected = restyle.load(settings["teacher_model"], device="cpu").invert(images, steps=2).ws
     torch.testing.assert_close(found.float(), expected, atol=2e-3, rtol=1e-3)
     assert any("distillation" in line for line in read_jsonl(settings["out"] / "stats.jsonl"))
@@ -84,7 +85,7 @@ def test_a_stopped_teacher_goes_on(settings, monkeypatch):
 
 
 def test_images_and_codes_are_shuffled_alike(settings):
-    source = teacher.FirstImages(open_source(settings["data"], SIZE, split="train"), 10)
+    source = teacher.ImagesFrom(open_source(settings["data"], SIZE, split="train"), 0, 10)
     whole, positions = source.images(range(10)), range(7, 27)
     drawn = draw(source, positions, seed=5)
     for at, image in zip(indices_at(source, positions, seed=5), drawn, strict=True):
@@ -109,6 +110,11 @@ def test_distances_are_measured_by_the_curvature():
     found = curved_distance(ws, wanted, lambda x: x @ (matrix.T @ matrix))
     expected = ((ws - wanted).flatten(1) @ matrix.T).square().sum(dim=1)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_student_needs_images(settings):
+    with pytest.raises(ValueError, match=r"skip: expected less than \d+, all images, got 5,000"):
+        train_encoder(training(settings, skip=5000))
 
 
 def test_a_teacher_of_another_generator_is_refused(settings, tmp_path):

@@ -115,7 +115,7 @@ def _loop(
     show: Callable[[], None],
 ) -> None:
     config = trainer.config
-    first = config.data.skip + run.rank * run.batch
+    first = run.rank * run.batch + (config.data.skip if taught is None else 0)  # left out already
 
     def codes_at(positions: Sequence[int]) -> Tensor:
         return codes_of(cast(Tensor, taught), indices_at(source, positions, config.seed))

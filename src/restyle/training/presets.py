@@ -237,8 +237,9 @@ _NAMED = {
     "portraits-128-e4e": with_options(_PORTRAITS_E4E, **_AT_128, fixed_point=10.0),
     "portraits-128-single-shot": with_options(_PORTRAITS, **_AT_128, single_shot=True),
     "portraits-128-single-shot-e4e": with_options(_PORTRAITS_E4E, **_AT_128, single_shot=True),
-    # Ablations: equal passes of encoder and generator in training.
-    "portraits-64": _ABLATION,
+    # Ablations: equal passes of encoder and generator in training. ReStyle's own encoder cannot
+    # begin as one that has only ever seen the target: it adds the whole way once a step.
+    "portraits-64": with_options(_ABLATION, initial="portraits"),
     "portraits-64-single-shot": with_options(
         _ABLATION, single_shot=True, fixed_point=0.0, steps=1, images=30_000
     ),
@@ -281,6 +282,25 @@ STUDENTS = {
         batch=16,
         freeze_norms=True,
         lr=2e-4,
+        w_norm=2e-4,
+    ),
+    "portraits-64-two-pass": with_options(
+        _STUDENT,
+        out=Path("runs/student-portraits-64-two-pass"),
+        encoder="portraits-recurrent",
+        single_shot=False,
+        initial="portraits-fast",
+        skip=150_000,
+        teacher="restyle:2+newton:1",
+        taught_images=1_024,
+        untaught_images=8_976,
+        images=10_000,
+        batch=16,
+        steps=2,
+        rollout=0.0,
+        validation_steps=2,
+        freeze_norms=True,
+        lr=3e-4,
         w_norm=2e-4,
     ),
     "portraits-128-fast": with_options(

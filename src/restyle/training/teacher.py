@@ -33,12 +33,19 @@ PART = 256
 BATCH = 32
 
 
-class FirstImages:
-    """The first images of a source."""
+class ImagesFrom:
+    """Some images of a source, from one of them on."""
 
-    def __init__(self, source: Source, count: int):
-        """Take no more of a source than there are."""
-        self.source, self.count = source, min(count, len(source))
+    def __init__(self, source: Source, first: int, count: int):
+        """Take no more of a source than there are.
+
+        Raises:
+            ValueError: There are none from the first one on.
+        """
+        self.source, self.first = source, first
+        self.count = min(count, len(source) - first)
+        if self.count < 1:
+            raise ValueError(f"skip: expected less than {len(source):,}, all images, got {first:,}")
 
     def __len__(self) -> int:
         """The number of images."""
@@ -46,7 +53,7 @@ class FirstImages:
 
     def images(self, indices: Sequence[int]) -> np.ndarray:
         """Return images as the source does."""
-        return self.source.images(indices)
+        return self.source.images([self.first + index for index in indices])
 
 
 def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source, Tensor]:
@@ -70,12 +77,14 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
             f"got '{teaching.teacher_model}' of another"
         )
     features = loss_networks(config.losses.perceptual_network)
+    source = ImagesFrom(source, config.data.skip, teaching.taught_images + teaching.untaught_images)
     count = min(teaching.taught_images, len(source))
     facts = {
         "teacher": teaching.teacher,
         "model_sha256": model.weights_hash(),
         "features": config.losses.perceptual_network,
         "data": as_record(config.data)["data"],
+        "skip": config.data.skip,
         "style": config.data.style,
         "size": list(model.domain.input_size),
     }
@@ -96,8 +105,7 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
     wait()
     curvature = curvature_of(*place).to(model.start_ws)
     trainer.objective.curvature = curvature
-    images = FirstImages(source, count + teaching.untaught_images)
-    return images, torch.cat([_read(_path(run, first), facts) for first in starts])
+    return source, torch.cat([_read(_path(run, first), facts) for first in starts])
 
 
 def codes_of(taught: Tensor, images: Sequence[int]) -> Tensor:
