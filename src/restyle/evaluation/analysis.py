@@ -13,6 +13,7 @@ from restyle.evaluation.plots import heat_maps, lines, matrix
 from restyle.evaluation.records import claim_folder, kept_arrays
 from restyle.evaluation.report import Figure, Report, Section, tabulate
 from restyle.evaluation.settings import LoopAnalysis, determining
+from restyle.evaluation.way import Way
 from restyle.hub.registry import load
 from restyle.inversion.adaptive import MOST_STEPS, TOLERANCE
 from restyle.inversion.bootstrapping import check_related
@@ -20,13 +21,18 @@ from restyle.io.tables import Column, Table
 from restyle.model import ReStyle
 
 HEAT_STEPS = (1, 2, 3, 5, 10, 20)
-STEPS, STARTS = "Step by step", "Starts"
+STEPS, WAY, STARTS = "Step by step", "What is missing", "Starts"
 DISTURBED, STOPPING = "Disturbed inputs", "Stopping early"
 NOTES = {
     STEPS: "Residuals are changes in W+; their length is compared with that of the step before "
     "(median and quartiles): below 1 they converge. The centres say where the change lies, in "
     "octaves of frequency, from 0 (the picture's mean) to 5 (its finest detail), and in layers; "
     "where they rise from step to step, it goes from coarse to fine.",
+    WAY: "What is missing is the difference of the codes where {towards} ends and those before the "
+    "step, in the metric of the objective's curvature, by which what images do not show hardly "
+    "counts. The cosine says how well the encoder's residual points there, the share what the step "
+    "adds of it (of the squared length), the last column how well the gradient points there, "
+    "through the curvature.",
     STARTS: "What the loop makes of other starts: how much the result depends on where it begins.",
     DISTURBED: "Inversions of disturbed inputs, five steps. Codes moved: the distance of the codes "
     "from those of the undisturbed picture, in distances of those from the average.",
@@ -62,12 +68,13 @@ def measured(config: LoopAnalysis) -> tuple[dict[str, Any], np.ndarray]:
     claim_folder(config.out, settings)
     count = 256 if config.images is None and config.data in STYLES else config.images
     targets = Targets(config.data, model.domain.input_size, count)
+    way = Way(model, config.towards) if config.towards is not None else None
     parts = []
     with tqdm(total=len(targets.names), unit="image", disable=None) as progress:
         for number, (names, batch) in enumerate(targets.batches(config.batch_size)):
             path = config.out / "parts" / f"{number:05d}-{targets.fingerprint(names)}.npz"
             rest = (batch.to(model.device), config.steps, number)
-            parts.append(kept_arrays(path, lambda rest=rest: measure(model, other, *rest)))
+            parts.append(kept_arrays(path, lambda rest=rest: measure(model, other, way, *rest)))
             progress.update(len(names))
     if not parts:
         raise targets.none_usable()
@@ -82,13 +89,15 @@ def report_on(results: dict[str, Any], heat: np.ndarray, out: Path) -> Report:
     plots = out / "plots"
     parts = {
         STEPS: (step_table(results), step_figures(results, heat, plots)),
+        WAY: (way_table(results), []),
         STARTS: (start_table(results), start_figures(results, plots)),
         DISTURBED: (disturbance_table(results), []),
         STOPPING: (stopping_table(results), stopping_figures(results, plots)),
     }
     sections = [
-        Section(title, [table], NOTES[title], figures=figures)
+        Section(title, [table], NOTES[title].format(**results), figures=figures)
         for title, (table, figures) in parts.items()
+        if table.rows
     ]
     about = (
         f"{results['images']} images of {results['data']}, {results['steps'][-1]['step']} steps. "
@@ -118,6 +127,17 @@ def step_table(results: dict[str, Any]) -> Table:
         text = ratio and "{median:.2f} ({low:.2f} to {high:.2f})".format(**ratio)
         rows.append({**row, **means, "ratio": text})
     return tabulate(columns, rows)
+
+
+def way_table(results: dict[str, Any]) -> Table:
+    """Return how much each step adds of what is missing."""
+    columns = {
+        "step": "step",
+        "residual": Column("cosine of the residual", ".2f"),
+        "added": Column("share added", ".1%"),
+        "gradient": Column("cosine of the gradient", ".2f"),
+    }
+    return tabulate(columns, results["way"])
 
 
 def start_table(results: dict[str, Any]) -> Table:

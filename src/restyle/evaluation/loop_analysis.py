@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restyle.evaluation.loop_summary import Arrays
+from restyle.evaluation.way import Way
 from restyle.inversion.adaptive import MOST_STEPS
 from restyle.inversion.methods import DEFAULT_STEPS
 from restyle.losses.pixels import l2
@@ -166,7 +167,14 @@ def disturbed(model: ReStyle, target: Tensor, steps: int, seed: int) -> dict[str
     return found
 
 
-def measure(model: ReStyle, other: ReStyle | None, target: Tensor, steps: int, seed: int) -> Arrays:
+def measure(
+    model: ReStyle,
+    other: ReStyle | None,
+    way: Way | None,
+    target: Tensor,
+    steps: int,
+    seed: int,
+) -> Arrays:
     """Measure everything of one batch, under names that `loop_summary` knows."""
     found = trace(model, target, model.start(len(target)), steps)
     found["heat"] = found["heat"][None] * len(target)
@@ -177,4 +185,5 @@ def measure(model: ReStyle, other: ReStyle | None, target: Tensor, steps: int, s
         found |= {f"disturbed:{name}:{key}": array for key, array in values.items()}
     stopped = model.invert(target, "auto", len(target))
     found["auto:mse"] = l2(pool_to(stopped.image, target), target).cpu().numpy()
-    return found | {"auto:steps": stopped.steps_used.cpu().numpy()}
+    found["auto:steps"] = stopped.steps_used.cpu().numpy()
+    return found | way.measure(target) if way else found

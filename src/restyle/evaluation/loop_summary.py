@@ -26,6 +26,7 @@ def summarise(found: Arrays) -> dict[str, Any]:
         ],
         "disturbances": disturbance_rows(found),
         "early_stopping": early_stopping(found),
+        "way": way_rows(found),
     }
 
 
@@ -74,6 +75,15 @@ def disturbance_rows(found: Arrays) -> list[dict[str, Any]]:
             _, name, figure = key.split(":")
             rows.setdefault(name, {"disturbance": name})[figure] = mean_record(values)
     return list(rows.values())
+
+
+def way_rows(found: Arrays) -> list[dict[str, Any]]:
+    """Return for each step what it adds of the way to an optimum, where that was measured."""
+    ways = {key.removeprefix("way:"): each.T for key, each in found.items() if key[:4] == "way:"}
+    return [
+        {"step": step} | {name: mean_record(values) for name, values in zip(ways, row, strict=True)}
+        for step, row in enumerate(zip(*ways.values(), strict=True), start=1)
+    ]
 
 
 def early_stopping(found: Arrays) -> dict[str, Any]:

@@ -288,6 +288,8 @@ class LoopAnalysis(_Batches):
         data: portraits or toon (test split), or a folder of images.
         images: The first N of them. [default: 256 portraits, or all of a folder]
         steps: How often the estimate is refined, 10 times or more.
+        towards: A method such as restyle:2+newton:10, to measure how much each step adds of the way
+            to where it ends; it takes as long as the inversions.
         out: The folder of the results.
     """
 
@@ -296,6 +298,7 @@ class LoopAnalysis(_Batches):
     data: str = "portraits"
     images: int | None = None
     steps: int = 20
+    towards: str | None = None
     out: Path = Path("results/analysis")
 
     LEAST = {"steps": 10}
