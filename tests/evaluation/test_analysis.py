@@ -116,6 +116,7 @@ def test_an_analysis_is_reported_and_repeatable(model_folder, single_folder, tmp
     undisturbed = results["disturbances"][0]
     assert undisturbed["disturbance"] == "none" and undisturbed["to_undisturbed"]["mean"] == 0
     text = report.text()
+    assert results["way"] == [] and "What is missing" not in text
     assert f"{results['steps'][10]['mse']['mean']:.4f}" in text
     assert (tmp_path / "report.html").read_text().count("<img") == 8
     assert [row for row in results["disturbances"] if "mse_to_clean" in row] == (
