@@ -8,7 +8,7 @@ from torch.nn.functional import max_pool2d, prelu
 from restyle.nn.backbones import PReLU, Subsample, Trunk
 
 
-@pytest.mark.parametrize("family", ["ir_se", "resnet"])
+@pytest.mark.parametrize("family", ["ir_se", "ir_se_strided", "resnet"])
 def test_every_stage_halves(family):
     trunk = Trunk(family, 6, (16, 16, 32, 48), (1, 2, 1)).eval()
     maps = trunk.maps(torch.randn(2, 6, 48, 64))
@@ -16,7 +16,7 @@ def test_every_stage_halves(family):
     assert torch.equal(trunk(torch.ones(1, 6, 16, 16)), trunk.maps(torch.ones(1, 6, 16, 16))[-1])
 
 
-@pytest.mark.parametrize("family", ["ir_se", "resnet"])
+@pytest.mark.parametrize("family", ["ir_se", "ir_se_strided", "resnet"])
 def test_every_parameter_takes_part(family):
     trunk = Trunk(family, 3, (16, 16, 32), (2, 2))
     trunk(torch.randn(2, 3, 16, 16)).square().sum().backward()

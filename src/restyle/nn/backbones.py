@@ -1,8 +1,8 @@
 """Convolutional trunks that encoders and feature networks are built on.
 
 A trunk is a stem and a few stages; every stage halves the resolution of its input in its first unit
-(the residual network's first stage is the exception: its stem halves instead). Two families differ
-in the stem and in the unit: IR-SE (Deng et al., "ArcFace", CVPR 2019, with the
+(a first stage behind a stem that halves is the exception). Two families differ in the stem and in
+the unit: IR-SE (Deng et al., "ArcFace", CVPR 2019, with the
 squeeze-and-excitation of Hu et al., CVPR 2018) and the plain residual network of He et al. (CVPR
 2016).
 """
@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Family = Literal["ir_se", "resnet", "bottleneck"]
+Family = Literal["ir_se", "ir_se_strided", "resnet", "bottleneck"]
 Unit = Callable[[int, int, int], nn.Module]
 
 IR_SE50 = {"widths": (64, 64, 128, 256, 512), "units": (3, 4, 14, 3)}
@@ -36,7 +36,8 @@ class Trunk(nn.Module):
         """Build a trunk.
 
         Args:
-            family: `"ir_se"`, `"resnet"`, or `"bottleneck"` for the deeper residual networks.
+            family: `"ir_se"`, `"ir_se_strided"` with the residual network's stem, `"resnet"`, or
+                `"bottleneck"` for the deeper residual networks.
             in_channels: Channels of the input.
             widths: Channels of the stem, then of each stage.
             units: How many units each stage has.
@@ -229,6 +230,7 @@ def _stage(unit: Unit, in_channels: int, channels: int, count: int, stride: int)
 # residual network has no max-pooling in its stem, and a PReLU instead of the ReLU.
 _FAMILIES: dict[str, tuple[int, int, Unit, int]] = {
     "ir_se": (3, 1, IRSEUnit, 2),
+    "ir_se_strided": (7, 2, IRSEUnit, 1),
     "resnet": (7, 2, ResidualUnit, 1),
     "bottleneck": (7, 2, Bottleneck, 1),
 }
