@@ -182,14 +182,15 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Te
             steps = gr.Slider(1, MOST_STEPS, value=STEPS, step=1, label="Steps, at most")
             files = take_home()
 
-    def click(
-        who: Person | None, text: str, mask: Any, what: str, tool: str, event: gr.SelectData
-    ) -> tuple[Any, Any]:
-        if what == BRUSHED and tool == BRUSH:  # the stroke comes by itself
-            return gr.skip(), gr.skip()
+    def click(who: Person | None, text: str, what: str, tool: str, event: gr.SelectData) -> Any:
+        if brushes(what, tool):
+            return gr.skip()
         with plain_errors():
-            text = clicked(text, place_in(model, event.index))
-            return drawn(model, found(who), text, mask), text
+            found(who)
+            return clicked(text, place_in(model, event.index))
+
+    def show_click(who: Person | None, text: str, mask: Any, what: str, tool: str) -> Any:
+        return gr.skip() if brushes(what, tool) else look(who, text, mask)
 
     def look(who: Person | None, text: str, mask: Any) -> Any:
         with plain_errors():
@@ -218,8 +219,13 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Te
     }
     outputs = [picture, points, said, person, files]
     drawing, show = [person, points, brushed], [picture, brushed]
-    picture.select(click, [*drawing, what, brush.tool], [picture, points], **private)
-    points.input(look, drawing, picture, trigger_mode="always_last", **private)
+    # Clicks are counted at once, drawn when there is time: until one is counted, others are lost.
+    last: dict[str, Any] = {**private, "trigger_mode": "always_last"}
+    counted = picture.select(
+        click, [person, points, what, brush.tool], points, queue=False, **private
+    )
+    counted.success(show_click, [*drawing, what, brush.tool], picture, **last)
+    points.input(look, drawing, picture, **last)
     brush.stroke.change(paint, [*drawing, brush.stroke, brush.width], show, **private)
     brush.wipe.click(lambda who, text: (look(who, text, None), None), drawing[:2], show, **private)
     what.input(lambda what: gr.Row(visible=what == BRUSHED), what, brush.row, **private)
@@ -230,6 +236,11 @@ def tab(model: ReStyle, shelf: Shelf, person: gr.State) -> tuple[gr.Image, gr.Te
     )
     undo.click(back, person, outputs, **private)
     return picture, points, brushed
+
+
+def brushes(what: str, tool: str) -> bool:
+    """Say whether a click is part of a stroke, which the brush tells of."""
+    return what == BRUSHED and tool == BRUSH
 
 
 def place_in(model: ReStyle, at: Sequence[int]) -> Place:
