@@ -102,7 +102,7 @@ PRESETS = {
     "portraits-128": PORTRAITS_128,
     "portraits-codes": replace(PORTRAITS, sees_codes=True),
     "portraits-recurrent": replace(PORTRAITS, sees_codes=True, keeps_state=True),
-    "portraits-recurrent-128": replace(PORTRAITS_128, sees_codes=True, keeps_state=True),
+    "portraits-codes-128": replace(PORTRAITS_128, sees_codes=True),
     "faces": RESTYLE_FACES,
     "cars": RESTYLE_CARS,
     "resnet": replace(RESTYLE_CARS, input_size=(256, 256)),

@@ -214,9 +214,9 @@ _ABLATION = with_options(
     w_norm=2e-4,
 )
 # Without fixed points: beside codes that are not its own, a target as the current image is a case
-# that never comes. Steps are learned from together, as a state is only of use to later ones.
-_RECURRENT_128: dict[str, Any] = {
-    "encoder": "portraits-recurrent-128",
+# that never comes.
+_CODES_128: dict[str, Any] = {
+    "encoder": "portraits-codes-128",
     "steps": 3,
     "rollout": 0.3,
     "images": 50_000,
@@ -241,7 +241,7 @@ _NAMED = {
     "portraits-64-single-shot": with_options(_ABLATION, single_shot=True, steps=1, images=30_000),
     "portraits-64-codes": with_options(_ABLATION, encoder="portraits-codes"),
     "portraits-64-recurrent": with_options(_ABLATION, encoder="portraits-recurrent"),
-    "portraits-128-recurrent": with_options(_PORTRAITS, **{**_AT_128, **_RECURRENT_128}),
+    "portraits-128-codes": with_options(_PORTRAITS, **{**_AT_128, **_CODES_128}),
     "portraits-toon": with_options(
         _PORTRAITS,
         **_TOON,
