@@ -79,7 +79,9 @@ def disturbance_rows(found: Arrays) -> list[dict[str, Any]]:
 
 def way_rows(found: Arrays) -> list[dict[str, Any]]:
     """Return for each step what it adds of the way to an optimum, where that was measured."""
-    ways = {key.removeprefix("way:"): each.T for key, each in found.items() if key[:4] == "way:"}
+    ways = {
+        key.removeprefix("way:"): each.T for key, each in found.items() if key.startswith("way:")
+    }
     return [
         {"step": step} | {name: mean_record(values) for name, values in zip(ways, row, strict=True)}
         for step, row in enumerate(zip(*ways.values(), strict=True), start=1)

@@ -12,8 +12,9 @@ from restyle.inversion.methods import (
     objective_for,
     usual_features,
 )
+from restyle.inversion.newton import first_step
 from restyle.model import ReStyle
-from restyle.refine import pool_to, refine
+from restyle.refine import refine
 
 
 class Way:
@@ -52,8 +53,8 @@ class Way:
         Returns:
             For each image and step, (B, S) of `DEFAULT_STEPS`: `way:residual`, the cosine of
             residual and what is missing; `way:added`, the share of its squared length that the
-            step adds; `way:gradient`, the cosine of what is missing and the step that the
-            objective's gradient and the curvature propose in the same place.
+            step adds; `way:gradient`, the cosine of what is missing and the first step of
+            `newton` in the same place, of gradient and curvature alone.
         """
         model = self.model
         *_, end = self.method(target, model.start(len(target)))
@@ -64,21 +65,13 @@ class Way:
             residual = (estimate.ws - before.ws).flatten(1)
             left = missing - residual
             added = 1 - self._inner(left, left) / self._inner(missing, missing)
-            step = self._step(target, before.ws)
+            step = first_step(model.generate, self.objective, target, before, self.curvature)
             rows.append((self._cosine(residual, missing), added, self._cosine(step, missing)))
             before = estimate
         residuals, added, gradients = (
             torch.stack(parts, dim=1).cpu().numpy() for parts in zip(*rows, strict=True)
         )
         return {"way:residual": residuals, "way:added": added, "way:gradient": gradients}
-
-    def _step(self, target: Tensor, ws: Tensor) -> Tensor:
-        ws = ws.detach().requires_grad_(True)
-        with torch.enable_grad():
-            image = pool_to(self.model.generate(ws), target)
-            loss = self.objective.residuals(image, target).square().sum()
-            (gradient,) = torch.autograd.grad(loss, ws)
-        return -self.curvature.solve(gradient.flatten(1), self.curvature.mean)
 
     def _inner(self, a: Tensor, b: Tensor) -> Tensor:
         return (a * self.curvature.product(b)).sum(dim=1)

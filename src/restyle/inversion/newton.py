@@ -107,6 +107,13 @@ def _warn(stuck: int, images: int) -> None:
     )
 
 
+def first_step(
+    render: Render, objective: Objective, target: Tensor, start: Estimate, curvature: Curvature
+) -> Tensor:
+    """Return the step (B, N) that `newton` proposes first, before it is shortened."""
+    return _Descent(_Problem(render, objective, 0.0), target, start, curvature).direction()
+
+
 class _Problem:
     """An objective of flat codes."""
 
@@ -146,11 +153,11 @@ class _Descent:
             )
         self._pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=MEMORY)
         scale = self.ws.norm(dim=1, keepdim=True) + self.ws.shape[1] ** 0.5
-        self._reach = (FIRST * self._direction().norm(dim=1, keepdim=True)).minimum(scale)
+        self._reach = (FIRST * self.direction().norm(dim=1, keepdim=True)).minimum(scale)
 
     def iterate(self) -> None:
         """Go a step, and remember what it tells; images that it does not help stay."""
-        step = self._direction()
+        step = self.direction()
         step = step * (self._reach / step.norm(dim=1, keepdim=True).clamp_min(1e-20)).clamp_max(1)
         image, objective, gradient = self._problem(self.ws + step, self._shape, self._target)
         self._remember(step, gradient - self._gradient)
@@ -172,7 +179,7 @@ class _Descent:
         pairs = [(step[rows], change[rows], rate[rows]) for step, change, rate in self._pairs]
         self._pairs = deque(pairs, maxlen=MEMORY)
 
-    def _direction(self) -> Tensor:
+    def direction(self) -> Tensor:
         """Return the quasi-Newton step (B, N): the two loops of limited-memory BFGS."""
         left, along = self._gradient, []
         for step, change, rate in reversed(self._pairs):
