@@ -113,6 +113,7 @@ def test_training_lowers_the_loss(settings, head, encoder):
 @pytest.mark.parametrize("encoder", ["tiny", "tiny-recurrent"])
 def test_warm_up_learns_the_codes(settings, encoder):
     trainer = trainer_of(settings, lr=3e-3, encoder=encoder)
+    trainer.find_curvature()
     losses = [float(trainer.warm_up(16)["loss_w"]) for _ in range(150)]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
 

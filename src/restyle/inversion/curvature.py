@@ -196,7 +196,7 @@ def curvature_of(
     file = tied_file(*tied)
     if (tensors := file.find(folder)) is not None:
         return Curvature.of(tensors)
-    print("newton: estimating this generator's curvature, once", file=sys.stderr)
+    print("estimating this generator's curvature, once", file=sys.stderr)
     found = new_curvature(generator, render, objective, size, PROBES, RANK)
     try:
         found.save(file.cached, *tied)

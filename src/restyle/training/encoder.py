@@ -97,6 +97,9 @@ def train_encoder(config: EncoderTraining) -> None:
                 images = from_uint8(draw(train, positions, config.seed, data.flip))
                 trainer.recalibrate_batch_norms(images[:, :3].to(run.device))
             same_everywhere(trainer.encoder)
+        if config.losses.distillation or run.images < data.warmup_images:
+            with first_alone():  # the others then find it in the cache
+                trainer.find_curvature()
         taught = None
         if config.losses.distillation:
             train, taught = be_taught(trainer, run, train)

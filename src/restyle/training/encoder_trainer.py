@@ -21,7 +21,9 @@ from restyle.encoders import Encoder
 from restyle.encoders.heads import MapToStyle
 from restyle.encoders.recurrence import Recurrence
 from restyle.generators.stylegan2 import StyleGAN2
+from restyle.inversion.curvature import curvature_of
 from restyle.io.checkpoints import weights_hash
+from restyle.losses.codes import curved_distance
 from restyle.model import ReStyle
 from restyle.refine import Encoder as Encode
 from restyle.refine import Estimate, pool_to, step
@@ -34,7 +36,6 @@ from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count
 
 MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversion takes
-
 NORM_BATCH = 64
 
 STATE_DISCOUNT = 0.8
@@ -149,27 +150,38 @@ class EncoderTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.loop.lr * min(1.0, left)
 
+    def find_curvature(self) -> None:
+        """Find the curvature of the objective, by which codes are compared; once, it is kept."""
+        place = self.generator, self.restyle.generate, self.objective.of_methods(self.dtype)
+        found = curvature_of(*place, self.encoder.config.input_size)
+        self.objective.curvature = found.to(self.restyle.start_ws)
+
     def warm_up(self, batch: int) -> dict[str, Tensor]:
-        """Train on samples of the generator, whose codes are known.
+        """Train on samples of the generator, whose codes are known, by the curvature's distance.
 
         The current estimate of half of them is the average, as in the first step of the loop; for
         the others it is part of the way to the target, and a little off, as in the later ones.
+
+        Raises:
+            ValueError: `find_curvature` was not called.
         """
+        if (curvature := self.objective.curvature) is None:
+            raise ValueError("expected a curvature to compare codes by: call find_curvature first")
         with torch.no_grad():
             model, size = self.restyle, self.encoder.config.input_size
             first, second = self._mapped(4 * batch).unsqueeze(1).chunk(2)
             rows = torch.rand(2 * batch, self.generator.num_ws, 1, device=self.device)
             ws, other = torch.where(rows < 0.25, second, first).chunk(2)
-            start = model.start_ws
-            nearness = torch.rand(batch, 1, 1, device=self.device)
-            current = start + nearness * (ws - start) + 0.2 * (other - start)
-            at_start = torch.arange(batch, device=self.device).view(-1, 1, 1) < batch // 2
-            current = torch.where(at_start, start, current)
-            images = F.adaptive_avg_pool2d(model.generate(torch.cat([ws, current])), size)
-            pair = torch.cat(images.chunk(2), dim=1)
-            wanted = ws - (start if self.config.single_shot else current)
-            scale = (ws - start).square().mean()
-        loss = (model.encode(pair, current)[0] - wanted).square().mean() / scale
+            current = start = model.start_ws.expand_as(ws)
+            if not self.config.single_shot:
+                nearness = torch.rand(batch, 1, 1, device=self.device)
+                current = start + nearness * (ws - start) + 0.2 * (other - start)
+                current[: batch // 2] = model.start_ws
+            shown = ws if self.config.single_shot else torch.cat([ws, current])
+            images = F.adaptive_avg_pool2d(model.generate(shown), size)
+            pair = torch.cat(images.split(batch), dim=1)
+        reached = current + model.encode(pair, current)[0]
+        loss = curved_distance(reached, ws, curvature.product).mean()
         self.scaler.scale(loss).backward()
         self._update()
         return {"loss_w": loss.detach()}

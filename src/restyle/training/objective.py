@@ -11,6 +11,7 @@ from restyle.losses.extraction import Extracted, extract
 from restyle.losses.identity import identity
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import l2
+from restyle.losses.weighted import WeightedLosses
 from restyle.training.latent_adversary import LatentAdversary, adversarial
 from restyle.training.loaders import LossNetworks
 
@@ -42,7 +43,7 @@ class Objective:
         weights: The losses that take part, and what they count.
         networks: What images are compared by.
         adversary: The discriminator of codes; None if it takes no part.
-        curvature: What the distance from a teacher's codes is measured by; None without one.
+        curvature: What the distance of codes is measured by; None without one.
     """
 
     curvature: Curvature | None = None
@@ -57,6 +58,11 @@ class Objective:
         """Put the parts together; `average` (num_ws, w_dim) is what the w-norm starts from."""
         self.weights, self.networks, self.adversary = weights, networks, adversary
         self._average = average
+
+    def of_methods(self, dtype: torch.dtype) -> WeightedLosses:
+        """Return the part that methods minimise as well, by the same networks and weights."""
+        parts = [self.weights.get(name, 0.0) for name in ("l2", "perceptual", "identity")]
+        return WeightedLosses(self.networks.perceptual, *parts, dtype, self.networks.identity)
 
     @torch.no_grad()
     def extract(self, target: Tensor, ws: Tensor | None = None) -> Wanted:

@@ -184,9 +184,8 @@ _AT_128: dict[str, Any] = {
     "encoder": "portraits-128",
     "perceptual_network": "runs/features-128/network",
     "identity_network": "runs/features-128/network",
-    "batch": 32,
-    "warmup_images": 20_000,
-    "images": 100_000,
+    "warmup_images": 16_000,
+    "images": 36_000,
 }
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the

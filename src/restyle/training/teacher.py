@@ -14,8 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from restyle.hub.registry import load, loss_networks
-from restyle.inversion.curvature import curvature_of
-from restyle.inversion.methods import invert_by_method, objective_for
+from restyle.inversion.methods import invert_by_method
 from restyle.io.checkpoints import CheckpointError, weights_hash
 from restyle.io.files import atomic_write
 from restyle.io.images import from_uint8
@@ -60,7 +59,7 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
     """Find the teacher's codes, or read those that a run has found before; all processes.
 
     Each process inverts parts of the images, and writes each part at once, so that a run that was
-    stopped goes on. The trainer is given the curvature that differences of codes are measured by.
+    stopped goes on.
 
     Returns:
         The images, first those that have codes, and these, (N, num_ws, w_dim) float16 on the CPU.
@@ -98,13 +97,7 @@ def be_taught(trainer: EncoderTrainer, run: Run, source: Source) -> tuple[Source
             ws = torch.cat([result.ws for result in found])
             _write(_path(run, first), ws, facts)
             bar.update(len(part))
-    objective = objective_for([teaching.teacher], features, model.device, model.dtype)
-    place = model.generator, model.generate, objective, model.domain.input_size, model.folder
-    if run.is_main:
-        curvature_of(*place)  # the others then find it in the cache
     wait()
-    curvature = curvature_of(*place).to(model.start_ws)
-    trainer.objective.curvature = curvature
     return source, torch.cat([_read(_path(run, first), facts) for first in starts])
 
 
