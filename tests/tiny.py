@@ -37,9 +37,9 @@ def tiny_encoder(seed: int = 0, input_channels: int = 6, **options: bool) -> Enc
     return Encoder(config)
 
 
-def tiny_recurrent(seed: int = 0, keeps_state: bool = True) -> Encoder:
+def tiny_recurrent(seed: int = 0, keeps_state: bool = True, **options: object) -> Encoder:
     """An encoder that sees codes, whose residuals are not zero as in the beginning of training."""
-    encoder = tiny_encoder(seed, sees_codes=True, keeps_state=keeps_state)
+    encoder = tiny_encoder(seed, sees_codes=True, keeps_state=keeps_state, **options)
     generator = tiny_generator(seed)
     assert encoder.recurrence is not None
     encoder.recurrence.measure(generator.w_avg, generator.sample_w(100))

@@ -18,6 +18,7 @@ from restyle.encoders.config import (
     RESTYLE_FACES,
 )
 from restyle.encoders.heads import MapToStyle
+from restyle.runtime.folded_encoder import folded
 
 PRESETS = [RESTYLE_FACES, RESTYLE_CARS, PSP_FACES, E4E_FACES, PORTRAITS, PORTRAITS_128]
 
@@ -119,6 +120,19 @@ def test_autocast_predicts_float32_codes():
     torch.testing.assert_close(codes, encoder(x)[0], rtol=0.1, atol=0.1)
 
 
+@torch.no_grad()
+def test_a_shared_trunk_sees_the_target_and_how_the_current_image_differs():
+    encoder = tiny(shared_trunk=True)
+    target, current = torch.randn(2, 3, 32, 24), torch.randn(2, 3, 32, 24)
+    seen = encoder.trunk(target)
+    maps = torch.cat([seen, seen - encoder.trunk(current)], dim=1)
+    expected = encoder.heads[0](maps)
+    fast = folded(encoder)
+    for one in encoder, fast:
+        got = one(torch.cat([target, current], dim=1))[0]
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -128,6 +142,9 @@ def test_autocast_predicts_float32_codes():
         ({"units": (1, 1)}, "expected 3 widths"),
         ({"backbone": "vgg"}, "expected a family of .* got 'vgg'"),
         ({"units": (1,), "widths": (16, 16), "pyramid": True}, "expected at least 3 stages"),
+        ({"shared_trunk": True, "input_channels": 3}, "shared_trunk: expected 6 channels and no"),
+        ({"shared_trunk": True, "pyramid": True}, "shared_trunk: expected 6 channels and no"),
+        ({"attends": True}, "attends: expected an encoder that sees codes"),
     ],
 )
 def test_impossible_configurations_are_refused(changes, message):

@@ -37,10 +37,12 @@ def test_the_encoder_takes_its_pictures_apart(channels, head):
     assert encoder.trunk.stem[0].in_channels == channels  # the model's own is as it was
 
 
-@pytest.mark.parametrize("keeps_state", [False, True])
+@pytest.mark.parametrize(
+    ("keeps_state", "attends"), [(False, False), (False, True), (True, False), (True, True)]
+)
 @torch.no_grad()
-def test_a_recurrent_encoder_takes_codes_and_state(keeps_state):
-    encoder = with_statistics(tiny_recurrent(keeps_state=keeps_state))
+def test_a_recurrent_encoder_takes_codes_and_state(keeps_state, attends):
+    encoder = with_statistics(tiny_recurrent(keeps_state=keeps_state, attends=attends))
     model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
     graph = graphs_of(model, torch.float32)["encoder"]
     x, ws, state = torch.randn(3, 6, SIZE, SIZE), torch.randn(3, *CODES), torch.randn(3, 6, 8)
@@ -52,6 +54,15 @@ def test_a_recurrent_encoder_takes_codes_and_state(keeps_state):
         graph(*x.split(3, dim=1), ws, state), encoder(x, ws, state), strict=True
     ):
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_a_shared_trunk_sees_one_picture_after_the_other():
+    encoder = with_statistics(tiny_encoder(shared_trunk=True))
+    model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
+    graph = graphs_of(model, torch.float32)["encoder"]
+    x = torch.rand(3, 6, SIZE, SIZE) * 2 - 1
+    torch.testing.assert_close(graph(*x.split(3, dim=1)), encoder(x)[0], atol=1e-5, rtol=0)
 
 
 @torch.no_grad()

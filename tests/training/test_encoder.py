@@ -98,7 +98,9 @@ def test_a_run_writes_what_a_user_looks_for(settings, encoder):
     assert names | {"loss_d_real", "loss_d_fake", "loss_w"} <= {n for r in records for n in r}
 
 
-@pytest.mark.parametrize("encoder", ["tiny", "tiny-recurrent"])
+@pytest.mark.parametrize(
+    "encoder", ["tiny", "tiny-recurrent", "tiny-shared-trunk", "tiny-attending"]
+)
 @pytest.mark.parametrize("head", ["psp", "e4e"])
 def test_training_lowers_the_loss(settings, head, encoder):
     options = {"lr": 3e-3, "adversarial": 0.01, "delta_norm": 1e-4}
@@ -574,22 +576,23 @@ def test_a_recurrent_encoder_with_half_its_memory_is_no_start(settings):
         trainer_of(settings, encoder="tiny-recurrent", initial=str(folder))
 
 
-def begun_as(settings, **changes):
-    """A recurrent encoder that begins as another one, and that one, with the same generator."""
+def begun_as(settings, encoder="tiny-recurrent", **changes):
+    """An encoder that begins as another one, and that one, with the same generator."""
     train_encoder(encoder_training(**{**settings, **changes, "progressive_interval": 0}))
     folder = settings["out"] / "model"
     first = ReStyle.from_pretrained(folder)
     trainer = trainer_of(
         {**settings, "progressive_interval": 0, "head": first.encoder.config.head},
-        encoder="tiny-recurrent",
+        encoder=encoder,
         initial=str(folder),
     )
     return trainer.model(), ReStyle(trainer.generator, first.encoder, first.domain, "first")
 
 
+@pytest.mark.parametrize("encoder", ["tiny-recurrent", "tiny-shared-trunk", "tiny-attending"])
 @pytest.mark.parametrize("head", ["psp", "e4e"])
-def test_a_recurrent_encoder_proposes_what_a_single_shot_one_did(settings, head):
-    begun, first = begun_as(settings, single_shot=True, head=head)
+def test_an_encoder_that_sees_codes_proposes_what_a_single_shot_one_did(settings, head, encoder):
+    begun, first = begun_as(settings, encoder, single_shot=True, head=head)
     images = pictures()
     wanted = first.invert(images).ws
     for estimate in begun.invert(images, steps=3).steps[1:]:

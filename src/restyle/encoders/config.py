@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from torch import Tensor
+
 from restyle.nn.backbones import IR_SE50, RESNET34, Family
 
 
@@ -29,6 +31,11 @@ class EncoderConfig:
         sees_codes: Whether a step sees the codes that it corrects, beside what the heads give.
         keeps_state: Whether each code has a state that goes from step to step. Neither is part of
             the published encoders.
+        shared_trunk: Whether one trunk of three channels sees the target and the current image in
+            turn, and the heads its map of the target, and how much the other map differs; in place
+            of a trunk that sees six channels.
+        attends: Whether each code has a query that looks for what to correct in the trunk's map, in
+            an encoder that sees codes. These two are not published either.
     """
 
     num_ws: int = 18
@@ -43,6 +50,8 @@ class EncoderConfig:
     pyramid: bool = False
     sees_codes: bool = False
     keeps_state: bool = False
+    shared_trunk: bool = False
+    attends: bool = False
 
     def __post_init__(self):
         """Accept lists, as JSON has no tuples, and check what only shows up late otherwise."""
@@ -54,6 +63,10 @@ class EncoderConfig:
             raise ValueError(f"head: expected 'psp' or 'e4e', got {self.head!r}")
         if self.recurrent and self.input_channels == 3:
             raise ValueError("sees_codes, keeps_state: expected neither of a single-shot encoder")
+        if self.shared_trunk and (self.input_channels == 3 or self.pyramid):
+            raise ValueError("shared_trunk: expected 6 channels and no pyramid")
+        if self.attends and (not self.sees_codes or self.pyramid):
+            raise ValueError("attends: expected an encoder that sees codes, and no pyramid")
         stride = 2 ** len(self.units)
         if any(length % stride for length in self.input_size):
             raise ValueError(
@@ -67,6 +80,10 @@ class EncoderConfig:
     def recurrent(self) -> bool:
         """True where a step depends on more than the target and the current image."""
         return self.sees_codes or self.keeps_state
+
+    def first_state(self, like: Tensor) -> Tensor:
+        """Return the states (B, num_ws, head_channels) of the first step: zeros, as `like`."""
+        return like.new_zeros(len(like), self.num_ws, self.head_channels)
 
     @property
     def depth(self) -> int:
@@ -101,6 +118,8 @@ PRESETS = {
     "portraits": PORTRAITS,
     "portraits-128": PORTRAITS_128,
     "portraits-codes": replace(PORTRAITS, sees_codes=True),
+    "portraits-shared-trunk": replace(PORTRAITS, sees_codes=True, shared_trunk=True),
+    "portraits-attending": replace(PORTRAITS, sees_codes=True, attends=True),
     "portraits-recurrent": replace(PORTRAITS, sees_codes=True, keeps_state=True),
     "portraits-codes-128": replace(PORTRAITS_128, sees_codes=True),
     "faces": RESTYLE_FACES,

@@ -1,9 +1,12 @@
 """The encoder: a trunk, heads over its maps, and how their outputs become latent codes."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from restyle.encoders.attention import Attention
 from restyle.encoders.config import EncoderConfig
 from restyle.encoders.heads import MapToStyle
 from restyle.encoders.recurrence import Recurrence
@@ -31,9 +34,10 @@ class Encoder(nn.Module, PretrainedPart):
         super().__init__()
         self.config = config
         self.stage = config.num_ws - 1
-        self.trunk = Trunk(config.backbone, config.input_channels, config.widths, config.units)
+        seen = 3 if config.shared_trunk else config.input_channels
+        self.trunk = Trunk(config.backbone, seen, config.widths, config.units)
         counts = _codes_per_level(config)
-        widths = self.trunk.widths[-1:]
+        widths = (self.trunk.widths[-1] * (1 + config.shared_trunk),)
         if config.pyramid:
             # All maps of the pyramid are as wide as the coarsest one.
             widths = widths * len(counts)
@@ -47,8 +51,12 @@ class Encoder(nn.Module, PretrainedPart):
         )
         self.recurrence = None
         if config.recurrent:
+            attention = None
+            if config.attends:
+                pixels = math.prod(config.input_size) // 4 ** len(config.units)
+                attention = Attention(config.num_ws, widths[0], config.w_dim, pixels)
             self.recurrence = Recurrence(
-                config.num_ws, config.head_channels, config.w_dim, config.sees_codes
+                config.num_ws, config.head_channels, config.w_dim, config.sees_codes, attention
             )
 
     def forward(
@@ -81,14 +89,14 @@ class Encoder(nn.Module, PretrainedPart):
         self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Predict as `forward` does, from whatever the trunk's stem takes."""
-        maps = self._pyramid(x) if self.config.pyramid else [self.trunk(x)]
+        maps = self._pyramid(x) if self.config.pyramid else [self._last_map(x)]
         codes = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=False)], dim=1)
         if self.recurrence is None:
             return self._in_rows(codes), None
         ws = self.recurrence.centre.expand(len(codes), -1, -1) if ws is None else ws
         if state is None:
-            state = codes.new_zeros(*codes.shape[:2], self.config.head_channels)
-        codes, after = self.recurrence(codes, ws, state)
+            state = self.config.first_state(codes)
+        codes, after = self.recurrence(codes, ws, state, maps[0])
         residual = self.recurrence.residual(self._in_rows(codes), ws.float())
         return residual, after.float() if self.config.keeps_state else None
 
@@ -128,6 +136,13 @@ class Encoder(nn.Module, PretrainedPart):
         switch = (layer <= self.stage).to(codes.dtype)[:, None]
         first = codes[:, :1]
         return torch.cat([first, first + codes[:, 1:] * switch], dim=1)
+
+    def _last_map(self, x: Tensor) -> Tensor:
+        """The map that the heads read where there is one."""
+        if not self.config.shared_trunk:
+            return self.trunk(x)
+        target, current = self.trunk(torch.cat(x.chunk(2, dim=1))).chunk(2)
+        return torch.cat([target, target - current], dim=1)
 
     def _pyramid(self, x: Tensor) -> list[Tensor]:
         """Three maps from coarse to fine, each finer one with the coarser one added to it."""

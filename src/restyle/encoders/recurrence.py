@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from restyle.encoders.attention import Attention
+
 
 class Recurrence(nn.Module):
     """A gated recurrent unit for each code, and a linear layer that corrects what heads propose.
@@ -24,7 +26,14 @@ class Recurrence(nn.Module):
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, count: int, width: int, w_dim: int, sees_codes: bool):
+    def __init__(
+        self,
+        count: int,
+        width: int,
+        w_dim: int,
+        sees_codes: bool,
+        attention: Attention | None = None,
+    ):
         """Build `count` units.
 
         Args:
@@ -32,15 +41,17 @@ class Recurrence(nn.Module):
             width: Length of a state.
             w_dim: Width of a code.
             sees_codes: Whether the unit is fed with its current code as well.
+            attention: What it is fed with from the trunk's map, by its proposal and its code.
         """
         super().__init__()
-        self.sees_codes = sees_codes
+        self.sees_codes, self.attention = sees_codes, attention
         bound, inputs = 1 / math.sqrt(width), w_dim * (1 + sees_codes)  # as nn.GRUCell has them
+        inputs += attention.width if attention is not None else 0
         self.input_weight = nn.Parameter(torch.empty(count, inputs, 3 * width))
         self.state_weight = nn.Parameter(torch.empty(count, width, 3 * width))
         self.input_bias = nn.Parameter(torch.empty(count, 1, 3 * width))
         self.state_bias = nn.Parameter(torch.empty(count, 1, 3 * width))
-        for parameter in self.parameters():
+        for parameter in self.parameters(recurse=False):
             nn.init.uniform_(parameter, -bound, bound)
         self.out_weight = nn.Parameter(torch.zeros(count, width, w_dim))
         self.out_bias = nn.Parameter(torch.zeros(count, 1, w_dim))
@@ -54,13 +65,16 @@ class Recurrence(nn.Module):
         self.centre.copy_(w_avg.expand_as(self.centre))
         self.spread.copy_((w - w_avg).square().mean().sqrt())
 
-    def forward(self, proposed: Tensor, ws: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, proposed: Tensor, ws: Tensor, state: Tensor, x: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Correct a proposal.
 
         Args:
             proposed: (B, count, w_dim) what the heads give.
             ws: (B, count, w_dim) the current codes.
             state: (B, count, width) the state before.
+            x: (B, C, h, w) the trunk's map, where there is an attention.
 
         Returns:
             The proposal, corrected, and the state after, as they came.
@@ -68,6 +82,8 @@ class Recurrence(nn.Module):
         inputs = [proposed / self.spread]
         if self.sees_codes:
             inputs.append(((ws - self.centre) / self.spread).to(proposed.dtype))
+        if self.attention is not None and x is not None:
+            inputs.append(self.attention(x, torch.cat(inputs, dim=-1)))
         before = state.to(proposed.dtype).transpose(0, 1)  # (count, B, width)
         seen = torch.cat(inputs, dim=-1).transpose(0, 1)
         from_input = torch.baddbmm(self.input_bias, seen, self.input_weight).chunk(3, dim=-1)

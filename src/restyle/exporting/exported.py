@@ -98,7 +98,7 @@ class ExportedEncoder(nn.Module):
         if not self.config.keeps_state:
             return self.session(*inputs), None
         if state is None:
-            state = x.new_zeros(len(x), self.config.num_ws, self.config.head_channels)
+            state = self.config.first_state(x)
         residual, state = self.session.run(2, *inputs, state)
         return residual, state
 

@@ -39,8 +39,9 @@ class EncoderGraph(Graph):
         """Copy an encoder in a precision."""
         super().__init__()
         copy = without_norms(encoder)
-        stem = cast(nn.Sequential, copy.trunk.stem)
-        stem[0] = _Stem(cast(nn.Conv2d, stem[0]))
+        if not encoder.config.shared_trunk:
+            stem = cast(nn.Sequential, copy.trunk.stem)
+            stem[0] = _Stem(cast(nn.Conv2d, stem[0]))
         self.encoder, self.dtype = copy.to(dtype), dtype
         # One tensor for both would make one input of the two.
         example = torch.zeros(2, encoder.config.input_channels, *encoder.config.input_size)
@@ -63,7 +64,10 @@ class RefiningGraph(EncoderGraph):
         return self._predict(target, current)[0]
 
     def _predict(self, *pair: Tensor, **before: Tensor) -> tuple[Tensor, Tensor | None]:
-        return self.encoder.predict(cast(Tensor, tuple(x.to(self.dtype) for x in pair)), **before)
+        pictures = tuple(x.to(self.dtype) for x in pair)
+        shared = self.encoder.config.shared_trunk
+        seen = torch.cat(pictures, dim=1) if shared else cast(Tensor, pictures)
+        return self.encoder.predict(seen, **before)
 
 
 class CodesGraph(RefiningGraph):

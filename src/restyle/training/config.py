@@ -196,7 +196,8 @@ class Data:
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
         skip: Images of the data that are left out first, as an initial model has seen them.
-        warmup_images: Samples of the generator, with known codes, to train on before.
+        warmup_images: Samples of the generator to train on before. Their codes are known, and
+            compared by how much of a difference images show: by the curvature of the objective.
         flip: Mirror half of the images.
         validation_images: Images that the encoder is validated on; 0: all that are held out.
     """

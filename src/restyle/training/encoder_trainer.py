@@ -238,9 +238,8 @@ class EncoderTrainer:
         """
         model, start = self.restyle, self.restyle.start(len(source))
         ws, image = start.ws.clone(), pool_to(start.image, source).contiguous()
-        shape, state = self.encoder.config, None
-        if shape.keeps_state:
-            state = ws.new_zeros(len(source), shape.num_ws, shape.head_channels)
+        shape = self.encoder.config
+        state = shape.first_state(ws) if shape.keeps_state else None
         estimate = Estimate(ws, image, state)
         learning = self.encoder.training
         self.encoder.eval()

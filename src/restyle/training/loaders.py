@@ -34,6 +34,8 @@ from restyle.training.config import EncoderTraining
 
 STEM = "trunk.stem.0.weight"
 """The filters of an encoder that see its input."""
+HEAD = "heads.0.first.weight"
+"""Those that see what a shared trunk makes of it."""
 
 
 class LossNetworks(nn.Module):
@@ -115,9 +117,10 @@ def start_encoder(encoder: Encoder, name: str) -> None:
                 f"got {found}; without --initial (--initial '') the weights are random"
             )
         tensors = dict(without_prefix(tensors, "encoder"))
-        filters = tensors.get(STEM)
-        if filters is not None and filters.shape[1] == 3 and own.input_channels == 6:
-            tensors[STEM] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
+        if shape.get("input_channels") == 3 and own.input_channels == 6:
+            part = HEAD if own.shared_trunk else STEM
+            if (filters := tensors.get(part)) is not None:
+                tensors[part] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
             if encoder.recurrence is not None:
                 nn.init.ones_(encoder.recurrence.replaced)
         if encoder.recurrence is not None and not without_prefix(tensors, "recurrence"):

@@ -239,6 +239,8 @@ _NAMED = {
     # "portraits", which begins as they do.
     "portraits-64-single-shot": with_options(_ABLATION, single_shot=True, steps=1, images=30_000),
     "portraits-64-codes": with_options(_ABLATION, encoder="portraits-codes"),
+    "portraits-64-shared-trunk": with_options(_ABLATION, encoder="portraits-shared-trunk"),
+    "portraits-64-attending": with_options(_ABLATION, encoder="portraits-attending"),
     "portraits-64-recurrent": with_options(_ABLATION, encoder="portraits-recurrent"),
     "portraits-128-codes": with_options(_PORTRAITS, **{**_AT_128, **_CODES_128}),
     "portraits-toon": with_options(
