@@ -198,6 +198,8 @@ class Data:
         skip: Images of the data that are left out first, as an initial model has seen them.
         warmup_images: Samples of the generator to train on before. Their codes are known, and
             compared by how much of a difference images show: by the curvature of the objective.
+        warmup_drawings: Take portraits instead of samples. The code of one is what the mapping
+            network makes of its attributes, in a generator that was supervised by these.
         flip: Mirror half of the images.
         validation_images: Images that the encoder is validated on; 0: all that are held out.
     """
@@ -208,6 +210,7 @@ class Data:
     images: int = 60_000
     skip: int = 0
     warmup_images: int = 60_000
+    warmup_drawings: bool = False
     flip: bool = False
     validation_images: int = 512
 
@@ -381,6 +384,12 @@ class EncoderTraining(RunOptions):
             raise ValueError(
                 "distillation: a teacher's codes are those of the images as they are; expected "
                 f"neither flip nor targets, got {self.data.flip} and {self.data.targets!r}"
+            )
+        data = self.data
+        if data.warmup_drawings and (data.data != "portraits" or data.flip or losses.distillation):
+            raise ValueError(
+                "warmup_drawings: expected data portraits, no flip and no teacher, got data "
+                f"{data.data!r}, flip {data.flip} and distillation {losses.distillation}"
             )
         check_shares(loop.batch, self.processes, loop.accumulate)
         if self.domain == "toon" and self.data.style == "toon":

@@ -14,7 +14,10 @@ from restyle.encoders import PRESETS, Encoder
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CONFIG, load_config
 from restyle.io.images import from_uint8, grid, save_image
+from restyle.portraits import Portraits
+from restyle.portraits.gaussian import WIDTH
 from restyle.runtime.timing import peak_memory
+from restyle.training.attribute_pretraining import vectors_of
 from restyle.training.cards import took
 from restyle.training.config import EncoderTraining
 from restyle.training.data import Batches, Source, draw, indices_at, open_source
@@ -47,6 +50,11 @@ def build_trainer(config: EncoderTraining, device: torch.device) -> EncoderTrain
                 f"{name}: expected one of {', '.join(known)}, got {getattr(config, name)!r}"
             )
     generator = load_generator(config.generator)
+    if config.data.warmup_drawings and generator.config.z_dim < WIDTH:
+        raise ValueError(
+            f"warmup_drawings: expected a generator that was supervised by attributes, of z_dim "
+            f"{WIDTH} or more, got {generator.config.z_dim}"
+        )
     shape = dataclasses.replace(
         PRESETS[config.encoder],
         num_ws=generator.num_ws,
@@ -123,20 +131,28 @@ def _loop(
     def codes_at(positions: Sequence[int]) -> Tensor:
         return codes_of(cast(Tensor, taught), indices_at(source, positions, config.seed))
 
-    beside = None if taught is None else codes_at
+    def vectors_at(positions: Sequence[int]) -> Tensor:
+        portraits, width = cast(Portraits, source), trainer.generator.config.z_dim
+        return vectors_of(portraits, width, indices_at(source, positions, config.seed))
+
+    warm_up, drawings = config.data.warmup_images, config.data.warmup_drawings
+    beside = vectors_at if drawings else None if taught is None else codes_at
     data = Batches(source, config, run.batch, first, config.data.flip, beside)
     batches: Iterator[tuple[Tensor, Tensor]] | None = None
     while run.unfinished:
         trainer.set_progress(run.images)
-        if run.images < config.data.warmup_images:
+        if run.images < warm_up and not drawings:
             numbers = trainer.warm_up(run.batch)
         else:
             starts = range(run.images, run.total, config.loop.batch)
             batches = batches or data.ahead(starts, run.device)
-            images, codes = next(batches)
-            before = trainer.steps_before(data.positions(run.images))
-            codes = None if taught is None else codes
-            numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
+            images, known = next(batches)
+            if run.images < warm_up:
+                numbers = trainer.warm_up(run.batch, (images, known))
+            else:
+                before = trainer.steps_before(data.positions(run.images))
+                codes = None if taught is None else known
+                numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
         run.step(average_numbers(numbers))
         if run.checkpoint(trainer.state_dict):
             show()

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -23,7 +22,6 @@ from restyle.encoders.recurrence import Recurrence
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.curvature import curvature_of
 from restyle.io.checkpoints import weights_hash
-from restyle.losses.codes import curved_distance
 from restyle.model import ReStyle
 from restyle.refine import Encoder as Encode
 from restyle.refine import Estimate, pool_to, step
@@ -34,6 +32,7 @@ from restyle.training.loaders import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count
+from restyle.training.warm_up import warm_up_loss
 
 MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversion takes
 NORM_BATCH = 64
@@ -156,32 +155,15 @@ class EncoderTrainer:
         found = curvature_of(*place, self.encoder.config.input_size)
         self.objective.curvature = found.to(self.restyle.start_ws)
 
-    def warm_up(self, batch: int) -> dict[str, Tensor]:
-        """Train on samples of the generator, whose codes are known, by the curvature's distance.
-
-        The current estimate of half of them is the average, as in the first step of the loop; for
-        the others it is part of the way to the target, and a little off, as in the later ones.
+    def warm_up(self, batch: int, drawn: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
+        """Train on images whose codes are known, as `warm_up_loss` says: samples or drawings.
 
         Raises:
             ValueError: `find_curvature` was not called.
         """
         if (curvature := self.objective.curvature) is None:
             raise ValueError("expected a curvature to compare codes by: call find_curvature first")
-        with torch.no_grad():
-            model, size = self.restyle, self.encoder.config.input_size
-            first, second = self._mapped(4 * batch).unsqueeze(1).chunk(2)
-            rows = torch.rand(2 * batch, self.generator.num_ws, 1, device=self.device)
-            ws, other = torch.where(rows < 0.25, second, first).chunk(2)
-            current = start = model.start_ws.expand_as(ws)
-            if not self.config.single_shot:
-                nearness = torch.rand(batch, 1, 1, device=self.device)
-                current = start + nearness * (ws - start) + 0.2 * (other - start)
-                current[: batch // 2] = model.start_ws
-            shown = ws if self.config.single_shot else torch.cat([ws, current])
-            images = F.adaptive_avg_pool2d(model.generate(shown), size)
-            pair = torch.cat(images.split(batch), dim=1)
-        reached = current + model.encode(pair, current)[0]
-        loss = curved_distance(reached, ws, curvature.product).mean()
+        loss = warm_up_loss(self.restyle, curvature, batch, drawn)
         self.scaler.scale(loss).backward()
         self._update()
         return {"loss_w": loss.detach()}

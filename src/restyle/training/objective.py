@@ -60,9 +60,14 @@ class Objective:
         self._average = average
 
     def of_methods(self, dtype: torch.dtype) -> WeightedLosses:
-        """Return the part that methods minimise as well, by the same networks and weights."""
-        parts = [self.weights.get(name, 0.0) for name in ("l2", "perceptual", "identity")]
-        return WeightedLosses(self.networks.perceptual, *parts, dtype, self.networks.identity)
+        """Return the part that methods minimise as well, by the same networks and weights.
+
+        That is the squared error where images are not compared by a network's maps.
+        """
+        see, weights = self.networks, self.weights
+        l2 = weights.get("l2", 0.0) if see.perceptual else 1.0
+        parts = l2, weights.get("perceptual", 0.0), weights.get("identity", 0.0)
+        return WeightedLosses(see.perceptual, *parts, dtype, see.identity)
 
     @torch.no_grad()
     def extract(self, target: Tensor, ws: Tensor | None = None) -> Wanted:

@@ -184,8 +184,9 @@ _AT_128: dict[str, Any] = {
     "encoder": "portraits-128",
     "perceptual_network": "runs/features-128/network",
     "identity_network": "runs/features-128/network",
-    "warmup_images": 16_000,
-    "images": 36_000,
+    "warmup_images": 36_000,
+    "warmup_drawings": True,
+    "images": 16_000,
 }
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the
