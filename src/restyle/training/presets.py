@@ -299,7 +299,7 @@ STUDENTS = {
     "portraits-128-fast": with_options(
         _STUDENT,
         out=Path("runs/student-portraits-128-fast"),
-        **{**_AT_128, "warmup_images": 0},
+        **{**_AT_128, "warmup_images": 0, "warmup_drawings": False},
         initial="runs/encoder-portraits-128-single-shot/model",
         teacher_model="runs/encoder-portraits-128/model",
     ),
