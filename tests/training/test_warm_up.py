@@ -1,0 +1,132 @@
+"""Warm-up: known codes, of samples or of drawings, compared as much as images show of them."""
+
+import pytest
+import torch
+
+from restyle.domains import Domain
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.inversion.curvature import Curvature
+from restyle.io.checkpoints import save_folder, with_prefix
+from restyle.io.files import read_jsonl
+from restyle.model import ReStyle
+from restyle.portraits.gaussian import WIDTH
+from restyle.training import data
+from restyle.training.attribute_pretraining import vectors_of
+from restyle.training.encoder import train_encoder
+from restyle.training.warm_up import warm_up_loss
+from tests.tiny import CODES, SIZE, tiny_encoder, tiny_generator
+from tests.training.encoders import prepare
+from tests.training.test_encoder import encoder_training, trainer_of
+
+BATCH = 4
+
+
+@pytest.fixture
+def model() -> ReStyle:
+    return ReStyle(tiny_generator(), tiny_encoder(0, 3), Domain("tiny", (SIZE, SIZE)), "tiny")
+
+
+@pytest.fixture
+def curvature() -> Curvature:
+    vectors = torch.linalg.qr(torch.randn(CODES[0] * CODES[1], 3))[0]
+    return Curvature(vectors, torch.tensor([5.0, 3.0, 2.0]), 0.1)
+
+
+def test_what_images_show_most_counts_most(model, curvature, monkeypatch):
+    """A code that is off along an eigenvector costs its eigenvalue, whatever the picture."""
+    images, z = torch.rand(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, 8)
+    wanted = model.generator.mapping(z).unsqueeze(1) - model.start_ws
+    for column, value in enumerate(curvature.values):
+        off = 0.5 * curvature.vectors[:, column].view(CODES)
+        monkeypatch.setattr(model, "encode", lambda pair, ws, off=off: (wanted + off, None))
+        torch.testing.assert_close(
+            warm_up_loss(model, curvature, BATCH, (images, z)), 0.25 * value, rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("single_shot", [True, False])
+@pytest.mark.parametrize("drawn", [True, False])
+def test_the_encoder_sees_what_the_codes_show(model, curvature, single_shot, drawn, monkeypatch):
+    if not single_shot:
+        model = ReStyle(model.generator, tiny_encoder(), model.domain, "tiny")
+    seen = []
+
+    def encode(pair, ws):
+        seen.extend([pair, ws])
+        return torch.zeros_like(ws), None
+
+    monkeypatch.setattr(model, "encode", encode)
+    images, z = torch.rand(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, 8)
+    warm_up_loss(model, curvature, BATCH, (images, z) if drawn else None)
+    pair, current = seen
+    assert pair.shape == (BATCH, 3 if single_shot else 6, SIZE, SIZE)
+    at_start = (current == model.start_ws).flatten(1).all(dim=1)
+    assert at_start.tolist() == ([True] * BATCH if single_shot else [True, True, False, False])
+    if drawn:
+        torch.testing.assert_close(pair[:, :3], images)
+    if not single_shot:
+        torch.testing.assert_close(pair[:, 3:], model.generate(current))
+
+
+def supervised(tmp_path) -> dict:
+    """Settings of a training whose generator takes vectors of portraits."""
+    settings = prepare(tmp_path)
+    generator = StyleGAN2(StyleGAN2Config(SIZE, WIDTH + 2, 8, (8, 8, 8), mapping_layers=2))
+    generator.w_avg.copy_(generator.estimate_w_avg(256))
+    config = {"kind": "generator", "generator": vars(generator.config)}
+    state = with_prefix(generator.state_dict(), "generator")
+    save_folder(tmp_path / "supervised", config, state)
+    return settings | {
+        "generator": str(tmp_path / "supervised"),
+        "data": "portraits",
+        "flip": False,
+        "warmup_drawings": True,
+        "warmup_images": 8,
+        "images": 8,
+        "validation_images": 2,
+    }
+
+
+def test_drawings_and_their_vectors_belong_together(tmp_path, monkeypatch):
+    settings, drawn = supervised(tmp_path), []
+    monkeypatch.setattr(
+        "restyle.training.encoder_trainer.warm_up_loss",
+        lambda model, curvature, batch, pair: drawn.append(pair) or _none(model),
+    )
+    train_encoder(encoder_training(**settings))
+    source = data.open_source("portraits", SIZE)
+    for number, (images, z) in enumerate(drawn):
+        indices = data.indices_at(source, range(4 * number, 4 * number + 4))
+        torch.testing.assert_close(images, data.load(source, indices))
+        torch.testing.assert_close(z, vectors_of(source, WIDTH + 2, indices))
+    assert len(drawn) == 2
+
+
+def _none(model):
+    return sum(p.sum() for p in model.encoder.parameters()) * 0
+
+
+def test_a_training_warms_up_on_drawings(tmp_path):
+    settings = supervised(tmp_path)
+    train_encoder(encoder_training(**settings))
+    names = [set(r) for r in read_jsonl(settings["out"] / "stats.jsonl")]
+    assert any("loss_w" in one for one in names) and any("mse_last" in one for one in names)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flip": True}, "expected data portraits, no flip and no teacher, got data 'portraits'"),
+        ({"data": "photos"}, "expected data portraits, .*, got data 'photos'"),
+        ({"distillation": 1.0}, "expected .* no teacher, .* distillation 1.0"),
+    ],
+)
+def test_other_drawings_are_refused(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=f"warmup_drawings: {message}"):
+        encoder_training(**{**supervised(tmp_path), **changes})
+
+
+def test_a_generator_that_takes_no_vectors_is_refused(tmp_path):
+    settings = supervised(tmp_path) | {"generator": str(tmp_path / "generator")}
+    with pytest.raises(ValueError, match=f"warmup_drawings: .* of z_dim {WIDTH} or more, got 8"):
+        trainer_of(settings)
