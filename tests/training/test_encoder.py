@@ -628,7 +628,7 @@ def test_a_recurrent_encoder_begins_as_a_plain_one(settings, head):
         ({"precision": "fp8"}, "precision: expected one of auto, float32, bf16, fp16, got 'fp8'"),
         ({"skip": -1}, "skip: expected a number of 0 or more, got -1"),
         ({"rollout": 1.0}, "rollout: expected a number of 0 to 0.99, got 1.0"),
-        ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, got 'sgd'"),
+        ({"optimiser": "sgd"}, "expected one of ranger, adam, adamw, muon, got 'sgd'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(changes, message):

@@ -228,7 +228,7 @@ class Loop:
         validation_steps: Refinement steps that it is validated with; 0: `steps`.
         freeze_norms: Keep the batch norms as they are in use, with statistics of all steps that are
             estimated once, at the beginning; with those of an initial encoder that had them frozen.
-        optimiser: ranger, adam or adamw.
+        optimiser: ranger, adam, adamw or muon.
         lr: The learning rate.
         compile: Compile encoder and generator with torch.compile.
         decay: Share of the images, at the end, over which the learning rate falls to zero.

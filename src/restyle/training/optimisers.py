@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from restyle.io.imports import needed
+from restyle.training.muon import Muon
 
 RANGER = {"betas": (0.95, 0.999), "eps": 1e-5, "k": 6, "alpha": 0.5, "degenerated_to_sgd": True}
 
@@ -21,7 +22,7 @@ def make_optimiser(
     rectification is defined, in the first steps, it descends along the mean gradient.
 
     Args:
-        name: ranger, adam or adamw.
+        name: ranger, adam, adamw or muon.
         parameters: What it changes.
         lr: The learning rate.
         options: Settings of the optimiser other than the usual ones.
@@ -34,7 +35,9 @@ def make_optimiser(
         with needed("train", "the optimiser 'ranger' needs pytorch-optimizer"):
             from pytorch_optimizer import Ranger
         return Ranger(parameters, lr=lr, **RANGER | options)
+    if name == "muon":
+        return Muon(parameters, lr=lr, **options)
     makers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     if name not in makers:
-        raise ValueError(f"optimiser: expected ranger, {', '.join(makers)}; got {name!r}")
+        raise ValueError(f"optimiser: expected ranger, muon, {', '.join(makers)}; got {name!r}")
     return makers[name](parameters, lr=lr, fused=True, **options)

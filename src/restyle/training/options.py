@@ -30,7 +30,7 @@ RANGES = {name: limits for limits, names in _NUMBERS.items() for name in names.s
 """The least and the greatest value of every option that is a number."""
 
 CHOICES = {
-    "optimiser": ("ranger", "adam", "adamw"),
+    "optimiser": ("ranger", "adam", "adamw", "muon"),
     "precision": ("auto", "float32", "bf16", "fp16"),
     "head": ("psp", "e4e"),
     "style": ("photo", "toon"),

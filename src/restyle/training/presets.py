@@ -184,9 +184,7 @@ _AT_128: dict[str, Any] = {
     "encoder": "portraits-128",
     "perceptual_network": "runs/features-128/network",
     "identity_network": "runs/features-128/network",
-    "warmup_images": 36_000,
     "warmup_drawings": True,
-    "images": 16_000,
 }
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the
@@ -299,7 +297,7 @@ STUDENTS = {
     "portraits-128-fast": with_options(
         _STUDENT,
         out=Path("runs/student-portraits-128-fast"),
-        **{**_AT_128, "warmup_images": 0, "warmup_drawings": False},
+        **{**_AT_128, "warmup_drawings": False},
         initial="runs/encoder-portraits-128-single-shot/model",
         teacher_model="runs/encoder-portraits-128/model",
     ),
