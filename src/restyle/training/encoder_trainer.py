@@ -21,6 +21,7 @@ from restyle.encoders.heads import MapToStyle
 from restyle.encoders.recurrence import Recurrence
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.curvature import curvature_of
+from restyle.io.bundled import bundled_or_path
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
 from restyle.refine import Encoder as Encode
@@ -150,9 +151,13 @@ class EncoderTrainer:
             group["lr"] = self.config.loop.lr * min(1.0, left)
 
     def find_curvature(self) -> None:
-        """Find the curvature of the objective, by which codes are compared; once, it is kept."""
+        """Find the curvature of the objective, by which codes are compared.
+
+        That in the generator's folder, or one that is estimated once and kept.
+        """
         place = self.generator, self.restyle.generate, self.objective.of_methods(self.dtype)
-        found = curvature_of(*place, self.encoder.config.input_size)
+        folder = bundled_or_path(self.config.generator)
+        found = curvature_of(*place, self.encoder.config.input_size, folder)
         self.objective.curvature = found.to(self.restyle.start_ws)
 
     def warm_up(self, batch: int, drawn: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:

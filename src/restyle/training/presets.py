@@ -179,13 +179,13 @@ _PORTRAITS = with_options(
 )
 _PORTRAITS_E4E = with_options(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
 
-_AT_128: dict[str, Any] = {
+_NETWORKS_128: dict[str, Any] = {
     "generator": "runs/generator-128-mapping/generator",
     "encoder": "portraits-128",
     "perceptual_network": "runs/features-128/network",
     "identity_network": "runs/features-128/network",
-    "warmup_drawings": True,
 }
+_AT_128 = {**_NETWORKS_128, "warmup_drawings": True, "optimiser": "muon", "lr": 1.5e-3}
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the
 # next ones, and that nothing is left to do at the target.
@@ -297,7 +297,7 @@ STUDENTS = {
     "portraits-128-fast": with_options(
         _STUDENT,
         out=Path("runs/student-portraits-128-fast"),
-        **{**_AT_128, "warmup_drawings": False},
+        **_NETWORKS_128,
         initial="runs/encoder-portraits-128-single-shot/model",
         teacher_model="runs/encoder-portraits-128/model",
     ),
