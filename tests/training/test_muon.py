@@ -67,6 +67,19 @@ def test_what_is_no_matrix_is_adams(shape):
     torch.testing.assert_close(stepped(start, gradient, 3), parameter.detach())
 
 
+def test_a_closure_is_called_once():
+    weight = nn.Parameter(torch.eye(3))
+    optimiser = Muon([weight], lr=0.1)
+
+    def closure():
+        loss = weight.square().sum()
+        loss.backward()
+        return loss
+
+    assert optimiser.step(closure) == 3
+    assert weight.diagonal().max() < 1
+
+
 def test_it_goes_on_from_its_state():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))

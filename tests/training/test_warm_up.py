@@ -5,7 +5,7 @@ import torch
 
 from restyle.domains import Domain
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from restyle.inversion.curvature import Curvature
+from restyle.inversion.curvature import FILE, Curvature, ties
 from restyle.io.checkpoints import save_folder, with_prefix
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
@@ -111,6 +111,14 @@ def test_a_training_warms_up_on_drawings(tmp_path):
     train_encoder(encoder_training(**settings))
     names = [set(r) for r in read_jsonl(settings["out"] / "stats.jsonl")]
     assert any("loss_w" in one for one in names) and any("mse_last" in one for one in names)
+
+
+def test_the_curvature_in_the_generators_folder_is_taken(tmp_path, curvature):
+    trainer = trainer_of(supervised(tmp_path))
+    tied = ties(trainer.generator, trainer.objective.of_methods(trainer.dtype), (SIZE, SIZE))
+    curvature.save(tmp_path / "supervised" / FILE, *tied)
+    trainer.find_curvature()
+    torch.testing.assert_close(trainer.objective.curvature.values, curvature.values)
 
 
 @pytest.mark.parametrize(

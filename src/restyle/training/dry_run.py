@@ -15,12 +15,8 @@ from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.generator import GeneratorTrainer
 from restyle.training.options import with_options
 
-_MOMENTS = {
-    "adam": 2,
-    "adamw": 2,
-    "ranger": 3,
-    "muon": 1,
-}  # tensors that are kept for each parameter
+_MOMENTS = {"adam": 2, "adamw": 2, "ranger": 3, "muon": 1}
+"""Tensors that are kept for each parameter."""
 
 
 def dry_run(config: EncoderTraining | GeneratorTraining) -> str:

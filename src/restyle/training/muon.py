@@ -28,12 +28,15 @@ class Muon(torch.optim.Adam):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change what has a gradient; gradients of matrices are gone afterwards."""
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None and _is_matrix(parameter):
                     self._turn(parameter, group["lr"])
                     parameter.grad = None  # Adam leaves alone what has none
-        return super().step(closure)
+        super().step()
+        return loss
 
     def _turn(self, parameter: Tensor, lr: float) -> None:
         gradient, state = parameter.grad, self.state[parameter]
