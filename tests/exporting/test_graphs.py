@@ -56,6 +56,28 @@ def test_a_recurrent_encoder_takes_codes_and_state(keeps_state, attends):
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"sees_codes": True},
+        {"sees_codes": True, "keeps_state": True},
+        {"shared_trunk": True},
+        {"sees_codes": True, "attends": True},
+    ],
+)
+@torch.no_grad()
+def test_a_program_takes_any_batch(options):
+    encoder = with_statistics(tiny_encoder(**options))
+    model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
+    graph = graphs_of(model, torch.float32)["encoder"]
+    shapes = tuple({0: torch.export.Dim("batch")} for _ in graph.example)
+    program = torch.export.export(graph, graph.example, dynamic_shapes=shapes, strict=False)
+    inputs = [torch.randn(5, *example.shape[1:]) for example in graph.example]
+    expected, got = graph(*inputs), program.module()(*inputs)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
+
+
 @torch.no_grad()
 def test_a_shared_trunk_sees_one_picture_after_the_other():
     encoder = with_statistics(tiny_encoder(shared_trunk=True))

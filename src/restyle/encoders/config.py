@@ -83,7 +83,8 @@ class EncoderConfig:
 
     def first_state(self, like: Tensor) -> Tensor:
         """Return the states (B, num_ws, head_channels) of the first step: zeros, as `like`."""
-        return like.new_zeros(len(like), self.num_ws, self.head_channels)
+        # Not its length, which exports would take for a constant.
+        return like.new_zeros(like.shape[0], self.num_ws, self.head_channels)
 
     @property
     def depth(self) -> int:

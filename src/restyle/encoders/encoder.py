@@ -141,7 +141,8 @@ class Encoder(nn.Module, PretrainedPart):
         """The map that the heads read where there is one."""
         if not self.config.shared_trunk:
             return self.trunk(x)
-        target, current = self.trunk(torch.cat(x.chunk(2, dim=1))).chunk(2)
+        maps = self.trunk(torch.cat(x.split(3, dim=1)))
+        target, current = maps.unflatten(0, (2, -1))
         return torch.cat([target, target - current], dim=1)
 
     def _pyramid(self, x: Tensor) -> list[Tensor]:
