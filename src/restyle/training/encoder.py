@@ -135,24 +135,25 @@ def _loop(
         portraits, width = cast(Portraits, source), trainer.generator.config.z_dim
         return vectors_of(portraits, width, indices_at(source, positions, config.seed))
 
-    warm_up, drawings = config.data.warmup_images, config.data.warmup_drawings
-    beside = vectors_at if drawings else None if taught is None else codes_at
+    warm_up = config.data.warmup_images
+    beside = None if taught is None else codes_at
     data = Batches(source, config, run.batch, first, config.data.flip, beside)
+    drawings: Iterator[tuple[Tensor, Tensor]] | None = None
+    if config.data.warmup_drawings:
+        drawn = Batches(source, config, run.batch, first, beside=vectors_at)
+        drawings = drawn.ahead(range(run.images, warm_up, config.loop.batch), run.device)
     batches: Iterator[tuple[Tensor, Tensor]] | None = None
     while run.unfinished:
         trainer.set_progress(run.images)
-        if run.images < warm_up and not drawings:
-            numbers = trainer.warm_up(run.batch)
+        if run.images < warm_up:
+            numbers = trainer.warm_up(run.batch, None if drawings is None else next(drawings))
         else:
             starts = range(run.images, run.total, config.loop.batch)
             batches = batches or data.ahead(starts, run.device)
-            images, known = next(batches)
-            if run.images < warm_up:
-                numbers = trainer.warm_up(run.batch, (images, known))
-            else:
-                before = trainer.steps_before(data.positions(run.images))
-                codes = None if taught is None else known
-                numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
+            images, codes = next(batches)
+            before = trainer.steps_before(data.positions(run.images))
+            codes = None if taught is None else codes
+            numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
         run.step(average_numbers(numbers))
         if run.checkpoint(trainer.state_dict):
             show()

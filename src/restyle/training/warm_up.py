@@ -36,6 +36,10 @@ def warm_up_loss(
     Returns:
         () the mean over the batch.
     """
+
+    def seen(ws: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(model.generate(ws), model.encoder.config.input_size)
+
     with torch.no_grad():
         generator, start = model.generator, model.start_ws
         seed = int(torch.randint(2**62, ()))
@@ -44,16 +48,11 @@ def warm_up_loss(
         ws, other = torch.where(rows < 0.25, second, first).chunk(2)
         if drawn is not None:
             ws = generator.broadcast(generator.mapping(drawn[1]))
-        current, rendered = start.expand_as(ws), [] if drawn is not None else [ws]
+        current, pair = start.expand_as(ws), drawn[0] if drawn else seen(ws)
         if not model.single_shot:
             nearness = torch.rand(batch, 1, 1, device=start.device)
             current = start + nearness * (ws - start) + 0.2 * (other - start)
             current[: batch // 2] = start
-            rendered.append(current)
-        shown = [] if drawn is None else [drawn[0]]
-        if rendered:
-            images = model.generate(torch.cat(rendered))
-            pooled = F.adaptive_avg_pool2d(images, model.encoder.config.input_size)
-            shown += pooled.split(batch)
-    reached = current + model.encode(torch.cat(shown, dim=1), current)[0]
+            pair = torch.cat([pair, seen(current)], dim=1)
+    reached = current + model.encode(pair, current)[0]
     return curved_distance(reached, ws, curvature.product).mean()
