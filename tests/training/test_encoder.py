@@ -511,12 +511,20 @@ def test_mixed_precision_trains(settings, precision, monkeypatch):
     assert other.scaler.state_dict() == trainer.scaler.state_dict()
 
 
-def test_compiled_networks_are_used(settings, monkeypatch):
+def test_compiling_changes_speed_alone(settings, monkeypatch):
     compiled = []
-    monkeypatch.setattr(torch, "compile", lambda network: compiled.append(network) or network)
-    trainer = trainer_of(settings, compile=True)
-    trainer.train_batch(pictures(), pictures())
-    assert compiled == [trainer.generator.synthesis, trainer.encoder]
+
+    def seen(function, **_):
+        return lambda *inputs: compiled.append(function) or function(*inputs)
+
+    def numbers(**options):
+        torch.manual_seed(0)
+        return trainer_of(settings, **options).train_batch(pictures(), pictures())
+
+    plain = numbers()
+    monkeypatch.setattr(torch, "compile", seen)
+    assert numbers(compile=True) == plain
+    assert {function.__name__ for function in compiled} == {"extract", "_call_impl"}
 
 
 def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):

@@ -180,6 +180,14 @@ def test_the_mapping_network_of_128_pixels_is_trained_of_that_generator():
         assert getattr(mapping, name) == getattr(large, name)
 
 
+def test_what_draws_further_at_128_pixels_keeps_the_codes():
+    mapping, further = GENERATORS["portraits-128-mapping"], GENERATORS["portraits-128-further"]
+    assert further.initial == mapping.out / "generator" and not further.train_mapping
+    assert further.images == further.supervised_images
+    for name in ("size", "channels", "z_dim", "w_dim", "mapping_layers", "feature_network"):
+        assert getattr(further, name) == getattr(mapping, name)
+
+
 def test_growing_from_other_widths_is_refused(tmp_path, pictures):
     small = training(tmp_path / "small", pictures, images=8)
     train_generator(small)
@@ -216,6 +224,25 @@ def test_a_generator_learns_to_draw_portraits_from_their_vectors(tmp_path):
     discriminator = GeneratorTrainer(config, torch.device("cpu")).adversary.state_dict()
     assert discriminator.keys() == trainer.adversary.state_dict().keys()
     assert trainer.optimisers[0].param_groups[0]["betas"] == (0.9, 0.99)
+
+
+def test_compiling_changes_speed_alone(tmp_path, monkeypatch):
+    compiled = []
+
+    def seen(function, **_):
+        return lambda *inputs: compiled.append(function.__name__) or function(*inputs)
+
+    def numbers(**options):
+        torch.manual_seed(0)
+        config = training(tmp_path, "portraits", **SUPERVISED, **options)
+        trainer = GeneratorTrainer(config, torch.device("cpu"))
+        real = load(open_source("portraits", 16), range(8))
+        return trainer.step(real, 0, trainer.pretraining.vectors(range(8)))
+
+    plain = numbers()
+    monkeypatch.setattr(torch, "compile", seen)
+    assert numbers(compile=True) == plain
+    assert compiled == ["_call_impl", "loss"]
 
 
 def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
@@ -272,9 +299,10 @@ def test_there_is_nothing_to_freeze_without_an_initial_generator(tmp_path):
         training(tmp_path, "portraits", freeze_synthesis=True)
 
 
-def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path, monkeypatch):
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_supervised_training_resumes_as_if_it_had_not_stopped(tmp_path, monkeypatch, optimiser):
     monkeypatch.setattr(pretraining, "STEPS", 20)
-    config = training(tmp_path / "whole", "portraits", **SUPERVISED)
+    config = training(tmp_path / "whole", "portraits", **SUPERVISED, optimiser=optimiser)
     train_generator(config)
     for images in (8, 24, 32):
         train_generator(dataclasses.replace(config, out=tmp_path / "parts", images=images))

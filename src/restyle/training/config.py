@@ -57,7 +57,8 @@ class GeneratorTraining(RunOptions):
         z_dim: Width of the mapping network's input.
         w_dim: Width of a latent code.
         mapping_layers: Depth of the mapping network.
-        lr: Adam's learning rate.
+        optimiser: The generator's: adam or muon, which leaves vectors and biases to Adam.
+        lr: The generator's learning rate.
         discriminator_lr: The discriminators'; 0: the same.
         r1_gamma: Weight of the R1 penalty.
         r1_interval: Steps from one R1 penalty to the next.
@@ -69,12 +70,9 @@ class GeneratorTraining(RunOptions):
         initial: A generator of the same shape to start from: a run folder, a checkpoint's folder or
             a bundled name. Codes keep their meaning: the mapping network stays as it is.
         train_mapping: With `initial`: train the mapping network as well, and go on as before.
-        freeze_synthesis: With `initial`: train the mapping network alone. Every code shows what it
-            did, so that encoders and inversions stay valid; which codes samples have changes.
-        fresh_discriminator: With `initial` or `grow_from`: do not start from its discriminator
-            as well.
-        discriminator_warmup: Images on which a fresh discriminator learns alone, before the
-            generator does.
+        freeze_synthesis: With `initial`: train the mapping network alone; codes show what they did.
+        fresh_discriminator: With `initial` or `grow_from`: start with a discriminator of its own.
+        discriminator_warmup: Images on which a fresh discriminator learns alone.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.
         detail: How much fine detail is amplified for the discriminator; 0 for StyleGAN2's own.
         feature_network: What a second discriminator looks through (projected GAN): a feature
@@ -84,6 +82,7 @@ class GeneratorTraining(RunOptions):
             the trained ones behind them (Toonify's layer swapping); 0: the trained ones alone.
         fade_images: Images over which a grown network's new resolution is faded in.
         snapshot_images: Images from one kept half-precision snapshot of the generator to the next.
+        compile: Compile supervised steps (torch.compile, a C++ compiler): a third less of each.
     """
 
     out: Path = Path("runs/generator")
@@ -101,6 +100,7 @@ class GeneratorTraining(RunOptions):
     z_dim: int = 128
     w_dim: int = 128
     mapping_layers: int = 6
+    optimiser: str = "adam"
     lr: float = 2e-3
     discriminator_lr: float = 0.0
     r1_gamma: float = 1.0
@@ -122,6 +122,7 @@ class GeneratorTraining(RunOptions):
     keep_coarse: int = 0
     fade_images: int = 20_000
     snapshot_images: int = 18_000
+    compile: bool = False
 
     def __post_init__(self):
         """Refuse what cannot be trained, before anything is loaded.
@@ -230,7 +231,7 @@ class Loop:
             estimated once, at the beginning; with those of an initial encoder that had them frozen.
         optimiser: ranger, adam, adamw or muon.
         lr: The learning rate.
-        compile: Compile encoder and generator with torch.compile.
+        compile: Compile the generator and what compares images, as a generator's training does.
         decay: Share of the images, at the end, over which the learning rate falls to zero.
         progressive_start: Step at which e4e's first delta is switched on; warm-up steps count.
         progressive_interval: Steps from one delta to the next; 0: all are on from the beginning.

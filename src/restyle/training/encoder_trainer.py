@@ -23,6 +23,7 @@ from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.curvature import curvature_of
 from restyle.io.bundled import bundled_or_path
 from restyle.io.checkpoints import weights_hash
+from restyle.losses.extraction import extract
 from restyle.model import ReStyle
 from restyle.refine import Encoder as Encode
 from restyle.refine import Estimate, pool_to, step
@@ -69,14 +70,20 @@ class EncoderTrainer:
             encoder = nn.SyncBatchNorm.convert_sync_batchnorm(encoder)  # pyright: ignore
         self.dtype = training_dtype(config.precision, device)
         self.restyle = ReStyle(generator, encoder, domain, config.out.name)
-        self.restyle.to(device, self.dtype, config.loop.compile)
+        self.restyle.to(device, self.dtype)
         self.generator, self.encoder = generator, encoder.requires_grad_(True)
+        if config.loop.compile:  # not the encoder: that takes minutes, and little of a step less
+            generator.synthesis.compile()
         adversary = None
         if config.losses.adversarial:
             adversary = LatentAdversary(generator.config.w_dim, device, config.adversary)
         loop = config.loop
         self.objective = Objective(
-            config.losses.weights, networks.to(device), self.restyle.start_ws, adversary
+            config.losses.weights,
+            networks.to(device),
+            self.restyle.start_ws,
+            adversary,
+            torch.compile(extract) if config.loop.compile else extract,
         )
         self.optimiser = make_optimiser(loop.optimiser, self.encoder.parameters(), loop.lr)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)

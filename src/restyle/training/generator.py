@@ -33,6 +33,7 @@ from restyle.training.data import Batches, Source, open_source
 from restyle.training.ema import Ema
 from restyle.training.image_adversary import ImageAdversary, r1_penalty
 from restyle.training.loaders import load_initial, load_run_state
+from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import (
     average_gradients,
     first_alone,
@@ -46,7 +47,7 @@ PATH_LENGTH_INTERVAL = 4
 PATH_LENGTH_DECAY = 0.01
 BETAS = (0.0, 0.99)
 MAY_CHANGE = """precision snapshot_images lr discriminator_lr r1_gamma ema_images
-discriminator_warmup supervised_images supervised_weight supervised_lr supervised_pyramid"""
+discriminator_warmup compile supervised_images supervised_weight supervised_lr supervised_pyramid"""
 
 
 class GeneratorTrainer:
@@ -72,6 +73,10 @@ class GeneratorTrainer:
         if config.supervised_images or config.supervised_weight:
             self.pretraining = AttributePretraining(config, device)
         self.ema = Ema(self.generator, config.ema_images)
+        if config.compile:
+            self.generator.synthesis.compile()
+            if (teacher := self.pretraining) is not None:
+                teacher.loss = torch.compile(teacher.loss)
         self.path_length = torch.zeros((), device=device)
         self.noise: Noise = "fresh" if config.noise else "none"
         self.steps = 0
@@ -83,10 +88,9 @@ class GeneratorTrainer:
         self._graphs: dict[Hashable, Replayed] = {}
         for group in (*groups[0], *groups[1]) if self._replays else ():
             group["lr"] = torch.tensor(group["lr"], device=device)
-        self.optimisers = [
-            torch.optim.Adam(group, betas=BETAS, fused=True, capturable=self._replays)
-            for group in groups
-        ]
+        options = {"lr": config.lr, "betas": BETAS, "capturable": self._replays}
+        kinds = zip((config.optimiser, "adam"), groups, strict=True)
+        self.optimisers = [make_optimiser(name, group, **options) for name, group in kinds]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs."""

@@ -49,7 +49,7 @@ class Muon(torch.optim.Adam):
             update = torch.cat([_scaled(part) for part in rows.split(ROWS)])
         else:
             update = _scaled(ahead)
-        parameter.sub_(update.view_as(parameter), alpha=lr)
+        parameter.sub_(update.view_as(parameter) * lr)
 
 
 def orthogonalised(x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The objective of an encoder's training: the weighted sum of the losses that take part."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -54,10 +55,11 @@ class Objective:
         networks: LossNetworks,
         average: Tensor,
         adversary: LatentAdversary | None = None,
+        extract: Callable[..., Extracted] = extract,
     ):
         """Put the parts together; `average` (num_ws, w_dim) is what the w-norm starts from."""
         self.weights, self.networks, self.adversary = weights, networks, adversary
-        self._average = average
+        self._average, self._extract = average, extract
 
     def of_methods(self, dtype: torch.dtype) -> WeightedLosses:
         """Return the part that methods minimise as well, by the same networks and weights.
@@ -78,7 +80,7 @@ class Objective:
         see = self.networks
         return Wanted(
             target,
-            extract(target, see.perceptual, see.identity),
+            self._extract(target, see.perceptual, see.identity),
             see.moco.embed(target) if see.moco else None,
             ws,
         )
@@ -106,7 +108,7 @@ class Objective:
         """
         parts = {"l2": l2(image, wanted.image)}
         see = self.networks
-        seen = extract(image, see.perceptual, see.identity)
+        seen = self._extract(image, see.perceptual, see.identity)
         if see.perceptual:
             parts["perceptual"] = perceptual(see.perceptual, seen.maps, wanted.seen.maps)
         if see.identity:

@@ -14,12 +14,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from restyle.runtime.memory import keep_memory
 from restyle.runtime.threads import let_threads_sleep
 
 T = TypeVar("T")
-
-KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
-"""Keeps glibc from giving a step's memory back: getting it again takes a twelfth of the time."""
 
 INTERRUPTED = 130  # exit status of a run that was asked to stop, after saving
 
@@ -53,8 +51,6 @@ def launch(processes: int, arguments: Sequence[str], module: str = "restyle") ->
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     let_threads_sleep()
-    for name, value in KEPT_MEMORY.items():
-        os.environ.setdefault(name, value)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -75,7 +71,7 @@ def launch(processes: int, arguments: Sequence[str], module: str = "restyle") ->
 
 
 def join(device: str) -> torch.device:
-    """Join the processes of this training, if a launcher started several of them.
+    """Join the processes of this training, if a launcher started several; keep their memory.
 
     Args:
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
@@ -86,6 +82,7 @@ def join(device: str) -> torch.device:
     Raises:
         ValueError: There is no CUDA device, and one is asked for.
     """
+    keep_memory()
     cuda = device != "cpu" and torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise ValueError("device: expected a CUDA device, got none on this machine")

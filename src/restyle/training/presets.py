@@ -117,6 +117,18 @@ GENERATORS = {
         batch=64,
         **_MAPPING,
     ),
+    "portraits-128-further": replace(
+        _PORTRAITS_128,
+        out=Path("runs/generator-128-further"),
+        grow_from=None,
+        initial=Path("runs/generator-128-mapping/generator"),
+        images=190_000,
+        supervised_images=190_000,
+        optimiser="muon",
+        supervised_lr=5e-3,
+        lr=1e-4,
+        ema_images=2_000,
+    ),
     "portraits-toon": replace(
         _PORTRAITS_GENERATOR,
         out=Path("runs/generator-portraits-toon"),
@@ -180,7 +192,7 @@ _PORTRAITS = with_options(
 _PORTRAITS_E4E = with_options(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
 
 _NETWORKS_128: dict[str, Any] = {
-    "generator": "runs/generator-128-mapping/generator",
+    "generator": "runs/generator-128-further/generator",
     "encoder": "portraits-128",
     "perceptual_network": "runs/features-128/network",
     "identity_network": "runs/features-128/network",
