@@ -112,7 +112,7 @@ PORTRAITS_128 = EncoderConfig(
     widths=(16, 32, 48, 128),
     units=(1, 2, 3),
     input_size=(128, 128),
-    head_channels=64,
+    head_channels=48,
 )
 
 PRESETS = {
