@@ -64,17 +64,17 @@ def meanings(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     vectors = vectors / np.sqrt(np.square(vectors).mean(axis=1, keepdims=True))
     values, labels = [], []
     for name, entries in zip(SCHEMA, vectors.T, strict=False):
-        table = _table(name)
+        places = table(name)
         if isinstance(SCHEMA[name], Classes):
-            labels.append(np.searchsorted(table, entries))
+            labels.append(np.searchsorted(places, entries))
         else:
-            values.append(2 * np.interp(entries, table, GRID) - 1)
+            values.append(2 * np.interp(entries, places, GRID) - 1)
     return np.stack(values, axis=1), np.stack(labels, axis=1)
 
 
 @cache
-def _table(name: str) -> np.ndarray:
-    """Normal quantiles of the ranks of an attribute's positions, or of the ends of its classes."""
+def table(name: str) -> np.ndarray:
+    """Give normal quantiles: of an attribute's positions in `GRID`, or of borders of its classes."""
     spec = SCHEMA[name]
     if isinstance(spec, Classes):
         ranks = list(accumulate(spec.shares))[:-1]

@@ -7,9 +7,9 @@ the picture itself (Dosovitskiy et al. 2015, "Learning to Generate Chairs"). Tha
 an adversarial step, cannot leave out a part of the data, and leaves the discriminators what they
 are good at, the sharpness.
 
-The mapping network comes first: it learns within two minutes to unfold the vectors into codes in
-which every attribute is a direction, and every class a corner. It can also come last, alone: what a
-feature network reads in a drawing then says where in the space of codes a hat has come to lie.
+The mapping network is built, not trained: it unfolds the vectors into codes in which every
+attribute is a direction, and every class a corner. One that is trained leaves a fifth of what
+classes differ by out, and what is drawn from a code between two hats is the ghost of both.
 """
 
 from __future__ import annotations
@@ -19,24 +19,30 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from tqdm import trange
 
-from restyle.generators.stylegan2 import Mapping, StyleGAN2Config
+from restyle.generators.stylegan2 import GAIN, Mapping, StyleGAN2
 from restyle.hub.registry import load_maps
 from restyle.losses.perceptual import perceptual
 from restyle.losses.pixels import pyramid
+from restyle.nn.layers import EqualLinear, leaky_relu, pixel_norm
 from restyle.portraits import Portraits
-from restyle.portraits.attributes import class_names, continuous_names
+from restyle.portraits.attributes import SCHEMA, class_names, continuous_names
 from restyle.portraits.features import FeatureNetwork
-from restyle.portraits.gaussian import WIDTH, meanings, normal_vectors
+from restyle.portraits.gaussian import WIDTH, meanings, normal_vectors, table
 from restyle.training.config import GeneratorTraining
 
 PERCEPTUAL = 0.8
-STEPS, BATCH, RATE = 8000, 1024, 20.0  # of the mapping network's lessons
 VALUE_DEVIATION = 0.45  # of most attributes, where their range is -1 to 1
 CONTRAST = 2.0  # from a class to the next, where a continuous attribute deviates by 1
-ENTRIES = len(continuous_names) + sum(len(names) - 1 for names in class_names.values())
+BORDERS = sum(len(names) - 1 for names in class_names.values())
+ENTRIES = len(continuous_names) + BORDERS
+LAYERS, UNITS = 4, 3 * len(continuous_names) + BORDERS  # the least of a mapping network
+SAMPLES, TAIL = 30_000, 1e-3
+STEP = 0.05  # half of a step's width after the first layer
+FAR, BEND = 8.0, 1.0  # quantiles: beyond all, and from where values bend
+LEAST = 0.4  # of the largest, that a rebuilt network makes a difference
 
 
 def vectors_of(portraits: Portraits, width: int, indices: Iterable[int]) -> Tensor:
@@ -61,8 +67,9 @@ class AttributePretraining:
             )
         if config.z_dim < WIDTH:
             raise ValueError(f"z_dim: expected at least {WIDTH}, got {config.z_dim}")
-        if config.w_dim < ENTRIES:
-            raise ValueError(f"w_dim: expected at least {ENTRIES}, got {config.w_dim}")
+        for name, least in (("w_dim", UNITS), ("mapping_layers", LAYERS)):
+            if getattr(config, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, got {getattr(config, name)}")
         portraits = Portraits("train", config.size, config.style)
         self.vectors = partial(vectors_of, portraits, config.z_dim)
         """The vectors of portraits, by their indices in the training split."""
@@ -97,40 +104,105 @@ class AttributePretraining:
         return loss, {name: value.detach() for name, value in numbers.items()}
 
 
-def teach_mapping(mapping: Mapping, config: StyleGAN2Config, show: bool = False) -> float:
-    """Teach a mapping network codes that are linear in the attributes of portraits.
+def build_mapping(mapping: Mapping, codes: Tensor, origin: Tensor) -> Tensor:
+    """Give a mapping network the weights that unfold vectors into what portraits are made of.
 
-    The codes are the attributes turned by a random rotation, so that none of them is the matter of
-    single entries.
+    Its first three layers make every border between classes a step, 0.01 wide, and bend the
+    quantiles of values back into values; the last one adds up codes.
 
     Args:
-        mapping: Freshly initialised, of at least as many outputs as there are values and classes.
-        config: The shape of its generator.
-        show: Show the progress.
+        mapping: `LAYERS` deep and `UNITS` wide, or more.
+        codes: (`ENTRIES`, w_dim) what a value's deviation, or a step, adds to a code.
+        origin: (w_dim,) the code of values of zero and of the first of all classes.
 
     Returns:
-        The share of the codes' variance that it has missed at the end.
+        (w_dim,) what all codes are shifted by, so that the last activation leaves them alone.
     """
-    device = next(mapping.parameters()).device
-    random = torch.Generator().manual_seed(0)
-    rotation = torch.linalg.qr(torch.randn(config.w_dim, ENTRIES, generator=random))[0].t()
-    optimiser = torch.optim.Adam(mapping.parameters(), lr=RATE, betas=(0.9, 0.99))
-    loss = wanted = torch.empty(0)
-    for step in trange(STEPS, desc="mapping", disable=not show, mininterval=10):
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * (1 - step / STEPS)
-        z = torch.randn(BATCH, config.z_dim, generator=random)
-        wanted = (torch.from_numpy(_known(z.numpy())).float() @ rotation).to(device)
-        loss = (mapping(z.to(device)) - wanted).square().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return loss.item() / wanted.var(dim=0).mean().item()
+    z = torch.randn(SAMPLES, mapping.layers[0].weight.shape[1], generator=_random())
+    wanted = _known(z) @ codes + origin
+    shift = -wanted.quantile(TAIL, dim=0)
+
+    names = list(SCHEMA)
+    values, n = [names.index(name) for name in continuous_names], len(continuous_names)
+    borders = [(i, t) for i, name in enumerate(names) if name in class_names for t in table(name)]
+    steps, at, m = [i for i, _ in borders], torch.tensor([t for _, t in borders]), len(borders)
+    # A border is where two slopes part, and a step what they differ by: 0.25 before, 1.25 behind.
+    slope = 1 / (1.6 * STEP)
+    parts = torch.tensor([STEP, -STEP])[:, None]
+    one, difference = torch.eye(len(names)), torch.cat([torch.eye(m), -torch.eye(m)], dim=1)
+    straight, bent = torch.eye(n), torch.full((n,), FAR)
+    _set(
+        mapping.layers[0],
+        torch.cat([one[values], slope * one[steps * 2]]),
+        torch.cat([bent, (slope * (parts - at)).flatten()]),
+    )
+    _set(
+        mapping.layers[1],
+        torch.block_diag(straight, slope * difference.repeat(2, 1)),
+        torch.cat([0 * bent, (slope * (parts - 0.75)).expand(2, m).flatten()]),
+    )
+    _set(
+        mapping.layers[2],
+        torch.block_diag(torch.cat([straight, straight, -straight]), difference),
+        torch.cat([0 * bent, -bent - BEND, bent - BEND, torch.full((m,), -0.25)]),
+    )
+    width = 3 * n + m
+    for layer in mapping.layers[3:-1]:
+        _set(layer, torch.eye(width), torch.zeros(width))
+    with torch.no_grad():
+        x = pixel_norm(z)
+        for layer in mapping.layers[:-1]:
+            x = leaky_relu(layer(x))
+    known = torch.cat([x[:, :width], torch.ones(len(x), 1)], dim=1)
+    found = torch.linalg.lstsq(known.double(), (wanted + shift).double()).solution.float()
+    _set(mapping.layers[-1], found[:-1].t(), found[-1])
+    return shift
 
 
-def _known(z: np.ndarray) -> np.ndarray:
+def rebuild_mapping(generator: StyleGAN2) -> None:
+    """Build the mapping network of a generator anew, for codes that mean what they did.
+
+    The nearest linear function of what portraits are made of takes the place of the network that
+    was trained. What that one did not tell apart, codes are told apart by from now on; synthesis
+    makes of all others what it did.
+    """
+    z = torch.randn(SAMPLES, generator.config.z_dim, generator=_random())
+    with torch.no_grad():
+        ws, known = generator.mapping(z), _known(z)
+        codes = torch.linalg.lstsq(known - known.mean(dim=0), ws - ws.mean(dim=0)).solution
+        u, kept, v = torch.linalg.svd(codes, full_matrices=False)
+        codes = u @ torch.diag(kept.clamp(min=LEAST * kept[0])) @ v
+        shift = build_mapping(generator.mapping, codes, (ws - known @ codes).mean(dim=0))
+        for layer in (*generator.synthesis.layers, *generator.synthesis.to_rgbs):
+            style = layer.style
+            style.bias -= F.linear(shift, style.weight * style.scale) / style.lr_multiplier
+
+
+def first_codes(w_dim: int) -> tuple[Tensor, Tensor]:
+    """Draw what `build_mapping` takes: a rotation, so that no attribute is single entries' matter.
+
+    Returns:
+        (`ENTRIES`, w_dim) codes and (w_dim,) their origin.
+    """
+    rotation = torch.linalg.qr(torch.randn(w_dim, ENTRIES, generator=_random()))[0].t()
+    return rotation, torch.zeros(w_dim)
+
+
+def _random() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@torch.no_grad()
+def _set(layer: EqualLinear, weight: Tensor, bias: Tensor) -> None:
+    """Make a layer with its activation compute leaky_relu(weight @ x + bias), of less units."""
+    layer.weight.zero_()[: len(weight), : weight.shape[1]] = weight / (layer.scale * GAIN)
+    layer.bias.zero_()[: len(bias)] = bias / (layer.lr_multiplier * GAIN)
+
+
+def _known(z: Tensor) -> Tensor:
     """Give what codes are linear in: (N, ENTRIES) values, and steps from class to class."""
-    values, labels = meanings(z)
+    values, labels = meanings(z.numpy())
     counts = [len(names) for names in class_names.values()]
     steps = [labels[:, [column]] >= np.arange(1, count) for column, count in enumerate(counts)]
-    return np.concatenate([values / VALUE_DEVIATION, *(CONTRAST * step for step in steps)], axis=1)
+    known = [values / VALUE_DEVIATION, *(CONTRAST * step for step in steps)]
+    return torch.from_numpy(np.concatenate(known, axis=1)).float()

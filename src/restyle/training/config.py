@@ -70,6 +70,7 @@ class GeneratorTraining(RunOptions):
         initial: A generator of the same shape to start from: a run folder, a checkpoint's folder or
             a bundled name. Codes keep their meaning: the mapping network stays as it is.
         train_mapping: With `initial`: train the mapping network as well, and go on as before.
+        rebuild_mapping: With `initial`: build the mapping network anew, of steps between classes.
         freeze_synthesis: With `initial`: train the mapping network alone; codes show what they did.
         fresh_discriminator: With `initial` or `grow_from`: start with a discriminator of its own.
         discriminator_warmup: Images on which a fresh discriminator learns alone.
@@ -112,6 +113,7 @@ class GeneratorTraining(RunOptions):
     grow_from: Path | None = None
     initial: Path | None = None
     train_mapping: bool = False
+    rebuild_mapping: bool = False
     freeze_synthesis: bool = False
     fresh_discriminator: bool = False
     discriminator_warmup: int = 0

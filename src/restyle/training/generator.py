@@ -27,7 +27,12 @@ from restyle.io.checkpoints import CheckpointError, load_strict, without_prefix
 from restyle.io.images import grid, save_image
 from restyle.runtime.devices import autocast, training_dtype
 from restyle.runtime.graphs import Replayed, set_rate
-from restyle.training.attribute_pretraining import AttributePretraining, teach_mapping
+from restyle.training.attribute_pretraining import (
+    AttributePretraining,
+    build_mapping,
+    first_codes,
+    rebuild_mapping,
+)
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import Batches, Source, open_source
 from restyle.training.ema import Ema
@@ -143,14 +148,17 @@ class GeneratorTrainer:
                 shifted[name] = tensor
         _overlay(self.adversary.pixels, shifted, "the smaller discriminator")
 
-    def begin(self, show: bool = False) -> None:
-        """Take over the networks that the configuration says to begin with; may show progress."""
+    def begin(self) -> None:
+        """Take over the networks that the configuration says to begin with."""
         if self.config.initial:
             self.start_from(load_initial(self.config.initial))
+            if self.config.rebuild_mapping:
+                rebuild_mapping(self.generator)
+                self.ema.model.load_state_dict(self.generator.state_dict())
         elif self.config.grow_from:
             self.grow_from(load_run_state(self.config.grow_from))
         elif self.config.supervised_images:
-            teach_mapping(self.generator.mapping, self.generator.config, show)
+            build_mapping(self.generator.mapping, *first_codes(self.config.w_dim))
             self.ema.model.mapping.load_state_dict(self.generator.mapping.state_dict())
 
     def start_from(self, state: dict[str, Any]) -> None:
@@ -346,7 +354,7 @@ def train_generator(config: GeneratorTraining) -> None:
         if (state := run.load()) is not None:
             trainer.load_state_dict(state)
         else:
-            trainer.begin(run.is_main)
+            trainer.begin()
         same_everywhere(trainer.generator)
         same_everywhere(trainer.adversary)
         teacher = trainer.pretraining

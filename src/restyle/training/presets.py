@@ -124,6 +124,7 @@ GENERATORS = {
         initial=Path("runs/generator-128-mapping/generator"),
         images=190_000,
         supervised_images=190_000,
+        rebuild_mapping=True,
         optimiser="muon",
         supervised_lr=5e-3,
         lr=1e-4,
