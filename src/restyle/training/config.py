@@ -44,8 +44,7 @@ class GeneratorTraining(RunOptions):
         size: Height and width of the images in pixels.
         style: How portraits are drawn: photo or toon.
         images: Images of the data to train on, over all processes.
-        supervised_images: The first N of them, portraits, are not told from samples but
-            drawn: the generator learns to make each of what its attributes are.
+        supervised_images: The first N of them, portraits, are drawn from their attributes.
         supervised_weight: What that counts afterwards, beside the discriminators.
         supervised_lr: Adam's learning rate at the beginning of that time; it falls evenly to `lr`.
         supervised_features: What the squared distance of the feature network's last layer, which it
@@ -79,8 +78,7 @@ class GeneratorTraining(RunOptions):
         feature_network: What a second discriminator looks through (projected GAN): a feature
             network for portraits, or lpips-vgg (pulled) for photographs; empty: none.
         feature_weight: Weight of the second discriminator's loss.
-        keep_coarse: With `initial`: export the initial generator's layers up to so many pixels with
-            the trained ones behind them (Toonify's layer swapping); 0: the trained ones alone.
+        keep_coarse: With `initial`: export its layers up to so many pixels (Toonify's swapping).
         fade_images: Images over which a grown network's new resolution is faded in.
         snapshot_images: Images from one kept half-precision snapshot of the generator to the next.
         compile: Compile supervised steps (torch.compile, a C++ compiler): a third less of each.
