@@ -104,24 +104,44 @@ class AttributePretraining:
         return loss, {name: value.detach() for name, value in numbers.items()}
 
 
-def build_mapping(mapping: Mapping, codes: Tensor, origin: Tensor) -> Tensor:
-    """Give a mapping network the weights that unfold vectors into what portraits are made of.
+def build_mapping(generator: StyleGAN2, fresh: bool) -> None:
+    """Give a generator the mapping network that unfolds vectors into what portraits are made of.
 
     Its first three layers make every border between classes a step, 0.01 wide, and bend the
-    quantiles of values back into values; the last one adds up codes.
+    quantiles of values back into values; the last one adds up codes. They are shifted, so that its
+    activation leaves them alone, and what synthesis makes of them is not.
 
     Args:
-        mapping: `LAYERS` deep and `UNITS` wide, or more.
-        codes: (`ENTRIES`, w_dim) what a value's deviation, or a step, adds to a code.
-        origin: (w_dim,) the code of values of zero and of the first of all classes.
-
-    Returns:
-        (w_dim,) what all codes are shifted by, so that the last activation leaves them alone.
+        generator: Its mapping network is `LAYERS` deep and `UNITS` wide, or more.
+        fresh: Whether codes are a random rotation, so that no attribute is the matter of single
+            entries; otherwise they mean what they did: the nearest linear function of what
+            portraits are made of takes the place of the network that was trained. What that one
+            did not tell apart, codes are told apart by from now on.
     """
-    z = torch.randn(SAMPLES, mapping.layers[0].weight.shape[1], generator=_random())
-    wanted = _known(z) @ codes + origin
+    device = generator.w_avg.device
+    generator.cpu()
+    z = torch.randn(SAMPLES, generator.config.z_dim, generator=_random())
+    known = _known(z)
+    if fresh:
+        square = torch.randn(generator.config.w_dim, ENTRIES, generator=_random())
+        codes, origin = torch.linalg.qr(square)[0].t(), torch.zeros(generator.config.w_dim)
+    else:
+        ws = generator.mapping(z).detach()
+        codes = torch.linalg.lstsq(known - known.mean(dim=0), ws - ws.mean(dim=0)).solution
+        u, kept, v = torch.linalg.svd(codes, full_matrices=False)
+        codes = u @ torch.diag(kept.clamp(min=LEAST * kept[0])) @ v
+        origin = (ws - known @ codes).mean(dim=0)
+    wanted = known @ codes + origin
     shift = -wanted.quantile(TAIL, dim=0)
+    _unfold(generator.mapping, z, wanted + shift)
+    for layer in (*generator.synthesis.layers, *generator.synthesis.to_rgbs):
+        style = layer.style
+        style.bias.data -= F.linear(shift, style.weight * style.scale).detach()
+    generator.to(device)
 
+
+def _unfold(mapping: Mapping, z: Tensor, wanted: Tensor) -> None:
+    """Build the layers, the last one for the codes that are wanted of the vectors."""
     names = list(SCHEMA)
     values, n = [names.index(name) for name in continuous_names], len(continuous_names)
     borders = [(i, t) for i, name in enumerate(names) if name in class_names for t in table(name)]
@@ -154,38 +174,8 @@ def build_mapping(mapping: Mapping, codes: Tensor, origin: Tensor) -> Tensor:
         for layer in mapping.layers[:-1]:
             x = leaky_relu(layer(x))
     known = torch.cat([x[:, :width], torch.ones(len(x), 1)], dim=1)
-    found = torch.linalg.lstsq(known.double(), (wanted + shift).double()).solution.float()
+    found = torch.linalg.lstsq(known.double(), wanted.double()).solution.float()
     _set(mapping.layers[-1], found[:-1].t(), found[-1])
-    return shift
-
-
-def rebuild_mapping(generator: StyleGAN2) -> None:
-    """Build the mapping network of a generator anew, for codes that mean what they did.
-
-    The nearest linear function of what portraits are made of takes the place of the network that
-    was trained. What that one did not tell apart, codes are told apart by from now on; synthesis
-    makes of all others what it did.
-    """
-    z = torch.randn(SAMPLES, generator.config.z_dim, generator=_random())
-    with torch.no_grad():
-        ws, known = generator.mapping(z), _known(z)
-        codes = torch.linalg.lstsq(known - known.mean(dim=0), ws - ws.mean(dim=0)).solution
-        u, kept, v = torch.linalg.svd(codes, full_matrices=False)
-        codes = u @ torch.diag(kept.clamp(min=LEAST * kept[0])) @ v
-        shift = build_mapping(generator.mapping, codes, (ws - known @ codes).mean(dim=0))
-        for layer in (*generator.synthesis.layers, *generator.synthesis.to_rgbs):
-            style = layer.style
-            style.bias -= F.linear(shift, style.weight * style.scale) / style.lr_multiplier
-
-
-def first_codes(w_dim: int) -> tuple[Tensor, Tensor]:
-    """Draw what `build_mapping` takes: a rotation, so that no attribute is single entries' matter.
-
-    Returns:
-        (`ENTRIES`, w_dim) codes and (w_dim,) their origin.
-    """
-    rotation = torch.linalg.qr(torch.randn(w_dim, ENTRIES, generator=_random()))[0].t()
-    return rotation, torch.zeros(w_dim)
 
 
 def _random() -> torch.Generator:

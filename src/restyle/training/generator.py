@@ -27,12 +27,7 @@ from restyle.io.checkpoints import CheckpointError, load_strict, without_prefix
 from restyle.io.images import grid, save_image
 from restyle.runtime.devices import autocast, training_dtype
 from restyle.runtime.graphs import Replayed, set_rate
-from restyle.training.attribute_pretraining import (
-    AttributePretraining,
-    build_mapping,
-    first_codes,
-    rebuild_mapping,
-)
+from restyle.training.attribute_pretraining import AttributePretraining, build_mapping
 from restyle.training.config import GeneratorTraining
 from restyle.training.data import Batches, Source, open_source
 from restyle.training.ema import Ema
@@ -152,14 +147,12 @@ class GeneratorTrainer:
         """Take over the networks that the configuration says to begin with."""
         if self.config.initial:
             self.start_from(load_initial(self.config.initial))
-            if self.config.rebuild_mapping:
-                rebuild_mapping(self.generator)
-                self.ema.model.load_state_dict(self.generator.state_dict())
         elif self.config.grow_from:
             self.grow_from(load_run_state(self.config.grow_from))
-        elif self.config.supervised_images:
-            build_mapping(self.generator.mapping, *first_codes(self.config.w_dim))
-            self.ema.model.mapping.load_state_dict(self.generator.mapping.state_dict())
+        fresh = not self.config.initial and not self.config.grow_from
+        if self.config.rebuild_mapping or (fresh and self.config.supervised_images):
+            build_mapping(self.generator, fresh)
+            self.ema.model.load_state_dict(self.generator.state_dict())
 
     def start_from(self, state: dict[str, Any]) -> None:
         """Start from trained networks of the same shape, to learn other images of the same things.
