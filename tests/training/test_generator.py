@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from restyle.cli import main
-from restyle.generators.stylegan2 import Mapping, StyleGAN2, StyleGAN2Config
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.files import read_jsonl

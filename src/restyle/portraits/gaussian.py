@@ -74,7 +74,7 @@ def meanings(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def table(name: str) -> np.ndarray:
-    """Give normal quantiles: of an attribute's positions in `GRID`, or of borders of its classes."""
+    """Give normal quantiles: of an attribute's positions in `GRID`, or of its classes' borders."""
     spec = SCHEMA[name]
     if isinstance(spec, Classes):
         ranks = list(accumulate(spec.shares))[:-1]
