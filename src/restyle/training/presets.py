@@ -198,7 +198,15 @@ _NETWORKS_128: dict[str, Any] = {
     "perceptual_network": "runs/features-128/network",
     "identity_network": "runs/features-128/network",
 }
-_AT_128 = {**_NETWORKS_128, "warmup_drawings": True, "optimiser": "muon", "lr": 1.5e-3}
+_AT_128: dict[str, Any] = {
+    **_NETWORKS_128,
+    "warmup_drawings": True,
+    "warmup_images": 12_000,
+    "images": 50_000,
+    "optimiser": "muon",
+    "lr": 1.5e-3,
+}
+_E4E_AT_128 = {**_AT_128, "progressive_start": 1_500}  # drawings have one code for all layers
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the
 # next ones, and that nothing is left to do at the target.
@@ -230,7 +238,6 @@ _CODES_128: dict[str, Any] = {
     "encoder": "portraits-codes-128",
     "steps": 3,
     "rollout": 0.3,
-    "images": 50_000,
 }
 
 _NAMED = {
@@ -244,9 +251,9 @@ _NAMED = {
     "portraits-single-shot": with_options(_PORTRAITS, single_shot=True),
     "portraits-single-shot-e4e": with_options(_PORTRAITS_E4E, single_shot=True),
     "portraits-128": with_options(_PORTRAITS, **_AT_128, w_norm=5e-4, fixed_point=10.0),
-    "portraits-128-e4e": with_options(_PORTRAITS_E4E, **_AT_128, fixed_point=10.0),
+    "portraits-128-e4e": with_options(_PORTRAITS_E4E, **_E4E_AT_128, fixed_point=10.0),
     "portraits-128-single-shot": with_options(_PORTRAITS, **_AT_128, single_shot=True),
-    "portraits-128-single-shot-e4e": with_options(_PORTRAITS_E4E, **_AT_128, single_shot=True),
+    "portraits-128-single-shot-e4e": with_options(_PORTRAITS_E4E, **_E4E_AT_128, single_shot=True),
     # Ablations: equal passes of encoder and generator in training. That of ReStyle's own encoder is
     # "portraits", which begins as they do.
     "portraits-64-single-shot": with_options(_ABLATION, single_shot=True, steps=1, images=30_000),
