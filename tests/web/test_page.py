@@ -86,7 +86,7 @@ def test_five_steps_without_a_network_give_the_codes_of_python(visit, model):
         "average",
         *(f"step {step}" for step in range(1, 6)),
     ]
-    codes = read_latents(taken(page, "Latents"), model.weights_hash(), 10, 128)
+    codes = read_latents(taken(page, "Latents"), model.weights_hash(), *model.start_ws.shape)
     result = inverted(model, 5)
     wanted = torch.cat([step.ws for step in result.steps])
     assert codes.shape == wanted.shape
@@ -104,7 +104,7 @@ def test_sliders_edit_as_python_does_and_reset(visit, model):
     edited = settled(page, before)
     path = taken(page, "Latents")
     assert path.name == "00000002_edited.safetensors"
-    codes = read_latents(path, model.weights_hash(), 10, 128)
+    codes = read_latents(path, model.weights_hash(), *model.start_ws.shape)
     found = inverted(model, 2)
     wanted = model.edit(found.ws, {"yaw": 1.2, "smile": -0.9})
     assert (codes - wanted.ws).abs().max() < 1e-2
@@ -224,7 +224,7 @@ def test_a_tab_that_is_closed_opens_again_without_a_network(visit, built, model)
     page.goto(url)  # nobody listens there any more
     page.locator("#loading").wait_for(state="hidden")
     find(page, 4)
-    codes = read_latents(taken(page, "Latents"), model.weights_hash(), 10, 128)
+    codes = read_latents(taken(page, "Latents"), model.weights_hash(), *model.start_ws.shape)
     wanted = inverted(model, 4).ws
     assert (codes[-1] - wanted[0]).abs().max() < 1e-2
 
@@ -239,7 +239,7 @@ def test_threads_are_used_from_the_second_visit_on_and_give_the_same(visit, chan
         page = anew(page, url)
         assert len(page.workers) > 1
         find(page, 3)
-        codes = read_latents(taken(page, "Latents"), model.weights_hash(), 10, 128)
+        codes = read_latents(taken(page, "Latents"), model.weights_hash(), *model.start_ws.shape)
         assert (codes[-1] - inverted(model, 3).ws[0]).abs().max() < 1e-2
 
 
@@ -423,7 +423,7 @@ def test_the_picture_that_was_chosen_last_is_found(visit, model):
     page.get_by_role("button", name="Portrait 2", exact=True).click()
     find(page, 6)
     page.wait_for_timeout(1500)
-    codes = read_latents(taken(page, "Latents"), model.weights_hash(), 10, 128)
+    codes = read_latents(taken(page, "Latents"), model.weights_hash(), *model.start_ws.shape)
     wanted = inverted(model, 6).ws
     assert (codes[-1] - wanted[0]).abs().max() < 1e-2
 
