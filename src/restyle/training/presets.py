@@ -96,6 +96,19 @@ _MAPPING: dict[str, Any] = {
     "supervised_lr": 0.3,
     "supervised_features": 1.0,
 }
+_FURTHER = replace(
+    _PORTRAITS_128,
+    out=Path("runs/generator-128-further"),
+    grow_from=None,
+    initial=Path("runs/generator-128-mapping/generator"),
+    images=195_000,
+    supervised_images=195_000,
+    rebuild_mapping=True,
+    optimiser="muon",
+    supervised_lr=5e-3,
+    lr=1e-4,
+    ema_images=2_000,
+)
 GENERATORS = {
     # The official widths, at any size.
     "stylegan2": GeneratorTraining(channels=(), z_dim=512, w_dim=512, mapping_layers=8, noise=True),
@@ -117,18 +130,15 @@ GENERATORS = {
         batch=64,
         **_MAPPING,
     ),
-    "portraits-128-further": replace(
-        _PORTRAITS_128,
-        out=Path("runs/generator-128-further"),
-        grow_from=None,
-        initial=Path("runs/generator-128-mapping/generator"),
-        images=190_000,
-        supervised_images=190_000,
-        rebuild_mapping=True,
-        optimiser="muon",
-        supervised_lr=5e-3,
-        lr=1e-4,
-        ema_images=2_000,
+    "portraits-128-further": _FURTHER,
+    "portraits-128-toon": replace(
+        _FURTHER,
+        out=Path("runs/generator-128-toon"),
+        style="toon",
+        initial=_FURTHER.out / "generator",
+        rebuild_mapping=False,
+        images=50_000,
+        supervised_images=50_000,
     ),
     "portraits-toon": replace(
         _PORTRAITS_GENERATOR,
@@ -268,6 +278,15 @@ _NAMED = {
         generator="portraits-toon",
         domain="toon",
         initial="portraits",
+        warmup_images=0,
+        images=8_000,
+    ),
+    "portraits-128-toon": with_options(
+        _PORTRAITS,
+        **_NETWORKS_128 | {"generator": "runs/generator-128-toon/generator"},
+        **_TOON,
+        domain="toon",
+        initial="runs/encoder-portraits-128/model",
         warmup_images=0,
         images=8_000,
     ),
