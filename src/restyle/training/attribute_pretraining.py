@@ -14,8 +14,9 @@ classes differ by out, and what is drawn from a code between two hats is the gho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -134,7 +135,7 @@ def build_mapping(generator: StyleGAN2, fresh: bool) -> None:
     wanted = known @ codes + origin
     shift = -wanted.quantile(TAIL, dim=0)
     _unfold(generator.mapping, z, wanted + shift)
-    for layer in (*generator.synthesis.layers, *generator.synthesis.to_rgbs):
+    for _, layer in generator.synthesis.modulated():
         style = layer.style
         style.bias.data -= F.linear(shift, style.weight * style.scale).detach()
     generator.to(device)
@@ -151,31 +152,32 @@ def _unfold(mapping: Mapping, z: Tensor, wanted: Tensor) -> None:
     parts = torch.tensor([STEP, -STEP])[:, None]
     one, difference = torch.eye(len(names)), torch.cat([torch.eye(m), -torch.eye(m)], dim=1)
     straight, bent = torch.eye(n), torch.full((n,), FAR)
+    layers = cast(Sequence[EqualLinear], mapping.layers)
     _set(
-        mapping.layers[0],
+        layers[0],
         torch.cat([one[values], slope * one[steps * 2]]),
         torch.cat([bent, (slope * (parts - at)).flatten()]),
     )
     _set(
-        mapping.layers[1],
+        layers[1],
         torch.block_diag(straight, slope * difference.repeat(2, 1)),
         torch.cat([0 * bent, (slope * (parts - 0.75)).expand(2, m).flatten()]),
     )
     _set(
-        mapping.layers[2],
+        layers[2],
         torch.block_diag(torch.cat([straight, straight, -straight]), difference),
         torch.cat([0 * bent, -bent - BEND, bent - BEND, torch.full((m,), -0.25)]),
     )
     width = 3 * n + m
-    for layer in mapping.layers[3:-1]:
+    for layer in layers[3:-1]:
         _set(layer, torch.eye(width), torch.zeros(width))
     with torch.no_grad():
         x = pixel_norm(z)
-        for layer in mapping.layers[:-1]:
+        for layer in layers[:-1]:
             x = leaky_relu(layer(x))
     known = torch.cat([x[:, :width], torch.ones(len(x), 1)], dim=1)
     found = torch.linalg.lstsq(known.double(), wanted.double()).solution.float()
-    _set(mapping.layers[-1], found[:-1].t(), found[-1])
+    _set(layers[-1], found[:-1].t(), found[-1])
 
 
 def _random() -> torch.Generator:

@@ -9,11 +9,14 @@ from torch import nn
 from restyle.io.imports import needed
 from restyle.training.muon import Muon
 
+Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+"""What an optimiser changes: tensors, or groups with options of their own."""
+
 RANGER = {"betas": (0.95, 0.999), "eps": 1e-5, "k": 6, "alpha": 0.5, "degenerated_to_sgd": True}
 
 
 def make_optimiser(
-    name: str, parameters: Iterable[nn.Parameter], lr: float, **options: Any
+    name: str, parameters: Parameters, lr: float, **options: Any
 ) -> torch.optim.Optimizer:
     """Make an optimiser.
 
