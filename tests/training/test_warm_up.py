@@ -5,6 +5,7 @@ import torch
 
 from restyle.domains import Domain
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from restyle.hub.registry import load_generator
 from restyle.inversion.curvature import FILE, Curvature, ties
 from restyle.io.checkpoints import save_folder, with_prefix
 from restyle.io.files import read_jsonl
@@ -13,6 +14,7 @@ from restyle.portraits.gaussian import WIDTH
 from restyle.training import data
 from restyle.training.attribute_pretraining import vectors_of
 from restyle.training.encoder import train_encoder
+from restyle.training.encoder_trainer import EncoderTrainer
 from restyle.training.warm_up import warm_up_loss
 from tests.tiny import CODES, SIZE, tiny_encoder, tiny_generator
 from tests.training.encoders import prepare
@@ -34,13 +36,16 @@ def curvature() -> Curvature:
 
 def test_what_images_show_most_counts_most(model, curvature, monkeypatch):
     """A code that is off along an eigenvector costs its eigenvalue, whatever the picture."""
-    images, z = torch.rand(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, 8)
-    wanted = model.generator.mapping(z).unsqueeze(1) - model.start_ws
+    images, codes = torch.rand(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, *CODES)
+    wanted = codes - model.start_ws
     for column, value in enumerate(curvature.values):
         off = 0.5 * curvature.vectors[:, column].view(CODES)
         monkeypatch.setattr(model, "encode", lambda pair, ws, off=off: (wanted + off, None))
         torch.testing.assert_close(
-            warm_up_loss(model, curvature, BATCH, (images, z)), 0.25 * value, rtol=1e-4, atol=1e-5
+            warm_up_loss(model, curvature, BATCH, (images, codes)),
+            0.25 * value,
+            rtol=1e-4,
+            atol=1e-5,
         )
 
 
@@ -56,8 +61,8 @@ def test_the_encoder_sees_what_the_codes_show(model, curvature, single_shot, dra
         return torch.zeros_like(ws), None
 
     monkeypatch.setattr(model, "encode", encode)
-    images, z = torch.rand(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, 8)
-    warm_up_loss(model, curvature, BATCH, (images, z) if drawn else None)
+    images, codes = torch.rand(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, *CODES)
+    warm_up_loss(model, curvature, BATCH, (images, codes) if drawn else None)
     pair, current = seen
     assert pair.shape == (BATCH, 3 if single_shot else 6, SIZE, SIZE)
     at_start = (current == model.start_ws).flatten(1).all(dim=1)
@@ -87,19 +92,32 @@ def supervised(tmp_path) -> dict:
     }
 
 
-def test_drawings_and_their_vectors_belong_together(tmp_path, monkeypatch):
-    settings, drawn = supervised(tmp_path), []
+@pytest.mark.parametrize("distillation", [0.0, 1.0])
+def test_drawings_and_their_codes_belong_together(tmp_path, monkeypatch, distillation):
+    settings, drawn, taught = supervised(tmp_path), [], []
     monkeypatch.setattr(
         "restyle.training.encoder_trainer.warm_up_loss",
         lambda model, curvature, batch, pair: drawn.append(pair) or _none(model),
     )
-    train_encoder(encoder_training(**settings))
-    source = data.open_source("portraits", SIZE)
-    for number, (images, z) in enumerate(drawn):
+    learn = EncoderTrainer.train_batch
+    monkeypatch.setattr(
+        EncoderTrainer,
+        "train_batch",
+        lambda self, *given: taught.append((given[0], given[-1])) or learn(self, *given),
+    )
+    train_encoder(encoder_training(**settings, distillation=distillation))
+    source, generator = data.open_source("portraits", SIZE), load_generator(settings["generator"])
+    for number, (images, codes) in enumerate(drawn + taught):
         indices = data.indices_at(source, range(4 * number, 4 * number + 4))
         torch.testing.assert_close(images, data.load(source, indices))
-        torch.testing.assert_close(z, vectors_of(source, WIDTH + 2, indices))
-    assert len(drawn) == 2
+        if number < 2 or distillation:
+            z = vectors_of(source, WIDTH + 2, indices)
+            torch.testing.assert_close(codes, generator.broadcast(generator.mapping(z)))
+        else:
+            assert codes is None
+    assert len(drawn) == len(taught) == 2
+    losses = {name for line in read_jsonl(settings["out"] / "stats.jsonl") for name in line}
+    assert ("distillation" in losses) == bool(distillation)
 
 
 def _none(model):
@@ -124,9 +142,8 @@ def test_the_curvature_in_the_generators_folder_is_taken(tmp_path, curvature):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"flip": True}, "expected data portraits, no flip and no teacher, got data 'portraits'"),
-        ({"data": "photos"}, "expected data portraits, .*, got data 'photos'"),
-        ({"distillation": 1.0}, "expected .* no teacher, .* distillation 1.0"),
+        ({"flip": True}, "expected data portraits and no flip, got data 'portraits' and flip True"),
+        ({"data": "photos"}, "expected data portraits .*, got data 'photos'"),
     ],
 )
 def test_other_drawings_are_refused(tmp_path, changes, message):

@@ -268,8 +268,8 @@ class Losses:
         fixed_point: Weight of the squared residual where little or nothing is left to do, which
             shall be zero: for a target that the current image equals, and from the sixth step on.
         adversarial: Weight of the discriminator of codes.
-        distillation: Weight of the distance from a teacher's codes, measured by the curvature of
-            what methods minimise: directions that images do not show hardly count.
+        distillation: Weight of the distance from a teacher's codes (with `warmup_drawings` those of
+            drawings), measured by the curvature of what methods minimise.
     """
 
     l2: float = 1.0
@@ -387,10 +387,10 @@ class EncoderTraining(RunOptions):
                 f"neither flip nor targets, got {self.data.flip} and {self.data.targets!r}"
             )
         data = self.data
-        if data.warmup_drawings and (data.data != "portraits" or data.flip or losses.distillation):
+        if data.warmup_drawings and (data.data != "portraits" or data.flip):
             raise ValueError(
-                "warmup_drawings: expected data portraits, no flip and no teacher, got data "
-                f"{data.data!r}, flip {data.flip} and distillation {losses.distillation}"
+                "warmup_drawings: expected data portraits and no flip, got data "
+                f"{data.data!r} and flip {data.flip}"
             )
         check_shares(loop.batch, self.processes, loop.accumulate)
         if self.domain == "toon" and self.data.style == "toon":

@@ -109,7 +109,7 @@ def train_encoder(config: EncoderTraining) -> None:
             with first_alone():  # the others then find it in the cache
                 trainer.find_curvature()
         taught = None
-        if config.losses.distillation:
+        if config.losses.distillation and not config.data.warmup_drawings:
             train, taught = be_taught(trainer, run, train)
         _loop(trainer, run, train, taught, lambda: _show(trainer, run, train, held_out))
     run.say(
@@ -135,25 +135,26 @@ def _loop(
         portraits, width = cast(Portraits, source), trainer.generator.config.z_dim
         return vectors_of(portraits, width, indices_at(source, positions, config.seed))
 
-    warm_up = config.data.warmup_images
-    beside = None if taught is None else codes_at
+    warm_up, drawn = config.data.warmup_images, config.data.warmup_drawings
+    beside = vectors_at if drawn else None if taught is None else codes_at
     data = Batches(source, config, run.batch, first, config.data.flip, beside)
-    drawings: Iterator[tuple[Tensor, Tensor]] | None = None
-    if config.data.warmup_drawings:
-        drawn = Batches(source, config, run.batch, first, beside=vectors_at)
-        drawings = drawn.ahead(range(run.images, warm_up, config.loop.batch), run.device)
     batches: Iterator[tuple[Tensor, Tensor]] | None = None
     while run.unfinished:
         trainer.set_progress(run.images)
-        if run.images < warm_up:
-            numbers = trainer.warm_up(run.batch, None if drawings is None else next(drawings))
+        if run.images < warm_up and not drawn:
+            numbers = trainer.warm_up(run.batch)
         else:
             starts = range(run.images, run.total, config.loop.batch)
             batches = batches or data.ahead(starts, run.device)
             images, codes = next(batches)
-            before = trainer.steps_before(data.positions(run.images))
-            codes = None if taught is None else codes
-            numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
+            if drawn:
+                codes = trainer.codes_of_drawings(codes)
+            if run.images < warm_up:
+                numbers = trainer.warm_up(run.batch, (images, codes))
+            else:
+                before = trainer.steps_before(data.positions(run.images))
+                codes = codes if config.losses.distillation else None
+                numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
         run.step(average_numbers(numbers))
         if run.checkpoint(trainer.state_dict):
             show()

@@ -167,6 +167,11 @@ class EncoderTrainer:
         found = curvature_of(*place, self.encoder.config.input_size, folder)
         self.objective.curvature = found.to(self.restyle.start_ws)
 
+    @torch.no_grad()
+    def codes_of_drawings(self, vectors: Tensor) -> Tensor:
+        """Map the vectors (B, z_dim) that portraits are drawn from to codes (B, num_ws, w_dim)."""
+        return self.generator.broadcast(self.generator.mapping(vectors))
+
     def warm_up(self, batch: int, drawn: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
         """Train on images whose codes are known, as `warm_up_loss` says: samples or drawings.
 

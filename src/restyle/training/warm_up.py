@@ -30,8 +30,8 @@ def warm_up_loss(
         model: Of the encoder in training.
         curvature: Of the objective.
         batch: Samples of the generator, whose layers are mixed of two, each from one or the other.
-        drawn: In the place of samples (B, 3, h, w) pictures, as the encoder sees them, and vectors
-            (B, z_dim) that the mapping network makes their codes of.
+        drawn: In the place of samples (B, 3, h, w) pictures, as the encoder sees them, and their
+            codes (B, num_ws, w_dim).
 
     Returns:
         () the mean over the batch.
@@ -47,7 +47,7 @@ def warm_up_loss(
         rows = torch.rand(2 * batch, generator.num_ws, 1, device=start.device)
         ws, other = torch.where(rows < 0.25, second, first).chunk(2)
         if drawn is not None:
-            ws = generator.broadcast(generator.mapping(drawn[1]))
+            ws = drawn[1]
         current, pair = start.expand_as(ws), drawn[0] if drawn else seen(ws)
         if not model.single_shot:
             nearness = torch.rand(batch, 1, 1, device=start.device)
