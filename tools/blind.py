@@ -41,7 +41,7 @@ def sheet(model: str, out: Path = Path("results/blind"), count: int = 20, seed: 
     source = open_source("portraits", found.generator.config.size, split="test")
     people = random.choice(len(source), count, replace=False).tolist()
     drawings = load_images(source, people)
-    samples = found.sample(count, seed=seed).image.clamp(-1, 1)
+    samples = found.sample(count, seed=count * seed).image.clamp(-1, 1)  # no picture twice
     order = random.permutation(2 * count)
     pictures = torch.cat([samples, drawings])[torch.from_numpy(order)]
     numbers = [str(number + 1) for number in range(len(order))]

@@ -8,8 +8,8 @@ an adversarial step, cannot leave out a part of the data, and leaves the discrim
 are good at, the sharpness.
 
 The mapping network is built, not trained: it unfolds the vectors into codes in which every
-attribute is a direction, and every class a corner. One that is trained leaves a fifth of what
-classes differ by out, and what is drawn from a code between two hats is the ghost of both.
+attribute is a direction, and every class a corner. One that is trained makes ramps of the steps
+between classes, and what is drawn from a code between two hats is the ghost of both.
 """
 
 from __future__ import annotations
