@@ -1,6 +1,7 @@
 """The description of a training that is not run: the answer to `--dry-run`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ def _encoder_rows(config: EncoderTraining) -> dict[str, str]:
 
 
 def _generator_rows(config: GeneratorTraining) -> dict[str, str]:
-    trainer = GeneratorTrainer(config, torch.device("cpu"))
+    trainer = GeneratorTrainer(replace(config, compile=False), torch.device("cpu"))
     origin = config.initial or config.grow_from
     if origin:
         trainer.begin()
@@ -77,7 +78,7 @@ def _generator_rows(config: GeneratorTraining) -> dict[str, str]:
         "against": f"discriminators of {_millions(trainer.adversary)} parameters{features}",
         "training": f"{config.images:,} images, the first {known:,} to be drawn: "
         f"{config.images // config.batch:,} updates by batches of {config.batch}",
-        "optimiser": f"adam, learning rates {config.lr:g} and "
+        "optimiser": f"{config.optimiser}, learning rates {config.lr:g} and "
         f"{config.discriminator_lr or config.lr:g}, {config.precision}",
         "memory": _gigabytes(generator_memory(trainer, config.batch // config.processes)),
     }

@@ -186,7 +186,7 @@ _PSP = {"faces": _FACES} | {
     )
     for name, (made, shown, size, steps) in _KINDS.items()
 }
-_TOON = {"perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
+_TOON: dict[str, Any] = {"domain": "toon", "perceptual": 0.8, "identity": 1.0, "w_norm": 0.025}
 _E4E = {"head": "e4e", "delta_norm": 2e-4, "adversarial": 0.1}
 _PORTRAITS = with_options(
     EncoderTraining(),
@@ -201,6 +201,7 @@ _PORTRAITS = with_options(
     decay=1.0,
 )
 _PORTRAITS_E4E = with_options(_PORTRAITS, **_E4E, progressive_start=750, progressive_interval=100)
+_PORTRAITS_TOON = with_options(_PORTRAITS, **_TOON, warmup_images=0, images=8_000)
 
 _NETWORKS_128: dict[str, Any] = {
     "generator": "runs/generator-128-further/generator",
@@ -273,29 +274,19 @@ _NAMED = {
     "portraits-64-recurrent": with_options(_ABLATION, encoder="portraits-recurrent"),
     "portraits-128-codes": with_options(_PORTRAITS, **{**_AT_128, **_CODES_128}),
     "portraits-toon": with_options(
-        _PORTRAITS,
-        **_TOON,
-        generator="portraits-toon",
-        domain="toon",
-        initial="portraits",
-        warmup_images=0,
-        images=8_000,
+        _PORTRAITS_TOON, generator="portraits-toon", initial="portraits"
     ),
     "portraits-128-toon": with_options(
-        _PORTRAITS,
+        _PORTRAITS_TOON,
         **_NETWORKS_128 | {"generator": "runs/generator-128-toon/generator"},
-        **_TOON,
-        domain="toon",
         initial="runs/encoder-portraits-128/model",
-        warmup_images=0,
-        images=8_000,
     ),
     **_PSP,
     **{
         f"{name}-e4e": with_options(preset, **_E4E, progressive_interval=2_000)
         for name, preset in _PSP.items()
     },
-    "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify", domain="toon"),
+    "toon": with_options(_FACES, **_TOON, generator="stylegan2-toonify"),
 }
 _STUDENT = with_options(
     _PORTRAITS,
