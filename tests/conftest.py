@@ -23,6 +23,12 @@ def _fixed_seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _memory_given_back(monkeypatch) -> None:
+    """Let trainings in this process give their memory back, as the tests after them need it."""
+    monkeypatch.setattr("restyle.training.parallel.keep_memory", lambda: None)
+
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory) -> Path:
     """Return the folder of a saved tiny model, which no test may change."""

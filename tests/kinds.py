@@ -109,7 +109,7 @@ def _native(folder: Path) -> list[Kind]:
     users = (
         lambda path: ReStyle.from_pretrained(checkpoint(path)),
         lambda path: StyleGAN2.from_pretrained(checkpoint(path)),
-        lambda path: start_encoder(model.encoder, str(checkpoint(path))),
+        lambda path: start_encoder(model.encoder, str(checkpoint(path)), model.generator),
         lambda path: had_frozen_norms(str(checkpoint(path))),
     )
     return [

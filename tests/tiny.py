@@ -23,16 +23,11 @@ def tiny_generator(seed: int = 0) -> StyleGAN2:
     return generator
 
 
-def tiny_encoder(seed: int = 0, input_channels: int = 6, **options: bool) -> Encoder:
+def tiny_encoder(seed: int = 0, input_channels: int = 6, **options: object) -> Encoder:
     torch.manual_seed(seed)
+    settings = {"widths": (16, 16), "units": (1,), "head_channels": 8, **options}
     config = EncoderConfig(
-        *CODES,
-        widths=(16, 16),
-        units=(1,),
-        input_size=(SIZE, SIZE),
-        input_channels=input_channels,
-        head_channels=8,
-        **options,
+        *CODES, input_size=(SIZE, SIZE), input_channels=input_channels, **settings
     )
     return Encoder(config)
 

@@ -129,10 +129,11 @@ def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
 
 def pull(page, picture, point, to):
     """Click a point, and where it shall be."""
-    points = page.get_by_role("textbox", name="Points")
+    points, before = page.get_by_role("textbox", name="Points"), source(picture)
     click(page, picture, *point)
     expect(points).not_to_have_value("")
-    # Until the answer is shown, the page takes no other click.
+    # Until the point is drawn, the page takes no other click.
+    expect(picture).not_to_have_attribute("src", before)
     tracker = page.locator("#drag-picture").get_by_test_id("status-tracker")
     expect(tracker).to_have_class(re.compile(r"\bhide\b"))
     only = points.input_value()

@@ -38,20 +38,22 @@ def tiny(**changes):
 @pytest.mark.parametrize("config", PRESETS, ids=["faces", "cars", "psp", "e4e", "64", "128"])
 def test_presets_survive_json(config):
     assert EncoderConfig(**json.loads(json.dumps(asdict(config)))) == config
-    with torch.device("meta"):
+    with torch.device("cpu" if config.reads_attributes else "meta"):  # meta has no autocast
         encoder = Encoder(config)
         codes = encoder(torch.empty(2, config.input_channels, *config.input_size))[0]
     assert codes.shape == (2, config.num_ws, config.w_dim)
 
 
 @pytest.mark.parametrize(
-    ("config", "size"), [(PORTRAITS, 2.8e6), (PORTRAITS_128, 2.4e6)], ids=["64", "128"]
+    ("config", "size", "shape"),
+    [(PORTRAITS, 2.8e6, (1, 128, 16, 16)), (PORTRAITS_128, 3.0e6, (1, 96, 8, 8))],
+    ids=["64", "128"],
 )
-def test_portrait_encoders_are_so_small_that_the_box_holds_six(config, size):
+def test_portrait_encoders_are_so_small_that_the_box_holds_six(config, size, shape):
     with torch.device("meta"):
         encoder = Encoder(config)
-        trunk = encoder.trunk(torch.empty(1, 6, *config.input_size))
-    assert trunk.shape == (1, 128, 16, 16)
+        trunk = encoder.trunk(torch.empty(1, config.trunk_channels, *config.input_size))
+    assert trunk.shape == shape
     assert sum(p.numel() for p in encoder.parameters()) == pytest.approx(size, rel=0.02)
 
 
@@ -135,6 +137,36 @@ def test_a_shared_trunk_sees_the_target_and_how_the_current_image_differs():
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("head", ["psp", "e4e"])
+@torch.no_grad()
+def test_a_siamese_encoder_compares_what_it_reads(head):
+    encoder = tiny(siamese=True, head=head)
+    encoder.centre.normal_()
+    first, second, target = torch.rand(3, 2, 3, 32, 24) * 2 - 1
+    average, other = encoder.centre.expand(2, -1, -1), torch.randn(2, 8, 4)
+
+    def read(images):
+        return encoder.read(images)[0]
+
+    def predict(current, ws, state=None):
+        found = [one(torch.cat([target, current], dim=1), ws, state) for one in (encoder, fast)]
+        for mine, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+        return found[0]
+
+    fast = folded(encoder)
+    residual, state = predict(first, average)
+    torch.testing.assert_close(residual, read(target))  # from the average to the target's code
+    assert state.equal(residual)
+    residual, state = predict(first, average + residual, state)
+    torch.testing.assert_close(residual, read(target) - read(first))
+    torch.testing.assert_close(predict(second, other, state)[0], read(target) - read(second))
+    assert not predict(target, other, state)[0].any()  # nothing is left to do
+    assert not predict(3 * target.sign() * target.abs().ceil(), other, read(target.sign()))[0].any()
+    # From other codes than the average, without a step before: as if there had been one.
+    torch.testing.assert_close(predict(first, other)[0], read(target) - read(first))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -147,6 +179,9 @@ def test_a_shared_trunk_sees_the_target_and_how_the_current_image_differs():
         ({"shared_trunk": True, "input_channels": 3}, "shared_trunk: expected 6 channels and no"),
         ({"shared_trunk": True, "pyramid": True}, "shared_trunk: expected 6 channels and no"),
         ({"attends": True}, "attends: expected an encoder that sees codes"),
+        ({"siamese": True, "sees_codes": True}, "siamese: expected 6 channels, and no codes"),
+        ({"siamese": True, "input_channels": 3}, "siamese: expected 6 channels, and no codes"),
+        ({"backbone": "features"}, "backbone: 'features' expects square images"),
     ],
 )
 def test_impossible_configurations_are_refused(changes, message):

@@ -8,6 +8,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from restyle.domains import Domain
 from restyle.encoders import Encoder
+from restyle.exporting.exported import ExportedEncoder
 from restyle.exporting.graphs import graphs_of
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.model import ReStyle
@@ -64,6 +65,7 @@ def test_a_recurrent_encoder_takes_codes_and_state(keeps_state, attends):
         {"sees_codes": True, "keeps_state": True},
         {"shared_trunk": True},
         {"sees_codes": True, "attends": True},
+        {"siamese": True},
     ],
 )
 @torch.no_grad()
@@ -85,6 +87,24 @@ def test_a_shared_trunk_sees_one_picture_after_the_other():
     graph = graphs_of(model, torch.float32)["encoder"]
     x = torch.rand(3, 6, SIZE, SIZE) * 2 - 1
     torch.testing.assert_close(graph(*x.split(3, dim=1)), encoder(x)[0], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_a_siamese_encoder_reads_one_picture():
+    shape = {"backbone": "features", "widths": (4, 8, 8, 12, 12), "units": (1, 1, 1, 1)}
+    encoder = with_statistics(tiny_encoder(siamese=True, **shape))
+    model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
+    graph = graphs_of(model, torch.float32)["encoder"]
+    x = torch.rand(3, 3, SIZE, SIZE) * 2 - 1
+    torch.testing.assert_close(graph(x), encoder.read(x)[0], atol=1e-5, rtol=0)
+    read = ExportedEncoder(encoder.config, graph, encoder.centre)
+    first, second = torch.rand(2, 3, 6, SIZE, SIZE)
+    _, state = read(first)
+    for got, wanted in (
+        (read(first), encoder(first)),
+        (read(second, None, state), encoder(second, None, state)),
+    ):
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()

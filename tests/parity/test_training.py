@@ -209,7 +209,7 @@ def test_training_step(path, tmp_path):
     trainer.objective._average = model.start_ws
 
     x = case.inputs["x"]
-    steps = list(trainer.learn(x, x, trainer.restyle.start(len(x))))
+    steps = list(trainer.learn(x, x, [trainer.steps] * len(x)))
     case.check("latent_last", steps[-1][0])
     case.check("grad_norms", norms_by_name(case, encoder, path))
     case.check("grad_linear_0", encoder.heads[0].out_weight.grad[0].T[::8, ::8])

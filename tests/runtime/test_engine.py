@@ -96,6 +96,13 @@ ENCODERS = {
         "head": "e4e",
         "pyramid": True,
     },
+    "features": {
+        "backbone": "features",
+        "widths": (4, 8, 8, 12, 12),
+        "units": (1, 1, 1, 1),
+        "input_size": (32, 32),
+        "siamese": True,
+    },
 }
 
 
@@ -111,6 +118,17 @@ def test_a_folded_encoder_predicts_the_same(options):
     assert len(norms) == units, "of all norms, only those before a convolution stay"
     after = encoder.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_what_reads_attributes_finds_places_in_float32():
+    encoder = random_encoder(**ENCODERS["features"])
+    grid, low = encoder.attributes.pointer.grid, folded(encoder, torch.bfloat16)
+    assert low.attributes.pointer.grid.equal(grid) and grid.dtype == torch.float32
+    assert low.trunk.stages[1].layers[0][0][0].weight.dtype == torch.bfloat16
+    x = torch.rand(3, 6, 32, 32) * 2 - 1
+    found, expected = low(x.bfloat16())[0], encoder(x)[0]
+    assert found.dtype == torch.float32
+    assert (found - expected).square().mean() < 0.01 * expected.square().mean()
 
 
 def test_a_folded_encoder_shares_the_heads_weights():

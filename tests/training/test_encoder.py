@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,24 @@ import pytest
 import torch
 
 import restyle
+from restyle import encoders
+from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from restyle.hub.registry import load_generator
 from restyle.io.checkpoints import CheckpointError, load_folder, save_folder
 from restyle.io.files import read_jsonl
 from restyle.model import ReStyle
+from restyle.portraits.features import FeatureConfig, FeatureNetwork
+from restyle.portraits.gaussian import WIDTH
+from restyle.portraits.reading import CLASSES
 from restyle.refine import Estimate, pool_to
 from restyle.training import data
+from restyle.training.attribute_pretraining import linear_codes
 from restyle.training.config import EncoderTraining
 from restyle.training.encoder import build_trainer, train_encoder
 from restyle.training.optimisers import make_optimiser
 from restyle.training.options import flat, with_options
 from restyle.training.presets import ENCODERS
+from tests.tiny import CODES, SIZE
 from tests.training.encoders import prepare
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +124,8 @@ def test_training_lowers_the_loss(settings, head, encoder):
 def test_warm_up_learns_the_codes(settings, encoder):
     trainer = trainer_of(settings, lr=3e-3, encoder=encoder)
     trainer.find_curvature()
-    losses = [float(trainer.warm_up(16)["loss_w"]) for _ in range(150)]
+    steps = [2] * 4 + [1] * 8
+    losses = [float(trainer.warm_up(*trainer.samples(12), steps)["loss_w"]) for _ in range(150)]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
 
 
@@ -134,7 +143,7 @@ def test_gradients_are_those_of_each_step_alone(settings):
         gradients = torch.autograd.grad(loss, list(trainer.encoder.parameters()))
         wanted = [a + b for a, b in zip(wanted, gradients, strict=True)]
         start = Estimate(ws, image).detach()
-    list(trainer.learn(images, images, trainer.restyle.start(4)))
+    list(trainer.learn(images, images, [2] * 4))
     for parameter, gradient in zip(trainer.encoder.parameters(), wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
 
@@ -152,7 +161,7 @@ def test_gradients_flow_through_the_state_and_nothing_else(settings):
         total = total + weight * (pool_to(image, images) - images).square().mean()
         start = Estimate(start.ws + residual, image).detach()
     wanted = torch.autograd.grad(total, list(trainer.encoder.parameters()))
-    list(trainer.learn(images, images, trainer.restyle.start(4)))
+    list(trainer.learn(images, images, [2] * 4))
     for parameter, gradient in zip(trainer.encoder.parameters(), wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-7)
 
@@ -181,7 +190,7 @@ def test_deltas_come_one_by_one(settings):
     assert found == [0, 0, 1, 1, 2, 4, 5, 5]
     trainer.set_progress(4 * 25)
     images = pictures()
-    *_, (ws, _) = trainer.learn(images, images, trainer.restyle.start(4))
+    *_, (ws, _) = trainer.learn(images, images, [2] * 4)
     rest = (ws[:, 3:] - ws[:, :1]).abs().amax(dim=(1, 2))
     start = (trainer.restyle.start_ws[3:] - trainer.restyle.start_ws[:1]).abs().max()
     torch.testing.assert_close(rest, start.expand(4), rtol=0, atol=1e-5)
@@ -202,7 +211,7 @@ def test_deltas_that_are_off_have_zero_gradients(settings):
     trainer = trainer_of(settings, head="e4e", progressive_start=9, progressive_interval=1)
     trainer.set_progress(0)
     images = pictures()
-    list(trainer.learn(images, images, trainer.restyle.start(4)))
+    list(trainer.learn(images, images, [2] * 4))
     gradient = trainer.encoder.heads[0].out_weight.grad
     assert gradient[0].abs().max() > 0
     assert gradient[1:].abs().max() == 0
@@ -214,7 +223,7 @@ def test_a_single_shot_encoder_sees_the_target_alone(settings):
     images = pictures()
     numbers = trainer.train_batch(images, images)
     assert numbers["mse_first"] == numbers["mse_last"]
-    assert not trainer.steps_before(range(99)).any()
+    assert trainer.depths_of(10_000, 99) == [1] * 99
     assert trainer.model().single_shot
 
 
@@ -224,33 +233,40 @@ def test_a_run_may_be_validated_with_more_steps_than_it_updates_after(settings):
     assert read_jsonl(settings["out"] / "stats.jsonl")[-1]["val_mse_3"] > 0
 
 
-def test_images_are_refined_before_they_are_learned_from(settings):
-    trainer = trainer_of(settings, steps=1, rollout=0.65)
-    steps = trainer.steps_before(range(4000))
-    assert torch.equal(steps[40:44], trainer.steps_before(range(40, 44)))
-    assert steps.max() == 9 and 1.7 < steps.float().mean() < 1.9
-    assert 0.33 < (steps == 0).float().mean() < 0.37
-
-    images, before = pictures(), torch.tensor([0, 3, 1, 0])
-    statistics = [b.clone() for b in trainer.encoder.buffers()]
-    found = trainer.refined(images, before)
-    assert same(dict(enumerate(statistics)), dict(enumerate(trainer.encoder.buffers())))
-    assert trainer.encoder.training and not found.ws.requires_grad
-    for row, count in enumerate(before.tolist()):
-        wanted = trainer.model().invert(images[row : row + 1], max(1, count)).steps[count]
-        torch.testing.assert_close(found.ws[row], wanted.ws[0], rtol=1e-4, atol=1e-4)
-        image = pool_to(wanted.image, images)[0]
-        torch.testing.assert_close(found.image[row], image, rtol=1e-4, atol=1e-4)
+def test_some_images_go_on(settings):
+    trainer = trainer_of(settings, steps=1, rollout=0.65, warmup_images=100)
+    depths = trainer.depths_of(100, 4000)
+    assert depths == trainer.depths_of(100, 4000) == sorted(depths, reverse=True)
+    assert depths[0] == 10 and 2.7 < np.mean(depths) < 2.9
+    assert 0.33 < depths.count(1) / 4000 < 0.37
+    few = trainer.depths_of(50, 4000)  # half way through the warm-up
+    assert 1.4 < np.mean(few) < 1.55 and trainer.depths_of(0, 4000) == [1] * 4000
 
 
-def test_what_is_learned_comes_after_the_steps_before(settings):
+def test_what_goes_on_is_learned_from_at_every_step(settings):
     trainer, images = trainer_of(settings, steps=1, lr=0.0), pictures()
     trainer.encoder.eval()
-    errors = trainer.model().invert(images, 3).steps
-    for count in (0, 2):
-        numbers = trainer.train_batch(images, images, torch.full((4,), count))
-        wanted = (pool_to(errors[count + 1].image, images) - images).square().mean()
-        torch.testing.assert_close(numbers["mse_last"], wanted, rtol=1e-4, atol=1e-6)
+    found = trainer.model().invert(images, 3).steps[1:]
+    depths = [3, 2, 1, 1]
+    numbers = trainer.train_batch(images, images, depths)
+    errors = [(pool_to(step.image, images) - images).square().mean(dim=(1, 2, 3)) for step in found]
+    wanted = torch.cat([errors[0], errors[1][:2], errors[2][:1]])
+    torch.testing.assert_close(numbers["l2"], wanted.mean(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(numbers["mse_first"], errors[0].mean(), rtol=1e-4, atol=1e-6)
+    steps = list(trainer.learn(images, images, depths))
+    assert [len(codes) for codes, _ in steps] == [4, 2, 1]
+
+
+def test_a_step_counts_alike_for_every_image(settings):
+    trainer, images = trainer_of(settings, steps=1), pictures()
+    trainer.encoder.eval()
+    list(trainer.learn(images, images, [2, 1, 1, 1]))
+    found = [p.grad.clone() for p in trainer.encoder.parameters()]
+    trainer.optimiser.zero_grad()
+    for row in range(4):
+        list(trainer.learn(images[row : row + 1], images[row : row + 1], [2 if row == 0 else 1]))
+    for parameter, gradient in zip(trainer.encoder.parameters(), found, strict=True):
+        torch.testing.assert_close(parameter.grad / 4, gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_what_has_arrived_shall_stay(settings):
@@ -269,18 +285,19 @@ def test_what_has_arrived_shall_stay(settings):
 def test_late_steps_shall_do_little(settings):
     trainer, images = trainer_of(settings, steps=2, fixed_point=2.0, lr=0.0), pictures()
     trainer.encoder.eval()
-    before = torch.tensor([0, 4, 5, 9])
-    found = trainer.train_batch(images, images, before)["fixed_point"]
-    still = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4])[0].square().mean()
-    wanted = [still, still]
-    start = trainer.refined(images, before)
-    for late in (before >= 5, before >= 4):  # the steps of `late` are their sixth or later
-        pair = torch.cat([images, pool_to(start.image, images)], dim=1)
-        residual = trainer.restyle.encode(pair)[0]
-        wanted.append(residual[late].square().sum() / residual.numel())
-        ws = start.ws + residual
-        start = Estimate(ws, trainer.restyle.generate(ws)).detach()
-    torch.testing.assert_close(found, torch.stack(wanted).sum() / 2)
+    depths = [7, 6, 6, 1]
+    found = trainer.train_batch(images, images, depths)["fixed_point"]
+    reached = trainer.model().invert(images, 7).steps
+    wanted = []
+    for number in range(7):
+        count = sum(depth > number for depth in depths)
+        still = torch.cat([images, images], dim=1)[:count:4]
+        there = trainer.restyle.encode(still)[0].square().mean()
+        if number >= 5:
+            pair = torch.cat([images, pool_to(reached[number].image, images)], dim=1)[:count]
+            there = there + trainer.restyle.encode(pair)[0].square().mean()
+        wanted.append(there * count)
+    torch.testing.assert_close(found, sum(wanted) / sum(depths))
 
 
 def first_norm(trainer):
@@ -310,7 +327,7 @@ def test_frozen_norms_stay_as_they_are_in_use(settings):
     trainer.recalibrate_batch_norms(images)
     settled = [b.clone() for b in trainer.encoder.buffers()]
     assert not same(dict(enumerate(statistics)), dict(enumerate(settled)))
-    trainer.train_batch(images, images, torch.tensor([0, 1, 2, 0]))
+    trainer.train_batch(images, images, [4, 3, 2, 2])
     assert not first_norm(trainer).training
     assert same(dict(enumerate(settled)), dict(enumerate(trainer.encoder.buffers())))
 
@@ -445,6 +462,7 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
             "rollout": 0.4,
             "fixed_point": 2.0,
             "batch": 8,
+            "accumulate": 2 // processes,  # how often images go on is drawn for a part
             "freeze_norms": True,  # else each process has statistics of its own images
         }
         if processes == 2:
@@ -524,7 +542,7 @@ def test_compiling_changes_speed_alone(settings, monkeypatch):
     plain = numbers()
     monkeypatch.setattr(torch, "compile", seen)
     assert numbers(compile=True) == plain
-    assert {function.__name__ for function in compiled} == {"extract", "_call_impl"}
+    assert {function.__name__ for function in compiled} == {"_call_impl"}
 
 
 def test_an_encoder_starts_from_a_trained_one(settings, tmp_path):
@@ -572,6 +590,51 @@ def test_an_encoder_starts_from_a_single_shot_one(settings, tmp_path):
     expected = single(images)[0]
     torch.testing.assert_close(both(torch.cat([images, other], dim=1))[0], expected)
     assert not torch.allclose(both(torch.cat([other, images], dim=1))[0], expected)
+
+
+@pytest.fixture
+def reading(settings, tmp_path, monkeypatch):
+    """Settings of an encoder that begins as a feature network, and that network."""
+    network = FeatureNetwork(FeatureConfig(SIZE, (4, 6, 8, 8, 8)))
+    for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        norm.running_mean.normal_()
+    network.save_pretrained(tmp_path / "features")
+    shape = {"backbone": "features", "widths": (4, 6, 8, 8, 8), "units": (1, 1, 1, 1)}
+    tiny = replace(encoders.PRESETS["tiny"], **shape, siamese=True)
+    monkeypatch.setitem(encoders.PRESETS, "reading", tiny)
+    begun = {"encoder": "reading", "initial": str(tmp_path / "features"), "freeze_norms": True}
+    return {**settings, **begun}, network.eval()
+
+
+@pytest.mark.parametrize("single_shot", [True, False])
+def test_an_encoder_begins_as_what_reads_attributes(reading, tmp_path, single_shot):
+    settings, network = reading
+    supervised = StyleGAN2(StyleGAN2Config(SIZE, WIDTH + 2, 8, (8, 8, 8), mapping_layers=2))
+    supervised.w_avg.copy_(supervised.estimate_w_avg(256))
+    supervised.save_pretrained(tmp_path / "supervised")
+    settings |= {"generator": str(tmp_path / "supervised"), "single_shot": single_shot}
+    trainer = trainer_of(settings)
+    encoder, images = trainer.encoder.eval(), pictures()
+    weight, bias = linear_codes(supervised, network)
+    heads = network.heads(images)
+    chances = [one.softmax(dim=1) for one in heads["logits"].split(CLASSES, dim=1)]
+    expected = torch.cat([heads["values"], *chances], dim=1) @ weight.t() + bias
+    found, _ = encoder(images if single_shot else torch.cat([images, images], dim=1))
+    torch.testing.assert_close(found, expected.unsqueeze(1).expand(-1, *CODES[:1], -1))
+    if not single_shot:
+        torch.testing.assert_close(encoder.centre, trainer.restyle.start_ws)
+
+
+def test_norms_of_a_feature_network_are_kept(reading, tmp_path):
+    settings, network = reading
+    train_encoder(encoder_training(**{**settings, "images": 8}))
+    mean = ReStyle.from_pretrained(tmp_path / "run" / "model").encoder.trunk.stem[1].running_mean
+    torch.testing.assert_close(mean, network.levels[0][1].running_mean, rtol=1e-3, atol=1e-3)
+
+
+def test_another_backbone_begins_as_no_feature_network(reading):
+    with pytest.raises(ValueError, match="expected a 'ir_se' trunk .* with other layers"):
+        trainer_of({**reading[0], "encoder": "tiny"})
 
 
 def test_a_recurrent_encoder_with_half_its_memory_is_no_start(settings):

@@ -15,7 +15,7 @@ from restyle.training import data
 from restyle.training.attribute_pretraining import vectors_of
 from restyle.training.encoder import train_encoder
 from restyle.training.encoder_trainer import EncoderTrainer
-from restyle.training.warm_up import warm_up_loss
+from restyle.training.warm_up import mixed_samples, warm_up_losses
 from tests.tiny import CODES, SIZE, tiny_encoder, tiny_generator
 from tests.training.encoders import prepare
 from tests.training.test_encoder import encoder_training, trainer_of
@@ -40,37 +40,35 @@ def test_what_images_show_most_counts_most(model, curvature, monkeypatch):
     wanted = codes - model.start_ws
     for column, value in enumerate(curvature.values):
         off = 0.5 * curvature.vectors[:, column].view(CODES)
-        monkeypatch.setattr(model, "encode", lambda pair, ws, off=off: (wanted + off, None))
-        torch.testing.assert_close(
-            warm_up_loss(model, curvature, BATCH, (images, codes)),
-            0.25 * value,
-            rtol=1e-4,
-            atol=1e-5,
-        )
+        monkeypatch.setattr(model, "encode", lambda pair, ws, _, off=off: (wanted + off, None))
+        (loss,) = warm_up_losses(model, curvature, images, codes, [1] * BATCH)
+        torch.testing.assert_close(loss, 0.25 * value, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("single_shot", [True, False])
-@pytest.mark.parametrize("drawn", [True, False])
-def test_the_encoder_sees_what_the_codes_show(model, curvature, single_shot, drawn, monkeypatch):
-    if not single_shot:
-        model = ReStyle(model.generator, tiny_encoder(), model.domain, "tiny")
-    seen = []
+def test_an_encoder_learns_on_its_own_path(model, curvature, monkeypatch):
+    """Each step sees what the one before has reached, and is told what is left to the codes."""
+    model = ReStyle(model.generator, tiny_encoder(), model.domain, "tiny")
+    seen, off = [], 0.5 * curvature.vectors[:, 0].view(CODES)
 
-    def encode(pair, ws):
-        seen.extend([pair, ws])
-        return torch.zeros_like(ws), None
+    def encode(pair, ws, _):
+        seen.append((pair, ws))
+        return off.expand_as(ws), None
 
     monkeypatch.setattr(model, "encode", encode)
-    images, codes = torch.rand(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, *CODES)
-    warm_up_loss(model, curvature, BATCH, (images, codes) if drawn else None)
-    pair, current = seen
-    assert pair.shape == (BATCH, 3 if single_shot else 6, SIZE, SIZE)
-    at_start = (current == model.start_ws).flatten(1).all(dim=1)
-    assert at_start.tolist() == ([True] * BATCH if single_shot else [True, True, False, False])
-    if drawn:
-        torch.testing.assert_close(pair[:, :3], images)
-    if not single_shot:
-        torch.testing.assert_close(pair[:, 3:], model.generate(current))
+    images = torch.rand(BATCH, 3, SIZE, SIZE)
+    losses = list(warm_up_losses(model, curvature, images, model.start(BATCH).ws, [3, 2, 1, 1]))
+    for number, ((pair, ws), count) in enumerate(zip(seen, (4, 2, 1), strict=True)):
+        torch.testing.assert_close(ws, (model.start_ws + number * off).expand(count, *CODES))
+        torch.testing.assert_close(pair[:, :3], images[:count])
+        torch.testing.assert_close(pair[:, 3:], model.generate(ws), rtol=1e-3, atol=1e-4)
+        missed = 0.25 * (number + 1) ** 2 * curvature.values[0] * count / BATCH
+        torch.testing.assert_close(losses[number], missed, rtol=1e-4, atol=1e-5)
+
+
+def test_samples_come_with_their_codes(model):
+    images, codes = mixed_samples(model, BATCH)
+    torch.testing.assert_close(images, model.generate(codes))
+    assert codes.shape == (BATCH, *CODES) and codes.std(dim=0).min() > 0
 
 
 def supervised(tmp_path) -> dict:
@@ -96,8 +94,8 @@ def supervised(tmp_path) -> dict:
 def test_drawings_and_their_codes_belong_together(tmp_path, monkeypatch, distillation):
     settings, drawn, taught = supervised(tmp_path), [], []
     monkeypatch.setattr(
-        "restyle.training.encoder_trainer.warm_up_loss",
-        lambda model, curvature, batch, pair: drawn.append(pair) or _none(model),
+        "restyle.training.encoder_trainer.warm_up_losses",
+        lambda model, curvature, *pair: drawn.append(pair[:2]) or [_none(model)],
     )
     learn = EncoderTrainer.train_batch
     monkeypatch.setattr(

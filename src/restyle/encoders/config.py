@@ -36,6 +36,11 @@ class EncoderConfig:
             of a trunk that sees six channels.
         attends: Whether each code has a query that looks for what to correct in the trunk's map, in
             an encoder that sees codes. These two are not published either.
+        siamese: Whether one network of three channels reads a code from the target and one from the
+            current image (Bromley et al. 1993), and the residual is how they differ: what it reads
+            wrong in both falls out, and nothing is left to do where they are equal. The target is
+            read once, in the first step, which from the average goes to its code. Not published
+            either.
     """
 
     num_ws: int = 18
@@ -52,6 +57,7 @@ class EncoderConfig:
     keeps_state: bool = False
     shared_trunk: bool = False
     attends: bool = False
+    siamese: bool = False
 
     def __post_init__(self):
         """Accept lists, as JSON has no tuples, and check what only shows up late otherwise."""
@@ -67,6 +73,18 @@ class EncoderConfig:
             raise ValueError("shared_trunk: expected 6 channels and no pyramid")
         if self.attends and (not self.sees_codes or self.pyramid):
             raise ValueError("attends: expected an encoder that sees codes, and no pyramid")
+        if self.siamese and (self.input_channels == 3 or self.recurrent or self.pyramid):
+            raise ValueError("siamese: expected 6 channels, and no codes, state or pyramid")
+        if self.reads_attributes and (
+            len(set(self.input_size)) > 1
+            or self.units != (1,) * 4
+            or self.input_channels != 3
+            and not self.siamese
+        ):
+            raise ValueError(
+                "backbone: 'features' expects square images, units (1, 1, 1, 1), and 3 channels or "
+                "siamese"
+            )
         stride = 2 ** len(self.units)
         if any(length % stride for length in self.input_size):
             raise ValueError(
@@ -80,6 +98,16 @@ class EncoderConfig:
     def recurrent(self) -> bool:
         """True where a step depends on more than the target and the current image."""
         return self.sees_codes or self.keeps_state
+
+    @property
+    def reads_attributes(self) -> bool:
+        """True with the backbone of a feature network, and with all that reads attributes there."""
+        return self.backbone == "features"
+
+    @property
+    def trunk_channels(self) -> int:
+        """Return the channels that the trunk sees at once."""
+        return 3 if self.shared_trunk or self.siamese else self.input_channels
 
     def first_state(self, like: Tensor) -> Tensor:
         """Return the states (B, num_ws, head_channels) of the first step: zeros, as `like`."""
@@ -108,11 +136,12 @@ PORTRAITS = EncoderConfig(
 PORTRAITS_128 = EncoderConfig(
     num_ws=12,
     w_dim=128,
-    backbone="ir_se_strided",  # half of what as wide a map at 128 px costs
-    widths=(16, 32, 48, 128),
-    units=(1, 2, 3),
+    backbone="features",
+    widths=(16, 32, 64, 96, 96),
+    units=(1, 1, 1, 1),
     input_size=(128, 128),
-    head_channels=48,
+    head_channels=32,
+    siamese=True,
 )
 
 PRESETS = {
@@ -122,7 +151,6 @@ PRESETS = {
     "portraits-shared-trunk": replace(PORTRAITS, sees_codes=True, shared_trunk=True),
     "portraits-attending": replace(PORTRAITS, sees_codes=True, attends=True),
     "portraits-recurrent": replace(PORTRAITS, sees_codes=True, keeps_state=True),
-    "portraits-codes-128": replace(PORTRAITS_128, sees_codes=True),
     "faces": RESTYLE_FACES,
     "cars": RESTYLE_CARS,
     "resnet": replace(RESTYLE_CARS, input_size=(256, 256)),

@@ -1,6 +1,7 @@
 """The encoder: a trunk, heads over its maps, and how their outputs become latent codes."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from restyle.encoders.heads import MapToStyle
 from restyle.encoders.recurrence import Recurrence
 from restyle.io.pretrained import PretrainedPart
 from restyle.nn.backbones import Trunk
+from restyle.portraits.reading import AttributeHeads, FeatureConfig
 
+NEAR = 1e-2  # codes that differ by half precision
 COARSE, MIDDLE = 3, 7  # in a pyramid: the first code that reads the middle map, and the finest one
 
 
@@ -24,18 +27,19 @@ class Encoder(nn.Module, PretrainedPart):
         stage: For an e4e head, how many codes have a delta of their own: codes 1 to `stage`.
             Training switches them on one by one (Tov et al., section 4.2); all are on by default.
             It is no part of a checkpoint.
+        centre: (num_ws, w_dim) of a siamese encoder: the average code, from which it reads others.
     """
 
     kind = "encoder"
     config_class = EncoderConfig
     config: EncoderConfig
+    centre: Tensor
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.config = config
         self.stage = config.num_ws - 1
-        seen = 3 if config.shared_trunk else config.input_channels
-        self.trunk = Trunk(config.backbone, seen, config.widths, config.units)
+        self.trunk = Trunk(config.backbone, config.trunk_channels, config.widths, config.units)
         counts = _codes_per_level(config)
         widths = (self.trunk.widths[-1] * (1 + config.shared_trunk),)
         if config.pyramid:
@@ -49,6 +53,12 @@ class Encoder(nn.Module, PretrainedPart):
             for level, (width, count) in enumerate(zip(widths, counts, strict=True))
             if count
         )
+        if config.siamese:
+            self.register_buffer("centre", torch.zeros(config.num_ws, config.w_dim))
+        self.attributes = None
+        if config.reads_attributes:
+            self.attributes = AttributeHeads(FeatureConfig(config.input_size[0], config.widths))
+            self.attribute_codes = nn.Linear(self.attributes.entries, config.w_dim)
         self.recurrence = None
         if config.recurrent:
             attention = None
@@ -73,7 +83,8 @@ class Encoder(nn.Module, PretrainedPart):
 
         Returns:
             Codes or residuals (B, num_ws, w_dim), and the state (B, num_ws, head_channels) for
-            the next step, None from an encoder that keeps none; both float32.
+            the next step, None from an encoder that keeps none; both float32. The state of a
+            siamese encoder is what it read from the target.
 
         Raises:
             ValueError: The input has another shape.
@@ -89,14 +100,28 @@ class Encoder(nn.Module, PretrainedPart):
         self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Predict as `forward` does, from whatever the trunk's stem takes."""
-        maps = self._pyramid(x) if self.config.pyramid else [self._last_map(x)]
-        codes = torch.cat([head(m) for head, m in zip(self.heads, maps, strict=False)], dim=1)
+        if self.config.siamese:
+            return compared(lambda one: self.read(one)[0], x, ws, state, self.centre)
+        return self.read(x, ws, state)
+
+    def read(
+        self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Compute what the heads say of images, as the trunk sees them; as `forward` else."""
+        maps = self._pyramid(x) if self.config.pyramid else self._maps(x)
+        last = maps if self.config.pyramid else maps[-1:]
+        codes = torch.cat([head(m) for head, m in zip(self.heads, last, strict=False)], dim=1)
+        if self.attributes is not None:
+            found = self.attributes.read(x, maps)
+            with torch.autocast(x.device.type, enabled=False):
+                base = self.attribute_codes(found).unsqueeze(1)
+            return self._in_rows(codes) + base, None
         if self.recurrence is None:
             return self._in_rows(codes), None
         ws = self.recurrence.centre.expand(len(codes), -1, -1) if ws is None else ws
         if state is None:
             state = self.config.first_state(codes)
-        codes, after = self.recurrence(codes, ws, state, maps[0])
+        codes, after = self.recurrence(codes, ws, state, last[0])
         residual = self.recurrence.residual(self._in_rows(codes), ws.float())
         return residual, after.float() if self.config.keeps_state else None
 
@@ -104,8 +129,8 @@ class Encoder(nn.Module, PretrainedPart):
     def start_from(self, trunk: Trunk) -> None:
         """Copy a pretrained trunk's weights, as training usually begins with them.
 
-        The trunk's input channels become the first ones (the target's); further ones keep the
-        random weights that they have.
+        The trunk's input channels become the first ones (the target's); further ones have no
+        weight in the beginning.
 
         Raises:
             ValueError: The trunk has other layers.
@@ -118,7 +143,7 @@ class Encoder(nn.Module, PretrainedPart):
             )
         for name, tensor in theirs.items():
             if name == "stem.0.weight":
-                mine[name][:, : tensor.shape[1]] = tensor
+                mine[name].zero_()[:, : tensor.shape[1]] = tensor
             else:
                 mine[name].copy_(tensor)
 
@@ -137,13 +162,13 @@ class Encoder(nn.Module, PretrainedPart):
         first = codes[:, :1]
         return torch.cat([first, first + codes[:, 1:] * switch], dim=1)
 
-    def _last_map(self, x: Tensor) -> Tensor:
-        """The map that the heads read where there is one."""
+    def _maps(self, x: Tensor) -> list[Tensor]:
+        """The trunk's maps, the last of which the heads read."""
         if not self.config.shared_trunk:
-            return self.trunk(x)
+            return self.trunk.maps(x)
         maps = self.trunk(torch.cat(x.split(3, dim=1)))
         target, current = maps.unflatten(0, (2, -1))
-        return torch.cat([target, target - current], dim=1)
+        return [torch.cat([target, target - current], dim=1)]
 
     def _pyramid(self, x: Tensor) -> list[Tensor]:
         """Three maps from coarse to fine, each finer one with the coarser one added to it."""
@@ -154,6 +179,34 @@ class Encoder(nn.Module, PretrainedPart):
             enlarged = functional.interpolate(maps[-1], size, mode="bilinear", align_corners=True)
             maps.append(enlarged + lateral(finer))
         return maps
+
+
+def compared(
+    read: Callable[[Tensor], Tensor],
+    x: Tensor,
+    ws: Tensor | None,
+    state: Tensor | None,
+    centre: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Take a siamese encoder's step: how the codes of target and current image differ.
+
+    Args:
+        read: Reads codes (B, num_ws, w_dim), measured from the average's, from images.
+        x: (B, 6, h, w) the target, then the current image.
+        ws: (B, num_ws, w_dim) the current codes; the average's if None.
+        state: (B, num_ws, w_dim) what was read of the target in the step before.
+        centre: (num_ws, w_dim) the average's codes.
+
+    Returns:
+        The residual, and the state of the next step.
+    """
+    target, current = x.clamp(-1, 1).split(3, dim=1)  # as a picture shows it
+    if state is not None:
+        return state - read(current), state
+    codes = read(target)
+    if ws is None or torch.allclose(ws.float(), centre.float(), NEAR, NEAR):
+        return codes, codes  # the average is no portrait that could be read
+    return codes - read(current), codes
 
 
 def _codes_per_level(config: EncoderConfig) -> list[int]:

@@ -16,6 +16,7 @@ from restyle.editing.directions import Direction
 from restyle.editing.editor import Editor
 from restyle.editing.edits import check_codes
 from restyle.encoders import EncoderConfig
+from restyle.encoders.encoder import compared
 from restyle.generators.stylegan2 import Noise, StyleGAN2, StyleGAN2Config
 from restyle.io.checkpoints import CheckpointError
 from restyle.io.files import sha256
@@ -82,14 +83,16 @@ class Session(nn.Module):
 class ExportedEncoder(nn.Module):
     """Has an encoder's shape and predicts what it would."""
 
-    def __init__(self, config: EncoderConfig, session: Session):
+    def __init__(self, config: EncoderConfig, session: Session, centre: Tensor):
         super().__init__()
-        self.config, self.session = config, session
+        self.config, self.session, self.centre = config, session, centre
 
     def forward(
         self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Predict as `restyle.encoders.Encoder` does; an encoder that sees codes needs them."""
+        if self.config.siamese:
+            return compared(self.session, x, ws, state, self.centre)
         inputs = [*x.split(3, dim=1)]
         if self.config.recurrent:
             if ws is None:
@@ -152,7 +155,11 @@ class Exported(ReStyle):
         generator.w_avg.copy_(torch.tensor(facts["w_avg"]))
         encoder = None
         if facts["encoder"] is not None:
-            encoder = ExportedEncoder(EncoderConfig(**facts["encoder"]), sessions["encoder"])
+            encoder = ExportedEncoder(
+                EncoderConfig(**facts["encoder"]),
+                sessions["encoder"],
+                torch.tensor(facts["start_ws"]),
+            )
         super().__init__(
             generator,
             encoder,  # type: ignore[arg-type]

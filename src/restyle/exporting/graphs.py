@@ -15,7 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from restyle.encoders import Encoder, EncoderConfig
 from restyle.model import ReStyle
-from restyle.runtime.folded_encoder import without_norms
+from restyle.runtime.folded_encoder import in_precision, without_norms
 
 
 class Graph(nn.Module):
@@ -39,10 +39,10 @@ class EncoderGraph(Graph):
         """Copy an encoder in a precision."""
         super().__init__()
         copy = without_norms(encoder)
-        if not encoder.config.shared_trunk:
+        if encoder.config.trunk_channels == encoder.config.input_channels:
             stem = cast(nn.Sequential, copy.trunk.stem)
             stem[0] = _Stem(cast(nn.Conv2d, stem[0]))
-        self.encoder, self.dtype = copy.to(dtype), dtype
+        self.encoder, self.dtype = in_precision(copy, dtype), dtype
         # One tensor for both would make one input of the two.
         example = torch.zeros(2, encoder.config.input_channels, *encoder.config.input_size)
         self.example = tuple(picture.clone() for picture in example.split(3, dim=1))
@@ -54,6 +54,21 @@ class SingleShotGraph(EncoderGraph):
     def forward(self, target: Tensor) -> Tensor:
         """Map targets (B, 3, h, w), RGB in [-1, 1], to codes (B, num_ws, w_dim)."""
         return self.encoder.predict(cast(Tensor, (target.to(self.dtype),)))[0]
+
+
+class ReadingGraph(EncoderGraph):
+    """Reads the code of one picture; a step is how those of two differ."""
+
+    outputs = ("codes",)
+
+    def __init__(self, encoder: Encoder, dtype: torch.dtype):
+        """Copy an encoder in a precision."""
+        super().__init__(encoder, dtype)
+        self.example = self.example[:1]
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Map pictures (B, 3, h, w), RGB in [-1, 1], to codes (B, num_ws, w_dim)."""
+        return self.encoder.read(picture.to(self.dtype))[0]
 
 
 class RefiningGraph(EncoderGraph):
@@ -184,6 +199,8 @@ def graphs_of(model: ReStyle, dtype: torch.dtype) -> Mapping[str, Graph]:
 
 
 def _kind(config: EncoderConfig) -> type[EncoderGraph]:
+    if config.siamese:
+        return ReadingGraph
     if config.keeps_state:
         return RecurrentGraph
     if config.sees_codes:

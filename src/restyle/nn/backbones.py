@@ -1,10 +1,10 @@
 """Convolutional trunks that encoders and feature networks are built on.
 
 A trunk is a stem and a few stages; every stage halves the resolution of its input in its first unit
-(a first stage behind a stem that halves is the exception). Two families differ in the stem and in
-the unit: IR-SE (Deng et al., "ArcFace", CVPR 2019, with the
-squeeze-and-excitation of Hu et al., CVPR 2018) and the plain residual network of He et al. (CVPR
-2016).
+(a first stage behind a stem that halves is the exception). Families differ in the stem and in the
+unit: IR-SE (Deng et al., "ArcFace", CVPR 2019, with the squeeze-and-excitation of Hu et al., CVPR
+2018), the plain residual network of He et al. (CVPR 2016), and that of the portraits' feature
+networks.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-Family = Literal["ir_se", "ir_se_strided", "resnet", "bottleneck"]
+Family = Literal["ir_se", "ir_se_strided", "resnet", "bottleneck", "features"]
 Unit = Callable[[int, int, int], nn.Module]
 
 IR_SE50 = {"widths": (64, 64, 128, 256, 512), "units": (3, 4, 14, 3)}
@@ -36,8 +37,8 @@ class Trunk(nn.Module):
         """Build a trunk.
 
         Args:
-            family: `"ir_se"`, `"ir_se_strided"` with the residual network's stem, `"resnet"`, or
-                `"bottleneck"` for the deeper residual networks.
+            family: `"ir_se"`, `"ir_se_strided"` with the residual network's stem, `"resnet"`,
+                `"bottleneck"` for the deeper residual networks, or `"features"`.
             in_channels: Channels of the input.
             widths: Channels of the stem, then of each stage.
             units: How many units each stage has.
@@ -52,11 +53,11 @@ class Trunk(nn.Module):
             )
         if family not in _FAMILIES:
             raise ValueError(f"expected a family of {sorted(_FAMILIES)}, got {family!r}")
-        kernel, stem_stride, unit, first_stride = _FAMILIES[family]
+        kernel, stem_stride, activation, unit, first_stride = _FAMILIES[family]
         strides = [first_stride] + [2] * (len(units) - 1)
         self.widths = tuple(widths)
         self.stem = convolution(in_channels, widths[0], kernel, stem_stride)
-        self.stem.append(PReLU(widths[0]))
+        self.stem.append(activation(widths[0]))
         self.stages = nn.ModuleList(
             _stage(unit, before, width, count, stride)
             for (before, width), count, stride in zip(pairwise(widths), units, strides, strict=True)
@@ -214,6 +215,28 @@ class Bottleneck(nn.Module):
         return self.act(self.norm3(self.conv3(y)) + self.shortcut(x))
 
 
+class Halving(nn.Sequential):
+    """A strided convolution, then a residual unit of two further ones: a level of features."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int):
+        """Build a unit from `in_channels` to `channels`, at 1 / `stride` of the resolution."""
+        first = convolution(in_channels, channels, 3, stride)
+        super().__init__(first, nn.ReLU(), Residual(channels))
+
+
+class Residual(nn.Module):
+    """A residual unit of two 3x3 convolutions at one resolution."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first = convolution(width, width, 3, 1)
+        self.second = convolution(width, width, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
+        return functional.relu(x + self.second(functional.relu(self.first(x))))
+
+
 def convolution(in_channels: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
     """Build a padded convolution, square, with a batch norm in the place of its bias."""
     padding = kernel // 2
@@ -226,11 +249,12 @@ def _stage(unit: Unit, in_channels: int, channels: int, count: int, stride: int)
     return nn.Sequential(first, *(unit(channels, channels, 1) for _ in range(count - 1)))
 
 
-# Kernel and stride of the stem, the unit, and the first stage's stride. ReStyle's variant of the
-# residual network has no max-pooling in its stem, and a PReLU instead of the ReLU.
-_FAMILIES: dict[str, tuple[int, int, Unit, int]] = {
-    "ir_se": (3, 1, IRSEUnit, 2),
-    "ir_se_strided": (7, 2, IRSEUnit, 1),
-    "resnet": (7, 2, ResidualUnit, 1),
-    "bottleneck": (7, 2, Bottleneck, 1),
+# Kernel, stride and activation of the stem, the unit, and the first stage's stride. ReStyle's
+# variant of the residual network has no max-pooling in its stem, and a PReLU instead of the ReLU.
+_FAMILIES: dict[str, tuple[int, int, Callable[[int], nn.Module], Unit, int]] = {
+    "ir_se": (3, 1, PReLU, IRSEUnit, 2),
+    "ir_se_strided": (7, 2, PReLU, IRSEUnit, 1),
+    "resnet": (7, 2, PReLU, ResidualUnit, 1),
+    "bottleneck": (7, 2, PReLU, Bottleneck, 1),
+    "features": (3, 1, lambda _: nn.ReLU(), Halving, 2),
 }

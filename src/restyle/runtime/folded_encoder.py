@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from restyle.encoders.encoder import Encoder
 from restyle.encoders.heads import halving_windows
-from restyle.nn.backbones import IRSEUnit, ResidualUnit, Trunk
+from restyle.nn.backbones import IRSEUnit, ResidualUnit
 
 CHUNK = 2**22  # values: maps of 16 MB stay in the cache, and malloc does not return their memory
 
@@ -47,7 +47,19 @@ def folded(encoder: Encoder, dtype: torch.dtype = torch.float32) -> Encoder:
         stages[i] = _InChunks(stages[i], copy.trunk.widths[i + 1])
     for head in copy.heads:
         head.first = _WindowedConv(cast(nn.Conv2d, head.first))
-    return copy.to(dtype)
+    return in_precision(copy, dtype)
+
+
+def in_precision(encoder: Encoder, dtype: torch.dtype) -> Encoder:
+    """Give an encoder's maps a precision; what looks at none, and places, stay in float32."""
+    if (heads := encoder.attributes) is None:
+        return encoder.to(dtype)
+    grid = heads.pointer.grid
+    encoder.to(dtype)
+    heads.pointer.grid = grid
+    for part in (heads.hidden, heads.values, heads.logits, encoder.attribute_codes):
+        part.float()
+    return encoder
 
 
 @torch.no_grad()
@@ -56,6 +68,8 @@ def without_norms(encoder: Encoder) -> Encoder:
     shared = {id(p): nn.Parameter(p.data, requires_grad=False) for p in encoder.heads.parameters()}
     copy = deepcopy(encoder, shared)
     _fold_norms(copy.trunk)
+    if copy.attributes is not None:
+        _fold_norms(copy.attributes)
     return copy
 
 
@@ -90,8 +104,8 @@ class _WindowedConv(nn.Module):
         return nn.functional.linear(windows, self.weight, self.bias).permute(0, 3, 1, 2)
 
 
-def _fold_norms(trunk: Trunk) -> None:
-    for module in trunk.modules():
+def _fold_norms(network: nn.Module) -> None:
+    for module in network.modules():
         for first, second in _PAIRS.get(type(module), ()):
             conv, norm = getattr(module, first, None), getattr(module, second, None)
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):

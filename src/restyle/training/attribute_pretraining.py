@@ -32,6 +32,7 @@ from restyle.portraits import Portraits
 from restyle.portraits.attributes import SCHEMA, class_names, continuous_names
 from restyle.portraits.features import FeatureNetwork
 from restyle.portraits.gaussian import WIDTH, meanings, normal_vectors, table
+from restyle.portraits.reading import CLASSES
 from restyle.training.config import GeneratorTraining
 
 PERCEPTUAL = 0.8
@@ -141,6 +142,29 @@ def build_mapping(generator: StyleGAN2, fresh: bool) -> None:
     generator.to(device)
 
 
+@torch.no_grad()
+def linear_codes(generator: StyleGAN2, network: FeatureNetwork) -> tuple[Tensor, Tensor]:
+    """Fit the linear function from what a network reads of portraits to their codes.
+
+    Args:
+        generator: It was supervised by attributes.
+        network: Its scale of values is the one that is meant.
+
+    Returns:
+        (w_dim, entries) weights, for standardised values and then the probabilities of all
+        classes, and (w_dim,) what is added; codes are measured from the average.
+    """
+    z = torch.randn(SAMPLES, generator.config.z_dim, generator=_random())
+    values, labels = meanings(z.numpy())
+    hot = [F.one_hot(one, n) for one, n in zip(torch.from_numpy(labels).t(), CLASSES, strict=True)]
+    read = network.standardise(torch.from_numpy(values).float())
+    known = torch.cat([read, *hot, torch.ones(len(z), 1)], dim=1).double()
+    wanted = generator.mapping(z) - generator.w_avg
+    # One entry of each class too many: of all solutions the smallest.
+    found = torch.linalg.lstsq(known, wanted.double(), driver="gelsd").solution.float()
+    return found[:-1].t(), found[-1]
+
+
 def _unfold(mapping: Mapping, z: Tensor, wanted: Tensor) -> None:
     """Build the layers, the last one for the codes that are wanted of the vectors."""
     names = list(SCHEMA)
@@ -194,7 +218,6 @@ def _set(layer: EqualLinear, weight: Tensor, bias: Tensor) -> None:
 def _known(z: Tensor) -> Tensor:
     """Give what codes are linear in: (N, ENTRIES) values, and steps from class to class."""
     values, labels = meanings(z.numpy())
-    counts = [len(names) for names in class_names.values()]
-    steps = [labels[:, [column]] >= np.arange(1, count) for column, count in enumerate(counts)]
+    steps = [labels[:, [column]] >= np.arange(1, count) for column, count in enumerate(CLASSES)]
     known = [values / VALUE_DEVIATION, *(CONTRAST * step for step in steps)]
     return torch.from_numpy(np.concatenate(known, axis=1)).float()

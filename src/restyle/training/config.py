@@ -224,8 +224,8 @@ class Loop:
         batch: Images in a step, over all processes.
         accumulate: Parts that a process's share of a batch goes through the networks in.
         steps: Refinement steps on each batch.
-        rollout: Share of the images that are refined by a step before those that are learned
-            from; again and again, so that 0.65 makes 1.8 such steps on average, and 9 at most.
+        rollout: Share of the images that take a further step after these; again and again, so that
+            0.65 makes 1.8 further steps on average. Images take ten at most.
         validation_steps: Refinement steps that it is validated with; 0: `steps`.
         freeze_norms: Keep the batch norms as they are in use, with statistics of all steps that are
             estimated once, at the beginning; with those of an initial encoder that had them frozen.

@@ -96,11 +96,11 @@ def memory_estimate(trainer: EncoderTrainer, batch: int) -> dict[str, float]:
         `activations` that one refinement step keeps for its backward pass. Workspaces of the
         device's libraries come on top.
     """
-    start = trainer.restyle.start(batch)
+    trainer.restyle.start(batch)  # the average is rendered once
 
     def step() -> None:
         images = torch.empty(batch, 3, *trainer.encoder.config.input_size)
-        next(trainer.learn(images, images, start))
+        next(trainer.learn(images, images, [1] * batch))
 
     frozen = [trainer.generator, trainer.objective.networks]
     moments = _MOMENTS[trainer.config.loop.optimiser]

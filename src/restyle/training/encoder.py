@@ -60,13 +60,16 @@ def build_trainer(config: EncoderTraining, device: torch.device) -> EncoderTrain
         num_ws=generator.num_ws,
         w_dim=generator.config.w_dim,
         input_channels=3 if config.single_shot else 6,
+        siamese=PRESETS[config.encoder].siamese and not config.single_shot,
         head=config.head,
     )
     encoder = Encoder(shape)
     if encoder.recurrence is not None:
         encoder.recurrence.measure(generator.w_avg, generator.sample_w(1000))
     if config.initial:
-        start_encoder(encoder, config.initial)
+        start_encoder(encoder, config.initial, generator)
+    if shape.siamese:
+        encoder.centre.copy_(generator.w_avg)
     domain = dataclasses.replace(DOMAINS[config.domain], input_size=shape.input_size)
     trainer = EncoderTrainer(config, generator, encoder, domain, load_networks(config), device)
     trainer.began = made_of(config.initial)
@@ -141,8 +144,9 @@ def _loop(
     batches: Iterator[tuple[Tensor, Tensor]] | None = None
     while run.unfinished:
         trainer.set_progress(run.images)
+        depths = trainer.depths_of(run.images, run.batch // config.loop.accumulate)
         if run.images < warm_up and not drawn:
-            numbers = trainer.warm_up(run.batch)
+            numbers = trainer.warm_up(*trainer.samples(run.batch), depths)
         else:
             starts = range(run.images, run.total, config.loop.batch)
             batches = batches or data.ahead(starts, run.device)
@@ -150,11 +154,10 @@ def _loop(
             if drawn:
                 codes = trainer.codes_of_drawings(codes)
             if run.images < warm_up:
-                numbers = trainer.warm_up(run.batch, (images, codes))
+                numbers = trainer.warm_up(images, codes, depths)
             else:
-                before = trainer.steps_before(data.positions(run.images))
                 codes = codes if config.losses.distillation else None
-                numbers = trainer.train_batch(images[:, :3], images[:, -3:], before, codes)
+                numbers = trainer.train_batch(images[:, :3], images[:, -3:], depths, codes)
         run.step(average_numbers(numbers))
         if run.checkpoint(trainer.state_dict):
             show()

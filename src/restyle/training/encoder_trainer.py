@@ -7,7 +7,7 @@ sees the target alone.
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,9 @@ from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.curvature import curvature_of
 from restyle.io.bundled import bundled_or_path
 from restyle.io.checkpoints import weights_hash
-from restyle.losses.extraction import extract
 from restyle.model import ReStyle
 from restyle.refine import Encoder as Encode
-from restyle.refine import Estimate, pool_to, step
+from restyle.refine import pool_to, step
 from restyle.runtime.devices import autocast, training_dtype
 from restyle.training.config import EncoderTraining
 from restyle.training.latent_adversary import LatentAdversary
@@ -34,9 +33,9 @@ from restyle.training.loaders import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count
-from restyle.training.warm_up import warm_up_loss
+from restyle.training.warm_up import going_on, mixed_samples, warm_up_losses
 
-MOST_BEFORE = 9  # with the step that is learned from ten, the most that inversion takes
+MOST_STEPS = 10  # that inversion takes
 NORM_BATCH = 64
 
 STATE_DISCOUNT = 0.8
@@ -83,7 +82,6 @@ class EncoderTrainer:
             networks.to(device),
             self.restyle.start_ws,
             adversary,
-            torch.compile(extract) if config.loop.compile else extract,
         )
         self.optimiser = make_optimiser(loop.optimiser, self.encoder.parameters(), loop.lr)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
@@ -167,90 +165,78 @@ class EncoderTrainer:
         found = curvature_of(*place, self.encoder.config.input_size, folder)
         self.objective.curvature = found.to(self.restyle.start_ws)
 
+    def samples(self, count: int) -> tuple[Tensor, Tensor]:
+        """Draw images (B, 3, h, w), as the encoder sees them, with codes (B, num_ws, w_dim)."""
+        return mixed_samples(self.restyle, count)
+
     @torch.no_grad()
     def codes_of_drawings(self, vectors: Tensor) -> Tensor:
         """Map the vectors (B, z_dim) that portraits are drawn from to codes (B, num_ws, w_dim)."""
         return self.generator.broadcast(self.generator.mapping(vectors))
 
-    def warm_up(self, batch: int, drawn: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
-        """Train on images whose codes are known, as `warm_up_loss` says: samples or drawings.
+    def warm_up(self, source: Tensor, ws: Tensor, depths: Sequence[int]) -> dict[str, Tensor]:
+        """Update once, on images (B, 3, h, w) whose codes (B, num_ws, w_dim) are known.
+
+        Args:
+            source: What the encoder sees.
+            ws: The codes.
+            depths: How many steps each image of a part takes, as `depths_of` gives them.
 
         Raises:
             ValueError: `find_curvature` was not called.
         """
         if (curvature := self.objective.curvature) is None:
             raise ValueError("expected a curvature to compare codes by: call find_curvature first")
-        loss = warm_up_loss(self.restyle, curvature, batch, drawn)
-        self.scaler.scale(loss).backward()
+        total, count = torch.zeros((), device=self.device), self.config.loop.accumulate
+        for part in zip(source.chunk(count), ws.chunk(count), strict=True):
+            loss = torch.stack([*warm_up_losses(self.restyle, curvature, *part, depths)]).sum()
+            self.scaler.scale(loss / count).backward()  # at once, as it may go through a state
+            total += loss.detach()
         self._update()
-        return {"loss_w": loss.detach()}
+        return {"loss_w": total * len(depths) / (count * sum(depths))}
 
     def train_batch(
         self,
         source: Tensor,
         target: Tensor,
-        before: Tensor | None = None,
+        depths: Sequence[int] | None = None,
         taught: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Update once, by `steps` steps on every image.
+        """Update once, by some steps on every image, all of which are learned from.
 
         Args:
             source: (B, 3, h, w) what the encoder sees, in [-1, 1], at its input size.
             target: What the result shall look like, as `source`; usually the same.
-            before: (B,) how many steps each image is refined by before these; none if not given.
+            depths: How many steps each image of a part takes, as `depths_of` gives them; `steps` if
+                None.
             taught: (B, num_ws, w_dim) a teacher's codes of the images.
 
         Returns:
-            The losses: the mean over the steps, and the squared error of the first and the last.
+            The losses: the mean over the steps, and the squared error of the first and the last
+            one that all images take.
         """
-        if before is None:
-            before = torch.zeros(len(source), dtype=torch.long)
-        start = self.refined(source, before) if before.any() else self.restyle.start(len(source))
         count = self.config.loop.accumulate
         numbers: list[dict[str, Tensor]] = []
-        codes: list[Tensor] = []
-        for rows in torch.arange(len(source)).chunk(count):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
-            codes_of = None if taught is None else taught[part]
-            images = source[part], target[part]
-            for reached, losses in self.learn(*images, start[part], before[part], codes_of):
-                numbers.append(losses)
-                codes.append(reached)
+        first, last, codes = [], [], []
+        codes_of = (None,) * count if taught is None else taught.chunk(count)
+        parts = source.chunk(count), target.chunk(count), codes_of
+        for images, wanted, known in zip(*parts, strict=True):
+            depths = depths or [self.steps] * len(images)
+            steps = list(self.learn(images, wanted, depths, known))
+            numbers += [losses for _, losses in steps]
+            codes += [reached for reached, _ in steps]
+            first.append(steps[0][1]["l2"])
+            last.append(steps[self.steps - 1][1]["l2"])
         self._update()
-        totals = _means(numbers)
-        totals["mse_first"] = _means(numbers[:: self.steps])["l2"]
-        totals["mse_last"] = _means(numbers[self.steps - 1 :: self.steps])["l2"]
+        sizes = torch.tensor([len(reached) for reached in codes], device=self.device)
+        shares = sizes / sizes.sum()
+        totals = {n: (torch.stack([one[n] for one in numbers]) * shares).sum() for n in numbers[0]}
+        totals["mse_first"] = torch.stack(first).mean()
+        totals["mse_last"] = torch.stack(last).mean()
         if (adversary := self.objective.adversary) is not None:
             fake = torch.cat(codes)
             totals |= adversary.step(self._mapped(len(fake)), fake)
         return totals
-
-    @torch.no_grad()
-    def refined(self, source: Tensor, steps: Tensor) -> Estimate:
-        """Refine images from the average, each by its own number of steps, without learning.
-
-        The encoder does it as it would in use, with the batch norms' stored statistics.
-
-        Args:
-            source: (B, 3, h, w), as the encoder sees it.
-            steps: (B,) numbers of steps.
-        """
-        model, start = self.restyle, self.restyle.start(len(source))
-        ws, image = start.ws.clone(), pool_to(start.image, source).contiguous()
-        shape = self.encoder.config
-        state = shape.first_state(ws) if shape.keeps_state else None
-        estimate = Estimate(ws, image, state)
-        learning = self.encoder.training
-        self.encoder.eval()
-        for number in range(int(steps.max())):
-            rows = torch.nonzero(steps > number)[:, 0].to(self.device)
-            reached = step(model.encode, model.generate, source[rows], estimate[rows])
-            ws[rows], image[rows] = reached.ws, pool_to(reached.image, source)
-            if state is not None and reached.state is not None:
-                state[rows] = reached.state
-        if learning:
-            self._learn()
-        return estimate
 
     @torch.no_grad()
     def recalibrate_batch_norms(self, source: Tensor) -> None:
@@ -262,9 +248,11 @@ class EncoderTrainer:
         Args:
             source: (N, 3, h, w), as the encoder sees it.
         """
-        steps = torch.arange(len(source)) % self.validation_steps
-        parts = list(zip(source.split(NORM_BATCH), steps.split(NORM_BATCH), strict=True))
-        pairs = [torch.cat([part, self.refined(part, n).image], dim=1) for part, n in parts]
+        pairs = []
+        for part in source.split(NORM_BATCH):
+            found = self.restyle.invert(part, self.validation_steps, batch_size=len(part)).steps
+            images = [found[i % self.validation_steps].image[i] for i in range(len(part))]
+            pairs.append(torch.cat([part, pool_to(torch.stack(images), part)], dim=1))
         momenta = [norm.momentum for norm in self._norms]
         for norm in self._norms:
             norm.reset_running_stats()
@@ -277,20 +265,23 @@ class EncoderTrainer:
             norm.momentum = momentum
         self._learn()
 
-    def steps_before(self, positions: Iterable[int]) -> Tensor:
-        """Draw, by positions alone, how often images are refined before they are learned from."""
-        # No state: every process and every resumed run comes to the same answer.
-        share = 0.0 if self.config.single_shot else self.config.loop.rollout
-        random = (np.random.default_rng((self.config.seed, position, 2)) for position in positions)
-        steps = [one.geometric(1 - share) - 1 for one in random]
-        return torch.tensor(steps).clamp(max=MOST_BEFORE)
+    def depths_of(self, images: int, count: int) -> list[int]:
+        """Draw how many steps each of a part's images takes, after so many images; the most first.
+
+        In the warm-up the share of those that go on grows from nothing, as what an encoder does to
+        its own mistakes makes them larger at first. All processes and all resumed runs draw the
+        same.
+        """
+        warmed = min(1.0, images / max(1, self.config.data.warmup_images))
+        share = 0.0 if self.config.single_shot else self.config.loop.rollout * warmed
+        further = np.random.default_rng((self.config.seed, images, 2)).geometric(1 - share, count)
+        return sorted((min(self.steps + int(n) - 1, MOST_STEPS) for n in further), reverse=True)
 
     def learn(
         self,
         source: Tensor,
         target: Tensor,
-        start: Estimate,
-        before: Tensor | None = None,
+        depths: Sequence[int],
         taught: Tensor | None = None,
     ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Refine part of a batch, and add to the gradients at every step; codes and losses.
@@ -298,29 +289,29 @@ class EncoderTrainer:
         Args:
             source: (B, 3, h, w), as `train_batch` takes it.
             target: As there.
-            start: Where each image is.
-            before: (B,) after how many steps; none if not given.
+            depths: As there.
             taught: (B, num_ws, w_dim) a teacher's codes.
         """
         with self.autocast():
             wanted = self.objective.extract(target, taught)
         # Every fourth image: the same ones in any number of shares that are multiples of four.
         still = torch.cat([source, target], dim=1)[::4] if self.config.losses.fixed_point else None
-        done = torch.zeros(len(source)) if before is None else before
-        estimate, together = start, torch.zeros((), device=source.device)
-        for number in range(self.steps):
-            encoder = _BesideStill(self.restyle.encode, still, done + number >= FIXED_AFTER)
-            estimate = step(encoder, self.restyle.generate, source, estimate)
+        estimate = self.restyle.start(len(source))
+        together = torch.zeros((), device=source.device)
+        for number, count in enumerate(going_on(depths)):
+            encoder = _BesideStill(self.restyle.encode, still, number >= FIXED_AFTER)
+            estimate = step(encoder, self.restyle.generate, source[:count], estimate[:count])
             image = pool_to(estimate.image, source)
             with self.autocast():
                 losses = self.objective.losses(
-                    image, estimate.ws, wanted, self.encoder.stage, encoder.fixed_point
+                    image, estimate.ws, wanted[:count], self.encoder.stage, encoder.fixed_point
                 )
-            loss = losses["loss"] / self.config.loop.accumulate
+            share = count / len(source)  # an image's step counts alike, wherever it is
+            loss = losses["loss"] * share / self.config.loop.accumulate
             if estimate.state is None:
                 self.scaler.scale(loss).backward()
             else:
-                together = together + STATE_DISCOUNT ** (self.steps - 1 - number) * loss
+                together = together + STATE_DISCOUNT ** (depths[0] - 1 - number) * loss
             yield estimate.ws.detach(), {n: value.detach() for n, value in losses.items()}
         if together.requires_grad:  # what a state carries goes back through all steps
             self.scaler.scale(together).backward()
@@ -372,11 +363,12 @@ class _BesideStill:
     Together, as batch norms would see a batch of nothing but equal images otherwise.
 
     Attributes:
-        fixed_point: () mean squared residual of those images, and of late ones; None without them.
+        fixed_point: () mean squared residual of those images, and of all in a late step; None
+            without them.
     """
 
-    def __init__(self, encode: Encode, still: Tensor | None, late: Tensor):
-        self.encode, self.still, self.late = encode, still, late.view(-1, 1, 1)
+    def __init__(self, encode: Encode, still: Tensor | None, late: bool):
+        self.encode, self.still, self.late = encode, still, late
         self.fixed_point: Tensor | None = None
 
     def __call__(
@@ -384,15 +376,12 @@ class _BesideStill:
     ) -> tuple[Tensor, Tensor | None]:
         if self.still is None:
             return self.encode(pair, ws, state)
-        images = torch.cat([pair, self.still])
-        ws = torch.cat([ws, ws[::4]])
+        still = self.still[: len(ws[::4])]
+        images, ws = torch.cat([pair, still]), torch.cat([ws, ws[::4]])
         state = None if state is None else torch.cat([state, state[::4]])
         residuals, state = self.encode(images, ws, state)
-        moving = residuals[: len(pair)]
-        late = moving * self.late.to(moving.device)
-        self.fixed_point = residuals[len(pair) :].square().mean() + late.square().mean()
+        moving, there = residuals.tensor_split([len(pair)])
+        self.fixed_point = there.square().mean()
+        if self.late:
+            self.fixed_point = self.fixed_point + moving.square().mean()
         return moving, None if state is None else state[: len(pair)]
-
-
-def _means(numbers: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([one[name] for one in numbers]).mean() for name in numbers[0]}

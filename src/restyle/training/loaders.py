@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from restyle.encoders import Encoder
+from restyle.encoders.heads import MapToStyle
+from restyle.generators.stylegan2 import StyleGAN2
 from restyle.hub.registry import (
     find_file,
     folder_of,
@@ -29,6 +31,9 @@ from restyle.io.checkpoints import (
 from restyle.losses.identity import Embedding
 from restyle.losses.perceptual import FeatureMaps
 from restyle.nn.backbones import Trunk
+from restyle.portraits.features import FeatureNetwork
+from restyle.portraits.gaussian import WIDTH
+from restyle.training.attribute_pretraining import linear_codes
 from restyle.training.checkpoint import read_checkpoint
 from restyle.training.config import EncoderTraining
 
@@ -87,15 +92,17 @@ def load_moco(name: str) -> Embedding:
     return read_moco(network_file(name))
 
 
-def start_encoder(encoder: Encoder, name: str) -> None:
+def start_encoder(encoder: Encoder, name: str, generator: StyleGAN2) -> None:
     """Give an encoder the weights that its training begins with.
 
     Args:
         encoder: Freshly initialised.
-        name: The file or the pulled name of a backbone, whose weights the trunk takes over; or a
-            trained model with an equal encoder, all of whose weights are taken over. That of a
-            single-shot model does not look at the current image in the beginning. A recurrent
-            encoder may begin as one that is not: it gives the same codes in the beginning.
+        generator: What it is to invert.
+        name: The file or the pulled name of a backbone, or a feature network for portraits, whose
+            weights the trunk takes over; or a trained model with an equal encoder, all of whose
+            weights are taken over. That of a single-shot model does not look at the current image
+            in the beginning. A recurrent encoder may begin as one that is not: it gives the same
+            codes in the beginning.
 
     Raises:
         ValueError: There is nothing of that name, or the trunk has other layers.
@@ -104,6 +111,10 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     if (path := find_file(name)) is None:
         folder = folder_of(name)
         config, tensors = load_folder(folder)
+        if config["kind"] == FeatureNetwork.kind:
+            network = FeatureNetwork.from_checkpoint(config, tensors, folder)
+            start_reading(encoder, network, generator)
+            return
         own, shape = encoder.config, config.get("encoder")
         if not isinstance(shape, dict):
             raise CheckpointError(f"{folder}: expected an encoder, got a '{config['kind']}'")
@@ -119,7 +130,7 @@ def start_encoder(encoder: Encoder, name: str) -> None:
         tensors = dict(without_prefix(tensors, "encoder"))
         if shape.get("input_channels") == 3 and own.input_channels == 6:
             part = HEAD if own.shared_trunk else STEM
-            if (filters := tensors.get(part)) is not None:
+            if not own.siamese and (filters := tensors.get(part)) is not None:
                 tensors[part] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
             if encoder.recurrence is not None:
                 nn.init.ones_(encoder.recurrence.replaced)
@@ -136,8 +147,37 @@ def start_encoder(encoder: Encoder, name: str) -> None:
     encoder.start_from(trunk)
 
 
+@torch.no_grad()
+def start_reading(encoder: Encoder, network: FeatureNetwork, generator: StyleGAN2) -> None:
+    """Let an encoder read what a feature network does; its heads say nothing yet.
+
+    What is read becomes the code that a generator draws it from, where portraits supervised it.
+
+    Raises:
+        ValueError: The encoder has another backbone.
+    """
+    encoder.start_from(network.trunk())
+    if encoder.attributes is not None:
+        own = encoder.attributes.state_dict()
+        encoder.attributes.load_state_dict(
+            {n: t for n, t in network.state_dict().items() if n in own}
+        )
+        if generator.config.z_dim >= WIDTH:
+            weight, bias = linear_codes(generator, network)
+            encoder.attribute_codes.weight.copy_(weight)
+            encoder.attribute_codes.bias.copy_(bias)
+    for head in encoder.heads:
+        nn.init.zeros_(cast(MapToStyle, head).out_weight)
+
+
 def had_frozen_norms(name: str) -> bool:
-    """Tell whether an initial encoder was trained with the batch norms' statistics that it has."""
+    """Tell whether what an encoder begins with has the batch norms' statistics of use.
+
+    A feature network has them, and an encoder that was trained with those that it has.
+    """
+    if name and find_file(name) is None:
+        if load_config(folder_of(name))["kind"] == FeatureNetwork.kind:
+            return True
     return (made_of(name) or {}).get("training", {}).get("freeze_norms", False)
 
 

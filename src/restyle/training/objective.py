@@ -1,6 +1,5 @@
 """The objective of an encoder's training: the weighted sum of the losses that take part."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +35,12 @@ class Wanted:
     moco: Tensor | None = None
     ws: Tensor | None = None
 
+    def __getitem__(self, keep: slice) -> "Wanted":
+        """Return some of the batch."""
+        image, (maps, embedding), *rest = self.image, self.seen, self.moco, self.ws
+        seen = Extracted([m[keep] for m in maps], None if embedding is None else embedding[keep])
+        return Wanted(image[keep], seen, *(None if one is None else one[keep] for one in rest))
+
 
 class Objective:
     """The whole loss of method and paper, all parts of which are optional.
@@ -55,11 +60,10 @@ class Objective:
         networks: LossNetworks,
         average: Tensor,
         adversary: LatentAdversary | None = None,
-        extract: Callable[..., Extracted] = extract,
     ):
         """Put the parts together; `average` (num_ws, w_dim) is what the w-norm starts from."""
         self.weights, self.networks, self.adversary = weights, networks, adversary
-        self._average, self._extract = average, extract
+        self._average = average
 
     def of_methods(self, dtype: torch.dtype) -> WeightedLosses:
         """Return the part that methods minimise as well, by the same networks and weights.
@@ -80,7 +84,7 @@ class Objective:
         see = self.networks
         return Wanted(
             target,
-            self._extract(target, see.perceptual, see.identity),
+            extract(target, see.perceptual, see.identity),
             see.moco.embed(target) if see.moco else None,
             ws,
         )
@@ -108,7 +112,7 @@ class Objective:
         """
         parts = {"l2": l2(image, wanted.image)}
         see = self.networks
-        seen = self._extract(image, see.perceptual, see.identity)
+        seen = extract(image, see.perceptual, see.identity)
         if see.perceptual:
             parts["perceptual"] = perceptual(see.perceptual, seen.maps, wanted.seen.maps)
         if see.identity:

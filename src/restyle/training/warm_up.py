@@ -6,6 +6,9 @@ second order. That takes no backward pass through the generator, and no network 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,46 +16,51 @@ from torch import Tensor
 from restyle.inversion.curvature import Curvature
 from restyle.losses.codes import curved_distance
 from restyle.model import ReStyle
+from restyle.refine import Estimate, pool_to
 
 
-def warm_up_loss(
-    model: ReStyle,
-    curvature: Curvature,
-    batch: int,
-    drawn: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    """Measure how far an encoder's codes are from known ones, once.
+@torch.no_grad()
+def mixed_samples(model: ReStyle, batch: int) -> tuple[Tensor, Tensor]:
+    """Draw samples whose layers are mixed of two, each from one or the other.
 
-    The current estimate of half of the images is the average, as in the first step of the loop; for
-    the others it is part of the way to the target, and a little off, as in the later ones.
+    Returns:
+        Images (B, 3, h, w) at the encoder's input size, and their codes (B, num_ws, w_dim).
+    """
+    generator = model.generator
+    both = generator.sample_w(2 * batch, int(torch.randint(2**62, ()))).unsqueeze(1)
+    rows = torch.rand(batch, generator.num_ws, 1, device=both.device)
+    ws = torch.where(rows < 0.25, *both.chunk(2))
+    return F.adaptive_avg_pool2d(model.generate(ws), model.encoder.config.input_size), ws
+
+
+def going_on(depths: Sequence[int]) -> list[int]:
+    """Count, for every step, the images that take it, from how many each takes, the most first."""
+    return [sum(depth > number for depth in depths) for number in range(depths[0])]
+
+
+def warm_up_losses(
+    model: ReStyle, curvature: Curvature, source: Tensor, ws: Tensor, depths: Sequence[int]
+) -> Iterator[Tensor]:
+    """Measure how far an encoder's codes are from known ones, after every step on its own path.
 
     Args:
         model: Of the encoder in training.
         curvature: Of the objective.
-        batch: Samples of the generator, whose layers are mixed of two, each from one or the other.
-        drawn: In the place of samples (B, 3, h, w) pictures, as the encoder sees them, and their
-            codes (B, num_ws, w_dim).
+        source: (B, 3, h, w) images, as the encoder sees them.
+        ws: (B, num_ws, w_dim) their codes.
+        depths: How many steps each image takes, the most first.
 
-    Returns:
-        () the mean over the batch.
+    Yields:
+        () the sum over the images that take a step, divided by B.
     """
-
-    def seen(ws: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(model.generate(ws), model.encoder.config.input_size)
-
-    with torch.no_grad():
-        generator, start = model.generator, model.start_ws
-        seed = int(torch.randint(2**62, ()))
-        first, second = generator.sample_w(4 * batch, seed).unsqueeze(1).chunk(2)
-        rows = torch.rand(2 * batch, generator.num_ws, 1, device=start.device)
-        ws, other = torch.where(rows < 0.25, second, first).chunk(2)
-        if drawn is not None:
-            ws = drawn[1]
-        current, pair = start.expand_as(ws), drawn[0] if drawn else seen(ws)
-        if not model.single_shot:
-            nearness = torch.rand(batch, 1, 1, device=start.device)
-            current = start + nearness * (ws - start) + 0.2 * (other - start)
-            current[: batch // 2] = start
-            pair = torch.cat([pair, seen(current)], dim=1)
-    reached = current + model.encode(pair, current)[0]
-    return curved_distance(reached, ws, curvature.product).mean()
+    estimate = model.start(len(source))
+    for number, count in enumerate(going_on(depths)):
+        current = estimate.ws[:count].detach()
+        if number:
+            with torch.no_grad():
+                estimate = replace(estimate, image=model.generate(current))
+        pair = torch.cat([source[:count], pool_to(estimate.image[:count], source)], dim=1)
+        state = None if estimate.state is None else estimate.state[:count]
+        residuals, state = model.encode(pair, current, state)
+        estimate = Estimate(current + residuals, estimate.image, state)
+        yield curved_distance(estimate.ws, ws[:count], curvature.product).sum() / len(source)
