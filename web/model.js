@@ -55,13 +55,25 @@ export class Model {
   async *steps(target, count) {
     const given = new this.ort.Tensor("float32", target, [1, 3, ...this.facts.domain.input_size]);
     let estimate = await this.start();
+    let read = null;
     yield estimate;
     for (let step = 0; step < count; step++) {
-      const { residual } = await this.encoder.run({ target: given, current: estimate.current });
-      const ws = estimate.ws.map((value, at) => value + residual.data[at]);
+      let residual;
+      [residual, read] = await this.residual(given, estimate.current, read);
+      const ws = estimate.ws.map((value, at) => value + residual[at]);
       estimate = { ws, ...(await this.render(ws)) };
       yield estimate;
     }
+  }
+
+  /** Return what a step adds to the codes, and what a siamese encoder has `read` of the target. */
+  async residual(target, current, read) {
+    if (!this.facts.encoder.siamese) {
+      const { residual } = await this.encoder.run({ target, current });
+      return [residual.data, null];
+    }
+    const { codes } = await this.encoder.run({ picture: read ? current : target });
+    return [read ? read.map((value, at) => value - codes.data[at]) : codes.data, read ?? codes.data];
   }
 
   /** Move codes along directions by name: `strength` standard deviations each. */

@@ -68,7 +68,7 @@ class ReadingGraph(EncoderGraph):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Map pictures (B, 3, h, w), RGB in [-1, 1], to codes (B, num_ws, w_dim)."""
-        return self.encoder.read(picture.to(self.dtype))[0]
+        return self.encoder.read(picture.clamp(-1, 1).to(self.dtype))[0]
 
 
 class RefiningGraph(EncoderGraph):

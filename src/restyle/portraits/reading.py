@@ -94,7 +94,7 @@ class Glimpses(nn.Module):
         places = (left, right, points[:, NOSE].mean(1), points[:, MOUTH].mean(1))
         first, second, nose, mouth = (upright_patches(images, at, across) for at in places)
         eyes = torch.cat([first, second.flip(3)])
-        seen = [*self.eye(eyes).chunk(2), self.nose(nose), self.mouth(mouth)]
+        seen = [*self.eye(eyes).unflatten(0, (2, -1)), self.nose(nose), self.mouth(mouth)]
         return torch.cat([part.float() for part in seen], dim=1)
 
 
@@ -108,7 +108,7 @@ def upright_patches(images: Tensor, middle: Tensor, across: Tensor) -> Tensor:
     axes = torch.stack([across, down], dim=2) * GLIMPSE_REACH
     grid = F.affine_grid(
         torch.cat([axes, middle.unsqueeze(2)], dim=2),
-        [len(images), 3, GLIMPSE_SIDE, GLIMPSE_SIDE],
+        [images.shape[0], 3, GLIMPSE_SIDE, GLIMPSE_SIDE],  # len() would be a constant in an export
         align_corners=False,
     )
     # Places in less than float32 are pixels off.
