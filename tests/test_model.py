@@ -353,7 +353,12 @@ def test_a_device_that_is_not_there_is_refused(model):
 # Bootstrapping
 
 
-def test_bootstrapping_with_one_model_is_inversion_one_step_longer(model, targets):
+@pytest.mark.parametrize("siamese", [False, True])
+def test_bootstrapping_with_one_model_is_inversion_one_step_longer(model, targets, siamese):
+    encoder = tiny_encoder(siamese=siamese)
+    if siamese:
+        encoder.centre.copy_(model.start_ws)
+    model = ReStyle(model.generator, encoder, model.domain, "tiny")
     plain = model.invert(targets, steps=3)
     both = bootstrap(targets, source=model, target=model, source_steps=1, steps=2)
     assert len(both.steps) == 4

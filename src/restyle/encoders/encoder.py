@@ -15,7 +15,6 @@ from restyle.io.pretrained import PretrainedPart
 from restyle.nn.backbones import Trunk
 from restyle.portraits.reading import AttributeHeads, FeatureConfig
 
-NEAR = 1e-2  # codes that differ by half precision
 COARSE, MIDDLE = 3, 7  # in a pyramid: the first code that reads the middle map, and the finest one
 
 
@@ -190,6 +189,8 @@ def compared(
 ) -> tuple[Tensor, Tensor]:
     """Take a siamese encoder's step: how the codes of target and current image differ.
 
+    The first one goes to what is read of the target, as the average is no portrait to be read.
+
     Args:
         read: Reads codes (B, num_ws, w_dim), measured from the average's, from images.
         x: (B, 6, h, w) the target, then the current image.
@@ -204,9 +205,7 @@ def compared(
     if state is not None:
         return state - read(current), state
     codes = read(target)
-    if ws is None or torch.allclose(ws.float(), centre.float(), NEAR, NEAR):
-        return codes, codes  # the average is no portrait that could be read
-    return codes - read(current), codes
+    return codes if ws is None else codes - (ws.float() - centre.float()), codes
 
 
 def _codes_per_level(config: EncoderConfig) -> list[int]:

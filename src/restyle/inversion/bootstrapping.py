@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from restyle.inversion.results import InversionResult, joined
 from restyle.inversion.targets import Picture, as_pictures, resized
@@ -50,11 +51,23 @@ def bootstrap(
     for first in source.batches(as_pictures(images), source_steps, batch_size):
         pooled = resized(first.target, target.domain.input_size).to(target.device)
         last = first.steps[-1]
-        start = Estimate(last.ws.to(target.device), last.image.to(target.device))
         with torch.no_grad():
+            start = Estimate(
+                last.ws.to(target.device), last.image.to(target.device), _remembered(target, pooled)
+            )
             rest = tuple(refine(target.encode, target.generate, pooled, start, count))
         results.append(InversionResult(first.target, (*first.steps, *rest)))
     return joined(results)
+
+
+def _remembered(model: ReStyle, target: Tensor) -> Tensor | None:
+    """Return the state of a model that has seen a target (B, 3, h, w) and went on from there.
+
+    Only a siamese encoder's is worth having: what it reads of the target.
+    """
+    if not model.encoder.config.siamese:
+        return None
+    return model.encode(torch.cat([target, target], dim=1))[1]
 
 
 def check_related(source: ReStyle, target: ReStyle) -> None:

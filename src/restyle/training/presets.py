@@ -209,20 +209,23 @@ _NETWORKS_128: dict[str, Any] = {
     "perceptual_network": "runs/features-128/network",
     "identity_network": "runs/features-128/network",
 }
-# Encoders that begin as what reads attributes; the codes of drawings are known exactly, and go on
+# Encoders that begin as what reads attributes. The codes of drawings are known exactly, and go on
 # teaching beside the images.
 _AT_128: dict[str, Any] = {
     **_NETWORKS_128,
     "initial": "runs/features-128/network",
     "freeze_norms": True,
     "warmup_drawings": True,
-    "warmup_images": 12_000,
-    "images": 12_000,
+    "warmup_images": 8_000,
+    "images": 3_000,
     "distillation": 0.3,
     "optimiser": "muon",
-    "lr": 5e-4,
+    "lr": 1.2e-4,
 }
-_E4E_AT_128 = {**_AT_128, "progressive_start": 1_500}  # drawings have one code for all layers
+# Drawings have one code for all layers: deltas are for images.
+_E4E_AT_128 = {**_AT_128, "progressive_start": 1_000, "progressive_interval": 10}
+# As many passes of encoder and generator, where images take one step.
+_SINGLE_SHOT_AT_128 = {"single_shot": True, "warmup_images": 15_000, "images": 8_400}
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the
 # next ones, and that nothing is left to do at the target.
@@ -261,8 +264,10 @@ _NAMED = {
     "portraits-single-shot-e4e": with_options(_PORTRAITS_E4E, single_shot=True),
     "portraits-128": with_options(_PORTRAITS, **_AT_128),
     "portraits-128-e4e": with_options(_PORTRAITS_E4E, **_E4E_AT_128),
-    "portraits-128-single-shot": with_options(_PORTRAITS, **_AT_128, single_shot=True),
-    "portraits-128-single-shot-e4e": with_options(_PORTRAITS_E4E, **_E4E_AT_128, single_shot=True),
+    "portraits-128-single-shot": with_options(_PORTRAITS, **{**_AT_128, **_SINGLE_SHOT_AT_128}),
+    "portraits-128-single-shot-e4e": with_options(
+        _PORTRAITS_E4E, **{**_E4E_AT_128, **_SINGLE_SHOT_AT_128, "progressive_start": 1_875}
+    ),
     # Ablations: equal passes of encoder and generator in training. That of ReStyle's own encoder is
     # "portraits", which begins as they do.
     "portraits-64-single-shot": with_options(_ABLATION, single_shot=True, steps=1, images=30_000),
@@ -273,10 +278,16 @@ _NAMED = {
     "portraits-toon": with_options(
         _PORTRAITS_TOON, generator="portraits-toon", initial="portraits"
     ),
+    # A photograph and its toon have one code, as the generators have one mapping network.
     "portraits-128-toon": with_options(
-        _PORTRAITS_TOON,
-        **_NETWORKS_128 | {"generator": "runs/generator-128-toon/generator"},
-        initial="runs/encoder-portraits-128/model",
+        _PORTRAITS,
+        **_AT_128
+        | {
+            "generator": "runs/generator-128-toon/generator",
+            "initial": "runs/encoder-portraits-128/model",
+            "domain": "toon",
+            "images": 0,
+        },
     ),
     **_PSP,
     **{
