@@ -297,9 +297,10 @@ def test_a_drawing_is_nearer_when_its_features_are(tmp_path):
     assert trainer.pretraining.loss(real, real)[0].item() == pytest.approx(0, abs=1e-6)
 
 
-def test_there_is_nothing_to_freeze_without_an_initial_generator(tmp_path):
-    with pytest.raises(ValueError, match="freeze_synthesis: .* got initial None"):
-        training(tmp_path, "portraits", freeze_synthesis=True)
+@pytest.mark.parametrize("option", ["freeze_synthesis", "rebuild_mapping"])
+def test_without_an_initial_generator_there_is_nothing_to_keep(tmp_path, option):
+    with pytest.raises(ValueError, match="rebuild_mapping: expected initial, got initial None"):
+        training(tmp_path, "portraits", **{option: True})
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])

@@ -133,12 +133,12 @@ class GeneratorTraining(RunOptions):
         """
         check(self)
         check_shares(self.batch, self.processes)
-        if self.freeze_synthesis and (self.initial is None or self.train_mapping):
+        if self.initial is None and (self.freeze_synthesis or self.rebuild_mapping):
             raise ValueError(
-                "freeze_synthesis: trains the mapping network of an initial generator alone; "
-                f"expected initial and no train_mapping, got initial {self.initial} and "
-                f"train_mapping {self.train_mapping}"
+                "freeze_synthesis, rebuild_mapping: expected initial, got initial None"
             )
+        if self.freeze_synthesis and self.train_mapping:
+            raise ValueError("freeze_synthesis: expected no train_mapping, got both")
 
 
 @dataclass(frozen=True)
