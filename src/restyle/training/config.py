@@ -135,7 +135,7 @@ class GeneratorTraining(RunOptions):
         check_shares(self.batch, self.processes)
         if self.initial is None and (self.freeze_synthesis or self.rebuild_mapping):
             raise ValueError(
-                "freeze_synthesis, rebuild_mapping: expected initial, got initial None"
+                "freeze_synthesis, rebuild_mapping: expected initial, got None"
             )
         if self.freeze_synthesis and self.train_mapping:
             raise ValueError("freeze_synthesis: expected no train_mapping, got both")
