@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 LEFT = ("AbortError", "Unexpected error Connection errored out")  # a reload in the middle
 REFUSED = "Failed to load resource: the server responded with a status of 503"  # a busy page
 BUSY = {"detail": "Queue is full. Max size is 1 and size is 1."}  # the server's own words
+LOADED = "(i => i.complete && i.naturalWidth > 0)(document.querySelector('#drag-picture img'))"
 PORTRAIT = ROOT / "examples/portraits/00000005.png"
 
 pytestmark = [
@@ -132,8 +133,9 @@ def pull(page, picture, point, to):
     points, before = page.get_by_role("textbox", name="Points"), source(picture)
     click(page, picture, *point)
     expect(points).not_to_have_value("")
-    # Until the point is drawn, the page takes no other click.
+    # Until the point is drawn, and that picture is loaded, the page takes no other click.
     expect(picture).not_to_have_attribute("src", before)
+    page.wait_for_function(LOADED)
     tracker = page.locator("#drag-picture").get_by_test_id("status-tracker")
     expect(tracker).to_have_class(re.compile(r"\bhide\b"))
     only = points.input_value()
