@@ -128,8 +128,8 @@ class Encoder(nn.Module, PretrainedPart):
     def start_from(self, trunk: Trunk) -> None:
         """Copy a pretrained trunk's weights, as training usually begins with them.
 
-        The trunk's input channels become the first ones (the target's); further ones have no
-        weight in the beginning.
+        The trunk's input channels become the first ones (the target's); further ones keep the
+        random weights that they have.
 
         Raises:
             ValueError: The trunk has other layers.
@@ -142,7 +142,7 @@ class Encoder(nn.Module, PretrainedPart):
             )
         for name, tensor in theirs.items():
             if name == "stem.0.weight":
-                mine[name].zero_()[:, : tensor.shape[1]] = tensor
+                mine[name][:, : tensor.shape[1]] = tensor
             else:
                 mine[name].copy_(tensor)
 

@@ -151,7 +151,7 @@ class EncoderTrainer:
         """
         self.encoder.stage = self.stage_at(images)
         total = self.config.data.warmup_images + self.config.data.images
-        left = (total - images) / max(1.0, self.config.loop.decay * self.config.data.images)
+        left = (total - images) / max(1.0, self.config.loop.decay * total)
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.loop.lr * min(1.0, left)
 

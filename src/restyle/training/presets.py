@@ -216,16 +216,17 @@ _AT_128: dict[str, Any] = {
     "initial": "runs/features-128/network",
     "freeze_norms": True,
     "warmup_drawings": True,
-    "warmup_images": 8_000,
-    "images": 3_000,
+    "warmup_images": 16_000,
+    "images": 1_000,
     "distillation": 0.3,
     "optimiser": "muon",
-    "lr": 1.2e-4,
+    "lr": 1.5e-4,
+    "decay": 0.7,
 }
 # Drawings have one code for all layers: deltas are for images.
-_E4E_AT_128 = {**_AT_128, "progressive_start": 1_000, "progressive_interval": 10}
+_E4E_AT_128 = {**_AT_128, "progressive_start": 2_000, "progressive_interval": 5}
 # As many passes of encoder and generator, where images take one step.
-_SINGLE_SHOT_AT_128 = {"single_shot": True, "warmup_images": 15_000, "images": 8_400}
+_SINGLE_SHOT_AT_128 = {"single_shot": True, "warmup_images": 30_000, "images": 2_800}
 
 # What a single-shot encoder has learned is most of the first step. What is to be learned are the
 # next ones, and that nothing is left to do at the target.
@@ -266,7 +267,7 @@ _NAMED = {
     "portraits-128-e4e": with_options(_PORTRAITS_E4E, **_E4E_AT_128),
     "portraits-128-single-shot": with_options(_PORTRAITS, **{**_AT_128, **_SINGLE_SHOT_AT_128}),
     "portraits-128-single-shot-e4e": with_options(
-        _PORTRAITS_E4E, **{**_E4E_AT_128, **_SINGLE_SHOT_AT_128, "progressive_start": 1_875}
+        _PORTRAITS_E4E, **{**_E4E_AT_128, **_SINGLE_SHOT_AT_128, "progressive_start": 3_750}
     ),
     # Ablations: equal passes of encoder and generator in training. That of ReStyle's own encoder is
     # "portraits", which begins as they do.
