@@ -1,20 +1,21 @@
 """What the trainer of encoders costs beside the bare passes through the networks.
 
-A training step is timed against its passes alone, on a batch that is already in memory: those that
-refine it without learning, then encoder, synthesis and losses forward, and backward through all of
-them. Both are measured in turn, so that a machine that gets busy slows both down, after as many
-steps without learning; the sums over all rounds are compared, as rounds differ in those.
+A training step is timed against its passes alone, on a batch that is already in memory: encoder,
+synthesis and losses forward, and backward through all of them. Both are measured in turn, so that a
+machine that gets busy slows both down, with as many steps of every image; the sums over all rounds
+are compared, as rounds differ in those.
 
     python benchmarks/training.py --preset portraits
     python benchmarks/training.py --preset portraits-e4e --batch 16 --rounds 20
 
-The trainer's own share holds whatever is not a pass: reading or drawing images, mixing them with
-those that wait, averaging gradients, the optimiser, counting and writing. The optimiser's part of
+The trainer's own share holds whatever is not a pass: reading or drawing images, averaging
+gradients, the optimiser, counting and writing. The optimiser's part of
 it is printed by itself.
 """
 
 import argparse
 import time
+from functools import partial
 
 import torch
 
@@ -54,30 +55,30 @@ def main() -> None:
     )
     position = 0
 
-    def step() -> None:
+    def step(depths: list[int]) -> None:
         nonlocal position
         positions = range(position, position + config.loop.batch)
         images = from_uint8(draw(source, positions, config.seed, config.data.flip)).to(device)
-        trainer.train_batch(images[:, :3], images[:, -3:], trainer.steps_before(positions))
+        trainer.train_batch(images[:, :3], images[:, -3:], depths)
         position += config.loop.batch
 
     images = from_uint8(draw(source, range(config.loop.batch))).to(device)[:, :3]
-    before = torch.zeros(config.loop.batch, dtype=torch.long)
 
-    def passes() -> None:
-        for _ in trainer.learn(images, images, trainer.refined(images, before), before):
+    def passes(depths: list[int]) -> None:
+        for _ in trainer.learn(images, images, depths):
             pass
 
-    step()
-    passes()
-    whole, bare, updates = [], [], []
+    step([trainer.steps] * config.loop.batch)
+    passes([trainer.steps] * config.loop.batch)
+    whole, bare, updates, learned = [], [], [], 0
     for _ in range(given.rounds):
-        before = trainer.steps_before(range(position, position + config.loop.batch))
-        whole.append(seconds(step))
-        bare.append(seconds(passes))
+        # As after the warm-up: images go on as often as they ever do.
+        depths = trainer.depths_of(config.data.warmup_images + position, config.loop.batch)
+        whole.append(seconds(partial(step, depths)))
+        bare.append(seconds(partial(passes, depths)))
         updates.append(seconds(trainer.optimiser.step))
         trainer.optimiser.zero_grad()
-    learned = config.loop.batch * trainer.steps * given.rounds
+        learned += sum(depths)
     print(f"{given.preset}, batch {config.loop.batch}, {config.precision}, {device.type}:")
     print(f"  training step   {learned / sum(whole):8.1f} images x steps a second")
     print(f"  bare passes     {learned / sum(bare):8.1f}")
