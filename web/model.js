@@ -59,7 +59,7 @@ export class Model {
     yield estimate;
     for (let step = 0; step < count; step++) {
       let residual;
-      [residual, read] = await this.residual(given, estimate.current, read);
+      [residual, read] = await this.residual(given, estimate, read);
       const ws = estimate.ws.map((value, at) => value + residual[at]);
       estimate = { ws, ...(await this.render(ws)) };
       yield estimate;
@@ -67,13 +67,17 @@ export class Model {
   }
 
   /** Return what a step adds to the codes, and what a siamese encoder has `read` of the target. */
-  async residual(target, current, read) {
-    if (!this.facts.encoder.siamese) {
+  async residual(target, { ws, current }, read) {
+    const { siamese, pull } = this.facts.encoder;
+    if (!siamese) {
       const { residual } = await this.encoder.run({ target, current });
       return [residual.data, null];
     }
-    const { codes } = await this.encoder.run({ picture: read ? current : target });
-    return [read ? read.map((value, at) => value - codes.data[at]) : codes.data, read ?? codes.data];
+    const codes = (await this.encoder.run({ picture: read ? current : target })).codes.data;
+    if (!read) return [codes, codes];
+    const start = this.facts.start_ws.flat();
+    const back = (value, at) => pull * (start[at] + value - ws[at]);
+    return [read.map((value, at) => value - codes[at] + back(value, at)), read];
   }
 
   /** Move codes along directions by name: `strength` standard deviations each. */

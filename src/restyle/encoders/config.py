@@ -38,9 +38,10 @@ class EncoderConfig:
             an encoder that sees codes. These two are not published either.
         siamese: Whether one network of three channels reads a code from the target and one from the
             current image (Bromley et al. 1993), and the residual is how they differ: what it reads
-            wrong in both falls out, and nothing is left to do where they are equal. The target is
-            read once, in the first step, which from the average goes to its code. Not published
-            either.
+            wrong in both falls out. The target is read once, in the first step, which goes to its
+            code. Not published either.
+        pull: Share of the way back to that code in the later steps of a siamese encoder: else what
+            is read a little differently again and again, and changes nothing that is read, adds up.
     """
 
     num_ws: int = 18
@@ -58,6 +59,7 @@ class EncoderConfig:
     shared_trunk: bool = False
     attends: bool = False
     siamese: bool = False
+    pull: float = 0.15
 
     def __post_init__(self):
         """Accept lists, as JSON has no tuples, and check what only shows up late otherwise."""

@@ -100,7 +100,8 @@ class Encoder(nn.Module, PretrainedPart):
     ) -> tuple[Tensor, Tensor | None]:
         """Predict as `forward` does, from whatever the trunk's stem takes."""
         if self.config.siamese:
-            return compared(lambda one: self.read(one)[0], x, ws, state, self.centre)
+            before = ws, state, self.centre, self.config.pull
+            return compared(lambda one: self.read(one)[0], x, *before)
         return self.read(x, ws, state)
 
     def read(
@@ -186,6 +187,7 @@ def compared(
     ws: Tensor | None,
     state: Tensor | None,
     centre: Tensor,
+    pull: float,
 ) -> tuple[Tensor, Tensor]:
     """Take a siamese encoder's step: how the codes of target and current image differ.
 
@@ -197,15 +199,17 @@ def compared(
         ws: (B, num_ws, w_dim) the current codes; the average's if None.
         state: (B, num_ws, w_dim) what was read of the target in the step before.
         centre: (num_ws, w_dim) the average's codes.
+        pull: Share of the way back to what was read of the target.
 
     Returns:
         The residual, and the state of the next step.
     """
     target, current = x.clamp(-1, 1).split(3, dim=1)  # as a picture shows it
-    if state is not None:
-        return state - read(current), state
-    codes = read(target)
-    return codes if ws is None else codes - (ws.float() - centre.float()), codes
+    if state is None:
+        codes = read(target)
+        return codes if ws is None else codes - (ws.float() - centre.float()), codes
+    back = 0.0 if ws is None else pull * (centre.float() + state - ws.float())
+    return state - read(current) + back, state
 
 
 def _codes_per_level(config: EncoderConfig) -> list[int]:

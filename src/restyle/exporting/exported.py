@@ -92,7 +92,7 @@ class ExportedEncoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Predict as `restyle.encoders.Encoder` does; an encoder that sees codes needs them."""
         if self.config.siamese:
-            return compared(self.session, x, ws, state, self.centre)
+            return compared(self.session, x, ws, state, self.centre, self.config.pull)
         inputs = [*x.split(3, dim=1)]
         if self.config.recurrent:
             if ws is None:
