@@ -169,7 +169,7 @@ def quantised(model: ReStyle, clock: Clock, rounds: int) -> None:
         made: dict[str, nn.Module] = {"float32": exported.encoder}
         for name, path in int8(exported, folder, targets[:CALIBRATED]).items():
             session = Session(path, [PROVIDERS["cpu"]], torch.get_num_threads())
-            made[name] = ExportedEncoder(model.encoder.config, session)
+            made[name] = ExportedEncoder(model.encoder.config, session, model.start_ws)
         report_quantised(exported, made, targets[CALIBRATED:], clock, rounds)
 
 
