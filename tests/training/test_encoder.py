@@ -625,6 +625,17 @@ def test_an_encoder_begins_as_what_reads_attributes(reading, tmp_path, single_sh
         torch.testing.assert_close(encoder.centre, trainer.restyle.start_ws)
 
 
+@pytest.mark.parametrize("single_shot", [True, False])
+def test_a_siamese_encoder_and_a_single_shot_one_begin_as_each_other(reading, single_shot):
+    settings = reading[0]
+    train_encoder(encoder_training(**{**settings, "images": 8, "single_shot": single_shot}))
+    first = ReStyle.from_pretrained(settings["out"] / "model")
+    again = {**settings, "initial": str(settings["out"] / "model"), "single_shot": not single_shot}
+    trainer = trainer_of(again)
+    encoder, images = trainer.encoder.eval(), pictures()
+    torch.testing.assert_close(encoder.read(images)[0], first.encoder.read(images)[0])
+
+
 def test_norms_of_a_feature_network_are_kept(reading, tmp_path):
     settings, network = reading
     train_encoder(encoder_training(**{**settings, "images": 8}))

@@ -128,6 +128,10 @@ def start_encoder(encoder: Encoder, name: str, generator: StyleGAN2) -> None:
                 f"got {found}; without --initial (--initial '') the weights are random"
             )
         tensors = dict(without_prefix(tensors, "encoder"))
+        if own.siamese:  # the average is the generator's
+            tensors["centre"] = encoder.centre
+        else:
+            tensors.pop("centre", None)
         if shape.get("input_channels") == 3 and own.input_channels == 6:
             part = HEAD if own.shared_trunk else STEM
             if not own.siamese and (filters := tensors.get(part)) is not None:
