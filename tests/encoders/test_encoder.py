@@ -1,7 +1,7 @@
 """Encoders are what their configurations say, and their heads what separate blocks would be."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from restyle.encoders.config import (
     RESTYLE_FACES,
 )
 from restyle.encoders.heads import MapToStyle
+from restyle.io.checkpoints import Unfilled
 from restyle.runtime.folded_encoder import folded
 
 PRESETS = [RESTYLE_FACES, RESTYLE_CARS, PSP_FACES, E4E_FACES, PORTRAITS, PORTRAITS_128]
@@ -189,6 +190,13 @@ def test_a_siamese_encoder_compares_what_it_reads(head):
 def test_impossible_configurations_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         tiny(**changes)
+
+
+def test_a_file_that_claims_a_huge_image_takes_no_memory(monkeypatch):
+    monkeypatch.setattr("restyle.portraits.reading.Pointer", lambda config: 1 / 0)
+    huge = replace(PORTRAITS_128, input_size=(2**16, 2**16))
+    with Unfilled(3_000_000), pytest.raises(RuntimeError, match="many times more than"):
+        Encoder(huge)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 32, 24), (1, 6, 24, 32), (6, 32, 24)])

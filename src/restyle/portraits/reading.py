@@ -125,7 +125,6 @@ class AttributeHeads(nn.Module):
 
     def __init__(self, config: FeatureConfig):
         super().__init__()
-        self.pointer, self.glimpses = Pointer(config), Glimpses()
         last = config.widths[-1] * (config.size // 16) ** 2
         found = last + POINTS * (2 + LOOK) + 4 * SIGHT
         self.hidden = nn.Sequential(
@@ -134,6 +133,8 @@ class AttributeHeads(nn.Module):
             nn.BatchNorm1d(config.hidden),
             nn.ReLU(),
         )
+        # After what a file's size bounds, as places of too large an image fill the memory.
+        self.pointer, self.glimpses = Pointer(config), Glimpses()
         self.values = nn.Linear(config.hidden, len(continuous_names))
         self.logits = nn.Linear(config.hidden, sum(CLASSES))
         self.entries = len(continuous_names) + sum(CLASSES)
