@@ -75,7 +75,7 @@ export class Model {
     }
     const codes = (await this.encoder.run({ picture: read ? current : target })).codes.data;
     if (!read) return [codes, codes];
-    const start = this.facts.start_ws.flat();
+    const start = this.average.ws;
     const back = (value, at) => pull * (start[at] + value - ws[at]);
     return [read.map((value, at) => value - codes[at] + back(value, at)), read];
   }

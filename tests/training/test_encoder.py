@@ -705,7 +705,7 @@ def test_a_recurrent_encoder_begins_as_a_plain_one(settings, head):
         ({"steps": 0}, "steps: expected a number of 1 or more, got 0"),
         ({"batch": 0}, "batch: expected a number of 1 or more, got 0"),
         ({"lr": -1.0}, "lr: expected a number of 0 or more, got -1.0"),
-        ({"images": -5}, "images: expected a number of 0 or more, got -5"),
+        ({"images": -5}, "images: expected a number of 1 or more, got -5"),
         ({"l2": float("nan")}, "l2: expected a number of 0 or more, got nan"),
         ({"precision": "fp8"}, "precision: expected one of auto, float32, bf16, fp16, got 'fp8'"),
         ({"skip": -1}, "skip: expected a number of 0 or more, got -1"),

@@ -133,8 +133,9 @@ class GeneratorTraining(RunOptions):
         """
         check(self)
         check_shares(self.batch, self.processes)
-        if self.initial is None and (self.freeze_synthesis or self.rebuild_mapping):
-            raise ValueError("freeze_synthesis, rebuild_mapping: expected initial, got None")
+        for name in ("freeze_synthesis", "rebuild_mapping"):
+            if getattr(self, name) and self.initial is None:
+                raise ValueError(f"{name}: expected an initial generator, got initial None")
         if self.freeze_synthesis and self.train_mapping:
             raise ValueError("freeze_synthesis: expected no train_mapping, got both")
 
@@ -229,7 +230,7 @@ class Loop:
             estimated once, at the beginning; with those of an initial encoder that had them frozen.
         optimiser: ranger, adam, adamw or muon.
         lr: The learning rate.
-        compile: Compile the generator and what compares images, as a generator's training does.
+        compile: Compile the generator.
         decay: Share of all images, at the end, over which the learning rate falls to zero.
         progressive_start: Step at which e4e's first delta is switched on; warm-up steps count.
         progressive_interval: Steps from one delta to the next; 0: all are on from the beginning.

@@ -248,9 +248,9 @@ class EncoderTrainer:
         Args:
             source: (N, 3, h, w), as the encoder sees it.
         """
-        pairs = []
+        pairs, steps = [], max(1, self.validation_steps - 1)
         for part in source.split(NORM_BATCH):
-            found = self.restyle.invert(part, self.validation_steps, batch_size=len(part)).steps
+            found = self.restyle.invert(part, steps, batch_size=len(part)).steps
             images = [found[i % self.validation_steps].image[i] for i in range(len(part))]
             pairs.append(torch.cat([part, pool_to(torch.stack(images), part)], dim=1))
         momenta = [norm.momentum for norm in self._norms]

@@ -15,9 +15,9 @@ RENAMED = {
 """Options of older trainings, and what they are called now."""
 
 _NUMBERS = {
-    (1, inf): "batch accumulate steps processes size z_dim w_dim mapping_layers r1_interval "
+    (1, inf): "batch accumulate steps processes images size z_dim w_dim mapping_layers r1_interval "
     "hidden embedding width pictures snapshot_images progressive_start taught_images",
-    (0, inf): "workers skip images warmup_images supervised_images supervised_weight supervised_lr "
+    (0, inf): "workers skip warmup_images supervised_images supervised_weight supervised_lr "
     "supervised_features supervised_pyramid discriminator_warmup lr discriminator_lr "
     "adversarial_lr r1 r1_gamma path_length_weight ema_images detail feature_weight keep_coarse "
     "fade_images pool validation_steps validation_images progressive_interval l2 perceptual "

@@ -287,7 +287,7 @@ _NAMED = {
             "generator": "runs/generator-128-toon/generator",
             "initial": "runs/encoder-portraits-128/model",
             "domain": "toon",
-            "images": 0,
+            "images": 8,  # the least: a toon is not to look like its photograph
         },
     ),
     **_PSP,
