@@ -6,19 +6,14 @@ Processor seconds are those of all of the browser's processes, and of what serve
 import argparse
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from speed import small_model
 
 ROOT = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -69,29 +64,12 @@ def find(page: Page, number: int) -> None:
     page.evaluate("document.getElementById('status').textContent = ''")
 
 
-@contextmanager
-def page_of(size: int) -> Iterator[Path]:
-    """Yield the folder of what `make docs` built, or of a page of another size."""
-    if size == 64:
-        yield ROOT / "build/try"
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        model, export, page = (Path(folder, name) for name in ("model", "export", "page"))
-        small_model(size).save_pretrained(model)
-        run = [sys.executable, "-m", "restyle", "export", model, "--out", export]
-        subprocess.run(run, check=True)
-        subprocess.run([sys.executable, ROOT / "web/build.py", export, page], check=True)
-        yield page
-
-
 def main() -> None:
     """Print wall and processor time of what a visitor waits for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", type=int, default=1, help="that the browser has")
-    parser.add_argument("--size", type=int, choices=[64, 128], default=64, help="as speed.py's")
     options = parser.parse_args()
-    with page_of(options.size) as folder:
-        measure(folder, options.cores)
+    measure(ROOT / "build/try", options.cores)
 
 
 def measure(folder: Path, count: int) -> None:

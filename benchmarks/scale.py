@@ -1,6 +1,6 @@
 """What millions of images cost: measured, computed for a plan, and simulated with failures.
 
-`costs` runs `restyle shards` on a few drawn portraits: with the bundled model of 64 px, and with
+`costs` runs `restyle shards` on a few drawn portraits: with the bundled model of 128 px, and with
 models of the official size for 256 and 1024 px, whose weights are random, as speed does not depend
 on them. Seconds are those of one processor core, whatever else the machine does.
 
@@ -62,7 +62,7 @@ class Cost:
 def measure(size: int, count: int, folder: Path) -> tuple[Cost, Plan]:
     """Invert so many portraits of a size as a plan of one shard."""
     model = "portraits"
-    if size > 64:
+    if size > 128:
         random_model(size).save_pretrained(folder / "model")
         model = str(folder / "model")
     portraits = Portraits(size=size)
@@ -260,7 +260,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     measured = commands.add_parser("costs", help="measure and compute")
     measured.set_defaults(run=costs)
-    sizes = ["64:64", "256:4", "1024:2"]
+    sizes = ["128:64", "256:4", "1024:2"]
     measured.add_argument("--sizes", nargs="+", default=sizes, help="pixels:images to measure")
     measured.add_argument("--calls", type=float, default=10_000, help="a second, of the storage")
     listed = commands.add_parser("listing", help="measure how shards are listed for a training")

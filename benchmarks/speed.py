@@ -10,7 +10,7 @@ runtimes, and eight bits (`runtimes.py`).
 
     python benchmarks/speed.py
     python benchmarks/speed.py --cpu-time --threads 1
-    python benchmarks/speed.py --sizes --runtimes 64 128
+    python benchmarks/speed.py --sizes --runtimes 128 256
 """
 
 import argparse
@@ -18,7 +18,6 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
@@ -28,11 +27,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from restyle.domains import FACES, Domain
+from restyle.domains import FACES
 from restyle.encoders import Encoder, EncoderConfig
-from restyle.encoders.config import PORTRAITS_128
 from restyle.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from restyle.hub.registry import load, load_generator
+from restyle.hub.registry import load
 from restyle.model import ReStyle
 from restyle.refine import step
 
@@ -68,15 +66,6 @@ def random_encoder(config: EncoderConfig) -> Encoder:
         for head in encoder.heads:
             head.get_parameter("out_weight").mul_(0.1)
     return encoder
-
-
-def small_model(size: int) -> ReStyle:
-    """The bundled model at 64 px; at 128 px the generator of the snapshots, a random encoder."""
-    if size == 64:
-        return load("portraits", "cpu")
-    generator = load_generator(Path(__file__).parents[1] / "snapshots" / "generator-128")
-    domain = Domain("portraits", PORTRAITS_128.input_size)
-    return ReStyle(generator, random_encoder(PORTRAITS_128), domain, "portraits of 128 px")
 
 
 def unit(clock: Clock) -> float:
@@ -217,12 +206,12 @@ def main() -> None:
     if cells:
         report(cells, clock, options.dtype, options.compile, options.repeats)
     models = (
-        (f"{size} px", small_model(size) if size < 256 else random_model(size))
+        (f"{size} px", load("portraits", "cpu") if size == 128 else random_model(size))
         for size in options.runtimes
     )
     if options.runtimes:
         runtimes.compare(models, clock, options.repeats)
-    if 64 in options.runtimes:
+    if 128 in options.runtimes:
         runtimes.quantised(load("portraits", "cpu"), clock, options.repeats)
 
 

@@ -106,7 +106,7 @@ def text_edits(model: restyle.ReStyle) -> None:
     save_image(grid(strips, columns=1), DOCS / "edits_text.png")
 
 
-DRAGS = {5: [((32, 33), (39, 33))], 9: [((28, 40), (25, 38)), ((38, 39), (41, 37))]}
+DRAGS = {5: [((64, 66), (78, 66))], 9: [((56, 80), (50, 76)), ((76, 78), (82, 74))]}
 """Points of portraits and their targets, in pixels of the model's picture."""
 
 

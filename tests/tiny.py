@@ -32,16 +32,6 @@ def tiny_encoder(seed: int = 0, input_channels: int = 6, **options: object) -> E
     return Encoder(config)
 
 
-def tiny_recurrent(seed: int = 0, keeps_state: bool = True, **options: object) -> Encoder:
-    """An encoder that sees codes, whose residuals are not zero as in the beginning of training."""
-    encoder = tiny_encoder(seed, sees_codes=True, keeps_state=keeps_state, **options)
-    generator = tiny_generator(seed)
-    assert encoder.recurrence is not None
-    encoder.recurrence.measure(generator.w_avg, generator.sample_w(100))
-    nn.init.normal_(encoder.recurrence.out_weight)
-    return encoder
-
-
 def tiny_model(seed: int = 0, input_channels: int = 6, **facts: object) -> ReStyle:
     domain = Domain("tiny", (SIZE, SIZE))
     encoder = tiny_encoder(seed, input_channels)

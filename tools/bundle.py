@@ -3,11 +3,7 @@
     python tools/bundle.py portraits runs/encoder-portraits --generator-run runs/generator
     python tools/bundle.py portraits-e4e runs/encoder-portraits-e4e --generator-of portraits
 
-With `--generator-of` the generator stays in the bundled model of that name, whose it must be. A
-mapping network that was trained afterwards, alone, goes into all models that have the one it began
-as:
-
-    python tools/bundle.py mapping runs/generator-portraits-mapping
+With `--generator-of` the generator stays in the bundled model of that name, whose it must be.
 """
 
 import json
@@ -19,11 +15,11 @@ from typing import Any
 
 from cyclopts import App
 
-from restyle.hub.registry import bundled, load_generator
 from restyle.io.bundled import WEIGHTS
 from restyle.io.checkpoints import load_config, share, weights_hash
 from restyle.io.files import atomic_write
 from restyle.model import ReStyle
+from restyle.training.encoder_trainer import MOST_STEPS
 from restyle.training.options import as_record, renamed
 from restyle.training.presets import ENCODERS, GENERATORS, STUDENTS
 
@@ -55,30 +51,6 @@ def bundle(
     _write(model, generator_of)
 
 
-@app.command
-def mapping(run: Path) -> None:
-    """Give bundled models the mapping network that was trained after them.
-
-    Args:
-        run: Its run folder (`restyle train generator --freeze-synthesis`).
-    """
-    made = _made(run)
-    before = weights_hash(load_generator(made["training"]["initial"]).mapping.state_dict())
-    after = load_generator(run / "generator").mapping.state_dict()
-    owners = {name: _owner(name) for name in bundled()}
-    # All are read before the first is written: some share what others keep.
-    models = [
-        ReStyle.from_pretrained(WEIGHTS / name) for name in sorted(owners, key=owners.__getitem__)
-    ]
-    for model in models:
-        if weights_hash(model.generator.mapping.state_dict()) != before:
-            continue
-        model.generator.mapping.load_state_dict(after)
-        if "generator" in model.card:
-            model.card["generator"] = {**model.card["generator"], "mapping": made}
-        _write(model, owners[model.name])
-
-
 def _made(run: Path) -> dict[str, Any]:
     """What a card says of a generator's run."""
     return {
@@ -94,10 +66,6 @@ def _known(model: ReStyle) -> dict[str, Any]:
     before = ReStyle.from_pretrained(WEIGHTS / model.name)
     first, second = (weights_hash(one.generator.state_dict()) for one in (before, model))
     return {k: v for k, v in before.card.items() if k == "generator" and first == second}
-
-
-def _owner(name: str) -> str:
-    return load_config(WEIGHTS / name).get("shared", {}).get("generator", {}).get("folder", "")
 
 
 def _write(model: ReStyle, generator_of: str) -> None:
@@ -133,28 +101,42 @@ def text(model: ReStyle, generator_of: str) -> str:
             *_trained(made),
         ]
     if "generator" in model.card:
-        made, settings = model.card["generator"]["images_seen"], model.card["generator"]["training"]
-        alone = min(made, settings["supervised_images"])
-        lines += [
-            f"- Generator: {alone:,} portraits drawn from their attributes, then {made - alone:,} "
-            "images against discriminators",
-            f"- Command: `restyle train generator {_command(settings, GENERATORS)}`",
-        ]
-        if later := model.card["generator"].get("mapping"):
-            lines += [
-                f"- Then its mapping network, alone: {later['images_seen']:,} portraits drawn from "
-                "their attributes",
-                f"- Command: `restyle train generator {_command(later['training'], GENERATORS)}`",
-            ]
+        lines += _generator(model.card["generator"])
     lines += [f"- {name}: {value:.4f}" for name, value in model.card["validation"].items()]
     return "\n".join([*lines, "- Licence: MIT", "", "Measured: docs/results.md", ""])
 
 
+def _generator(made: dict[str, Any]) -> list[str]:
+    """The lines on a generator: its last training, then those before."""
+    settings, seen = made["training"], made["images_seen"]
+    rest, alone = "", seen
+    if seen - settings["supervised_images"] >= settings["batch"]:
+        alone = settings["supervised_images"]
+        rest = f", then {seen - alone:,} images against discriminators"
+    command = shlex.join(options(settings, GENERATORS))
+    return [
+        f"- Generator: {alone:,} portraits drawn from their attributes{rest}",
+        f"- Command: `restyle train generator {command}`",
+        *([f"- Took: {made['took']}"] if "took" in made else []),
+        *(f"- Before: {one}" for one in made.get("before", ())),
+    ]
+
+
 def _passes(training: dict[str, Any], seen: int) -> str:
     warmed = min(training["warmup_images"], seen)
-    samples = f"{warmed:,} samples of the generator, whose codes are known, then " if warmed else ""
-    steps = 1 if training["single_shot"] else training["steps"]
-    return f"{samples}{(seen - warmed) * steps:,} passes over {seen - warmed:,} portraits"
+    known = "portraits" if training.get("warmup_drawings") else "samples of the generator"
+    samples = f"{warmed:,} {known}, whose codes are known, then " if warmed else ""
+    share = 0.0 if training["single_shot"] else training["rollout"]
+    least = 1 if training["single_shot"] else training["steps"]
+    # The share of those that go on grows over the warm-up.
+    growing = sum(_steps(least, share * (i + 0.5) / 100) for i in range(100)) / 100
+    passes = warmed * growing + (seen - warmed) * _steps(least, share)
+    return f"{samples}{seen - warmed:,} portraits: {passes:,.0f} passes of encoder and generator"
+
+
+def _steps(least: int, share: float) -> float:
+    """How many steps images take on average, of which a share goes on again and again."""
+    return least - 1 + sum(share**further for further in range(MOST_STEPS - least + 1))
 
 
 def _trained(made: dict[str, Any]) -> list[str]:
@@ -164,12 +146,17 @@ def _trained(made: dict[str, Any]) -> list[str]:
 
 
 def _teacher(training: dict[str, Any]) -> str:
-    if not training.get("distillation"):
+    if not _taught(training):
         return ""
     return (
         f"; of {training['taught_images']:,} of them it also learned the codes that "
         f"`{training['teacher']}` of `{training['teacher_model']}` finds"
     )
+
+
+def _taught(training: dict[str, Any]) -> bool:
+    """Whether codes are a teacher's, not the drawings' own."""
+    return bool(training.get("distillation")) and not training.get("warmup_drawings")
 
 
 def _millions(network: Any) -> str:
@@ -206,13 +193,8 @@ def options(training: dict[str, Any], presets: dict[str, Any]) -> list[str]:
 
 def command(training: dict[str, Any]) -> list[str]:
     """The arguments of `restyle` for an encoder's training."""
-    student = training.get("distillation")
-    kind, presets = ("student", STUDENTS) if student else ("encoder", ENCODERS)
+    kind, presets = ("student", STUDENTS) if _taught(training) else ("encoder", ENCODERS)
     return ["train", kind, *options(training, presets)]
-
-
-def _command(training: dict[str, Any], presets: dict[str, Any]) -> str:
-    return shlex.join(options(training, presets))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,6 @@ CHURCHES = Domain("churches")
 HORSES = Domain("horses")
 WILD = Domain("wild animals")
 TOON = Domain("toon")
-PORTRAITS = Domain("portraits", input_size=(64, 64))
+PORTRAITS = Domain("portraits", input_size=(128, 128))
 
 DOMAINS = {d.name: d for d in (FACES, CARS, CHURCHES, HORSES, WILD, TOON, PORTRAITS)}

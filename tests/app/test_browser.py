@@ -95,7 +95,7 @@ def source(locator):
     return locator.get_attribute("src")
 
 
-def click(page, picture, x, y, size=64):
+def click(page, picture, x, y, size=128):
     box = picture.bounding_box()
     page.mouse.click(
         box["x"] + (x + 0.5) / size * box["width"], box["y"] + (y + 0.5) / size * box["height"]
@@ -117,12 +117,12 @@ def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
     expect(edited).not_to_have_attribute("src", before)
     picture = drag_tab(page)
     assert apart(picture, found) > 4  # the edit is kept when another tab is opened
-    pull(page, picture, (32, 33), (37, 33))
+    pull(page, picture, (64, 66), (74, 66))
     dragged(page, 10)
     with page.expect_download() as download:
         page.get_by_role("link", name="KB").and_(page.locator(":visible")).first.click()
     taken = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
-    assert taken.size == (64, 64)
+    assert taken.size == (128, 128)
     page.get_by_role("tab", name="Toon").click()
     page.get_by_role("button", name="Make a toon").click()
     page.get_by_text("then 2 of portraits-toon").wait_for()
@@ -154,7 +154,7 @@ def dragged(page, steps):
 def apart(picture, screenshot):
     """Return how many levels a picture on the screen is from another one, on average."""
     both = [Image.open(io.BytesIO(one)).convert("L") for one in (picture.screenshot(), screenshot)]
-    first, second = (np.asarray(one.resize((64, 64))).astype(float) for one in both)
+    first, second = (np.asarray(one.resize((128, 128))).astype(float) for one in both)
     return np.abs(first - second)[16:].mean()  # without the label
 
 
@@ -176,7 +176,7 @@ def test_only_what_is_brushed_may_change(visit):
     assert points.input_value() == ""  # a stroke is no click
     tint = pixel(page, picture, 0.5, 0.55)
     page.get_by_label("sets points").check()
-    pull(page, picture, (32, 33), (35, 33))
+    pull(page, picture, (64, 66), (70, 66))
     dragged(page, 4)
     page.get_by_role("button", name="Clear the brush").click()
     page.wait_for_timeout(1000)

@@ -37,8 +37,8 @@ def test_a_plan_is_so_many_images(scale):
 
 @pytest.mark.slow
 def test_costs_are_measured(scale, monkeypatch, capsys):
-    printed = main(scale, monkeypatch, capsys, "costs", "--sizes", "64:2")
-    (row,) = [line for line in printed.splitlines() if line.startswith("| 64")][:1]
+    printed = main(scale, monkeypatch, capsys, "costs", "--sizes", "128:2")
+    (row,) = [line for line in printed.splitlines() if line.startswith("| 128")][:1]
     seconds, _, read, written, _ = (float(cell.replace(",", "")) for cell in row.split("|")[2:-1])
     assert seconds > 0 and 1 < read < 100
     assert 1 < written < 20  # 10 codes of 128 halves, and what else a row has

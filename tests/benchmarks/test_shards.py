@@ -21,7 +21,7 @@ def test_worker_and_plan_are_measured(monkeypatch, capfd):
     told = printed("plan", "--images", "30", "--shard-size", "8")
     assert "30 ids in 4 shards:" in told and re.search(r"status, all done +\d+\.\d s", told)
     told = printed("worker", *"--images 16 --shard-size 8 --batch 4 --steps 1".split())
-    assert "16 portraits of 64 px, 1 steps, batch 4:" in told
+    assert "16 portraits of 128 px, 1 steps, batch 4:" in told
     rates = [float(rate) for rate in re.findall(r"([\d.]+) images a second", told)]
     assert len(rates) == 2 and min(rates) > 0
     assert re.search(r"MiB after the first shard, [+-]\d+\.\d % at the end", told)

@@ -172,8 +172,8 @@ def test_the_features_of_portraits_are_for_portraits():
     model = tiny_model()
     assert usual_features(model) == "none"
     for name, size, features in (
-        ("portraits", 64, "portraits-features"),
-        ("toon", 64, "portraits-features"),
+        ("portraits", 128, "portraits-features"),
+        ("toon", 128, "portraits-features"),
         ("toon", 256, "none"),  # photographs of the official toon model
         ("cars", 64, "none"),
     ):

@@ -19,9 +19,7 @@ from tests.tiny import CODES, SIZE, tiny_generator
 
 SHAPE = EncoderConfig(*CODES, widths=(16, 16), units=(1,), input_size=(SIZE, SIZE), head_channels=8)
 encoders.PRESETS["tiny"] = SHAPE
-encoders.PRESETS["tiny-recurrent"] = replace(SHAPE, sees_codes=True, keeps_state=True)
-encoders.PRESETS["tiny-shared-trunk"] = replace(SHAPE, sees_codes=True, shared_trunk=True)
-encoders.PRESETS["tiny-attending"] = replace(SHAPE, sees_codes=True, attends=True)
+encoders.PRESETS["tiny-siamese"] = replace(SHAPE, siamese=True)
 
 
 def prepare(folder: Path, pictures: int = 24) -> dict:

@@ -68,7 +68,6 @@ EVERYTHING = {
     "optimiser": "ranger",
     "w_norm": 0.01,
     "delta_norm": 2e-4,
-    "fixed_point": 0.5,
     "adversarial": 0.1,
     "r1_interval": 3,
     "pool": 6,
@@ -79,7 +78,7 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.parametrize("encoder", ["tiny", "tiny-recurrent"])
+@pytest.mark.parametrize("encoder", ["tiny", "tiny-siamese"])
 def test_a_run_writes_what_a_user_looks_for(settings, encoder):
     train_encoder(encoder_training(**{**settings, **EVERYTHING, "encoder": encoder}))
     run = settings["out"]
@@ -97,7 +96,6 @@ def test_a_run_writes_what_a_user_looks_for(settings, encoder):
         "l2",
         "w_norm",
         "delta_norm",
-        "fixed_point",
         "adversarial",
         "r1",
         "mse_first",
@@ -106,9 +104,7 @@ def test_a_run_writes_what_a_user_looks_for(settings, encoder):
     assert names | {"loss_d_real", "loss_d_fake", "loss_w"} <= {n for r in records for n in r}
 
 
-@pytest.mark.parametrize(
-    "encoder", ["tiny", "tiny-recurrent", "tiny-shared-trunk", "tiny-attending"]
-)
+@pytest.mark.parametrize("encoder", ["tiny", "tiny-siamese"])
 @pytest.mark.parametrize("head", ["psp", "e4e"])
 def test_training_lowers_the_loss(settings, head, encoder):
     options = {"lr": 3e-3, "adversarial": 0.01, "delta_norm": 1e-4}
@@ -120,7 +116,7 @@ def test_training_lowers_the_loss(settings, head, encoder):
     assert last < 0.9 * first
 
 
-@pytest.mark.parametrize("encoder", ["tiny", "tiny-recurrent"])
+@pytest.mark.parametrize("encoder", ["tiny", "tiny-siamese"])
 def test_warm_up_learns_the_codes(settings, encoder):
     trainer = trainer_of(settings, lr=3e-3, encoder=encoder)
     trainer.find_curvature()
@@ -150,8 +146,7 @@ def test_gradients_are_those_of_each_step_alone(settings):
 
 def test_gradients_flow_through_the_state_and_nothing_else(settings):
     """As in RAFT: earlier steps count 0.8 times as much, codes and images are cut off."""
-    trainer, images = trainer_of(settings, encoder="tiny-recurrent"), pictures()
-    torch.nn.init.normal_(trainer.encoder.recurrence.out_weight)
+    trainer, images = trainer_of(settings, encoder="tiny-siamese"), pictures()
     trainer.encoder.eval()
     start, state, total = trainer.restyle.start(4), None, torch.zeros(())
     for weight in (0.8, 1.0):
@@ -267,37 +262,6 @@ def test_a_step_counts_alike_for_every_image(settings):
         list(trainer.learn(images[row : row + 1], images[row : row + 1], [2 if row == 0 else 1]))
     for parameter, gradient in zip(trainer.encoder.parameters(), found, strict=True):
         torch.testing.assert_close(parameter.grad / 4, gradient, rtol=1e-4, atol=1e-6)
-
-
-def test_what_has_arrived_shall_stay(settings):
-    trainer, images = trainer_of(settings, steps=1, fixed_point=2.0, lr=0.0), pictures(8)
-    trainer.encoder.eval()
-    found = trainer.train_batch(images, images)
-    residual = trainer.restyle.encode(torch.cat([images, images], dim=1)[::4])[0]
-    torch.testing.assert_close(found["fixed_point"], residual.square().mean())
-    torch.testing.assert_close(found["loss"], found["l2"] + 2 * found["fixed_point"])
-    without = trainer_of(settings, steps=1, lr=0.0)
-    without.encoder.load_state_dict(trainer.encoder.state_dict())
-    without.encoder.eval()
-    torch.testing.assert_close(found["l2"], without.train_batch(images, images)["l2"])
-
-
-def test_late_steps_shall_do_little(settings):
-    trainer, images = trainer_of(settings, steps=2, fixed_point=2.0, lr=0.0), pictures()
-    trainer.encoder.eval()
-    depths = [7, 6, 6, 1]
-    found = trainer.train_batch(images, images, depths)["fixed_point"]
-    reached = trainer.model().invert(images, 7).steps
-    wanted = []
-    for number in range(7):
-        count = sum(depth > number for depth in depths)
-        still = torch.cat([images, images], dim=1)[:count:4]
-        there = trainer.restyle.encode(still)[0].square().mean()
-        if number >= 5:
-            pair = torch.cat([images, pool_to(reached[number].image, images)], dim=1)[:count]
-            there = there + trainer.restyle.encode(pair)[0].square().mean()
-        wanted.append(there * count)
-    torch.testing.assert_close(found, sum(wanted) / sum(depths))
 
 
 def first_norm(trainer):
@@ -460,7 +424,6 @@ def test_two_processes_give_the_losses_of_one(settings, tmp_path):
             "out": folder,
             "processes": processes,
             "rollout": 0.4,
-            "fixed_point": 2.0,
             "batch": 8,
             "accumulate": 2 // processes,  # how often images go on is drawn for a part
             "freeze_norms": True,  # else each process has statistics of its own images
@@ -648,48 +611,6 @@ def test_another_backbone_begins_as_no_feature_network(reading):
         trainer_of({**reading[0], "encoder": "tiny"})
 
 
-def test_a_recurrent_encoder_with_half_its_memory_is_no_start(settings):
-    train_encoder(encoder_training(**{**settings, "encoder": "tiny-recurrent"}))
-    folder = settings["out"] / "model"
-    config, tensors = load_folder(folder)
-    del tensors["encoder.recurrence.out_bias"]
-    save_folder(folder, config, tensors)
-    with pytest.raises(CheckpointError, match=r"missing.*recurrence\.out_bias"):
-        trainer_of(settings, encoder="tiny-recurrent", initial=str(folder))
-
-
-def begun_as(settings, encoder="tiny-recurrent", **changes):
-    """An encoder that begins as another one, and that one, with the same generator."""
-    train_encoder(encoder_training(**{**settings, **changes, "progressive_interval": 0}))
-    folder = settings["out"] / "model"
-    first = ReStyle.from_pretrained(folder)
-    trainer = trainer_of(
-        {**settings, "progressive_interval": 0, "head": first.encoder.config.head},
-        encoder=encoder,
-        initial=str(folder),
-    )
-    return trainer.model(), ReStyle(trainer.generator, first.encoder, first.domain, "first")
-
-
-@pytest.mark.parametrize("encoder", ["tiny-recurrent", "tiny-shared-trunk", "tiny-attending"])
-@pytest.mark.parametrize("head", ["psp", "e4e"])
-def test_an_encoder_that_sees_codes_proposes_what_a_single_shot_one_did(settings, head, encoder):
-    begun, first = begun_as(settings, encoder, single_shot=True, head=head)
-    images = pictures()
-    wanted = first.invert(images).ws
-    for estimate in begun.invert(images, steps=3).steps[1:]:
-        # It has nothing to add to a code that it has proposed.
-        torch.testing.assert_close(estimate.ws, wanted, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("head", ["psp", "e4e"])
-def test_a_recurrent_encoder_begins_as_a_plain_one(settings, head):
-    begun, first = begun_as(settings, head=head)
-    images = pictures()
-    reached, wanted = (model.invert(images, steps=3).ws for model in (begun, first))
-    torch.testing.assert_close(reached, wanted, atol=1e-4, rtol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -698,10 +619,6 @@ def test_a_recurrent_encoder_begins_as_a_plain_one(settings, head):
         ({"w_norm": -1.0}, "w_norm: expected a number of 0 or more, got -1.0"),
         ({"batch": 6, "accumulate": 4}, "multiple of 4"),
         ({"domain": "toon", "style": "toon"}, "trained on photos"),
-        (
-            {"fixed_point": 1.0, "single_shot": True},
-            "fixed_point: a single-shot encoder sees no current image",
-        ),
         ({"steps": 0}, "steps: expected a number of 1 or more, got 0"),
         ({"batch": 0}, "batch: expected a number of 1 or more, got 0"),
         ({"lr": -1.0}, "lr: expected a number of 0 or more, got -1.0"),

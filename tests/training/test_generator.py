@@ -169,25 +169,16 @@ def test_growing_may_leave_the_discriminator_behind(tmp_path, pictures):
 def test_the_preset_of_128_pixels_grows_from_that_of_64():
     small, large = GENERATORS["portraits-64"], GENERATORS["portraits-128"]
     assert large.grow_from == small.out and large.size == 2 * small.size
-    large = dataclasses.replace(large, feature_network=small.feature_network)  # the bundled one
     state = GeneratorTrainer(small, torch.device("cpu")).state_dict()
     GeneratorTrainer(large, torch.device("cpu")).grow_from(state)  # or it raises
 
 
-def test_the_mapping_network_of_128_pixels_is_trained_of_that_generator():
-    large, mapping = GENERATORS["portraits-128"], GENERATORS["portraits-128-mapping"]
-    assert mapping.initial == large.out / "generator" and mapping.grow_from is None
-    assert mapping.freeze_synthesis and mapping.images == mapping.supervised_images
-    for name in ("size", "channels", "z_dim", "w_dim", "mapping_layers", "feature_network"):
-        assert getattr(mapping, name) == getattr(large, name)
-
-
 def test_what_draws_further_at_128_pixels_keeps_the_codes():
-    mapping, further = GENERATORS["portraits-128-mapping"], GENERATORS["portraits-128-further"]
-    assert further.initial == mapping.out / "generator" and not further.train_mapping
+    large, further = GENERATORS["portraits-128"], GENERATORS["portraits"]
+    assert further.initial == large.out / "generator" and not further.train_mapping
     assert further.images == further.supervised_images
     for name in ("size", "channels", "z_dim", "w_dim", "mapping_layers", "feature_network"):
-        assert getattr(further, name) == getattr(mapping, name)
+        assert getattr(further, name) == getattr(large, name)
 
 
 def test_growing_from_other_widths_is_refused(tmp_path, pictures):
@@ -264,43 +255,9 @@ def test_known_portraits_take_part_in_adversarial_steps(tmp_path):
     assert trainer.step(real, 32, z)["l1"] == pytest.approx(float(expected), rel=1e-3)
 
 
-def test_a_mapping_network_is_trained_alone(tmp_path):
-    """Codes show what they did, and start where they did: encoders stay valid."""
-    first = training(tmp_path / "first", "portraits", **{**SUPERVISED, "supervised_images": 0})
-    train_generator(first)
-    second = dataclasses.replace(
-        first,
-        out=tmp_path / "second",
-        initial=first.out / "generator",
-        freeze_synthesis=True,
-        supervised_images=32,
-        supervised_features=1.0,
-        supervised_lr=1.0,
-        images=32,
-    )
-    train_generator(second)
-    before, after = (weights(one.out / "generator") for one in (first, second))
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed and all(name.startswith("mapping.") for name in changed)
-    numbers = (second.out / "stats.jsonl").read_text()
-    assert '"features"' in numbers and "loss_d" not in numbers
-
-
-def test_a_drawing_is_nearer_when_its_features_are(tmp_path):
-    config = training(tmp_path, "portraits", **SUPERVISED, supervised_features=2.0)
-    trainer = GeneratorTrainer(config, torch.device("cpu"))
-    real = load(open_source("portraits", 16), range(4))
-    loss, numbers = trainer.pretraining.loss(real.flip(0), real)
-    assert loss.item() == pytest.approx(
-        float(numbers["l1"] + 0.8 * numbers["perceptual"] + 2 * numbers["features"]), rel=1e-5
-    )
-    assert trainer.pretraining.loss(real, real)[0].item() == pytest.approx(0, abs=1e-6)
-
-
-@pytest.mark.parametrize("option", ["freeze_synthesis", "rebuild_mapping"])
-def test_without_an_initial_generator_there_is_nothing_to_keep(tmp_path, option):
-    with pytest.raises(ValueError, match=f"{option}: .* got initial None"):
-        training(tmp_path, "portraits", **{option: True})
+def test_without_an_initial_generator_there_is_nothing_to_keep(tmp_path):
+    with pytest.raises(ValueError, match="rebuild_mapping: .* got initial None"):
+        training(tmp_path, "portraits", rebuild_mapping=True)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])

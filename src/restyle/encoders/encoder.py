@@ -1,16 +1,13 @@
 """The encoder: a trunk, heads over its maps, and how their outputs become latent codes."""
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restyle.encoders.attention import Attention
 from restyle.encoders.config import EncoderConfig
 from restyle.encoders.heads import MapToStyle
-from restyle.encoders.recurrence import Recurrence
 from restyle.io.pretrained import PretrainedPart
 from restyle.nn.backbones import Trunk
 from restyle.portraits.reading import AttributeHeads, FeatureConfig
@@ -40,7 +37,7 @@ class Encoder(nn.Module, PretrainedPart):
         self.stage = config.num_ws - 1
         self.trunk = Trunk(config.backbone, config.trunk_channels, config.widths, config.units)
         counts = _codes_per_level(config)
-        widths = (self.trunk.widths[-1] * (1 + config.shared_trunk),)
+        widths = self.trunk.widths[-1:]
         if config.pyramid:
             # All maps of the pyramid are as wide as the coarsest one.
             widths = widths * len(counts)
@@ -58,15 +55,6 @@ class Encoder(nn.Module, PretrainedPart):
         if config.reads_attributes:
             self.attributes = AttributeHeads(FeatureConfig(config.input_size[0], config.widths))
             self.attribute_codes = nn.Linear(self.attributes.entries, config.w_dim)
-        self.recurrence = None
-        if config.recurrent:
-            attention = None
-            if config.attends:
-                pixels = math.prod(config.input_size) // 4 ** len(config.units)
-                attention = Attention(config.num_ws, widths[0], config.w_dim, pixels)
-            self.recurrence = Recurrence(
-                config.num_ws, config.head_channels, config.w_dim, config.sees_codes, attention
-            )
 
     def forward(
         self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
@@ -76,14 +64,13 @@ class Encoder(nn.Module, PretrainedPart):
         Args:
             x: (B, 3 or 6, h, w) RGB in [-1, 1] of the configured input size: the target, then (with
                 6 channels) the current image.
-            ws: (B, num_ws, w_dim) the current codes, for an encoder that sees them; those of the
-                start if None.
+            ws: (B, num_ws, w_dim) the current codes, for a siamese encoder; those of the start if
+                None.
             state: What the step before returned; None at the start.
 
         Returns:
-            Codes or residuals (B, num_ws, w_dim), and the state (B, num_ws, head_channels) for
-            the next step, None from an encoder that keeps none; both float32. The state of a
-            siamese encoder is what it read from the target.
+            Codes or residuals (B, num_ws, w_dim), and the state for the next step: what a siamese
+            encoder read of the target (B, num_ws, w_dim), None from any other; both float32.
 
         Raises:
             ValueError: The input has another shape.
@@ -101,29 +88,20 @@ class Encoder(nn.Module, PretrainedPart):
         """Predict as `forward` does, from whatever the trunk's stem takes."""
         if self.config.siamese:
             before = ws, state, self.centre, self.config.pull
-            return compared(lambda one: self.read(one)[0], x, *before)
-        return self.read(x, ws, state)
+            return compared(self.read, x, *before)
+        return self.read(x), None
 
-    def read(
-        self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Compute what the heads say of images, as the trunk sees them; as `forward` else."""
-        maps = self._pyramid(x) if self.config.pyramid else self._maps(x)
+    def read(self, x: Tensor) -> Tensor:
+        """Compute what the heads say (B, num_ws, w_dim) of images, as the trunk sees them."""
+        maps = self._pyramid(x) if self.config.pyramid else self.trunk.maps(x)
         last = maps if self.config.pyramid else maps[-1:]
         codes = torch.cat([head(m) for head, m in zip(self.heads, last, strict=False)], dim=1)
         if self.attributes is not None:
             found = self.attributes.read(x, maps)
             with torch.autocast(x.device.type, enabled=False):
                 base = self.attribute_codes(found).unsqueeze(1)
-            return self._in_rows(codes) + base, None
-        if self.recurrence is None:
-            return self._in_rows(codes), None
-        ws = self.recurrence.centre.expand(len(codes), -1, -1) if ws is None else ws
-        if state is None:
-            state = self.config.first_state(codes)
-        codes, after = self.recurrence(codes, ws, state, last[0])
-        residual = self.recurrence.residual(self._in_rows(codes), ws.float())
-        return residual, after.float() if self.config.keeps_state else None
+            return self._in_rows(codes) + base
+        return self._in_rows(codes)
 
     @torch.no_grad()
     def start_from(self, trunk: Trunk) -> None:
@@ -161,14 +139,6 @@ class Encoder(nn.Module, PretrainedPart):
         switch = (layer <= self.stage).to(codes.dtype)[:, None]
         first = codes[:, :1]
         return torch.cat([first, first + codes[:, 1:] * switch], dim=1)
-
-    def _maps(self, x: Tensor) -> list[Tensor]:
-        """The trunk's maps, the last of which the heads read."""
-        if not self.config.shared_trunk:
-            return self.trunk.maps(x)
-        maps = self.trunk(torch.cat(x.split(3, dim=1)))
-        target, current = maps.unflatten(0, (2, -1))
-        return [torch.cat([target, target - current], dim=1)]
 
     def _pyramid(self, x: Tensor) -> list[Tensor]:
         """Three maps from coarse to fine, each finer one with the coarser one added to it."""

@@ -7,7 +7,7 @@ from restyle.training.zero_shot import describe, measure_text
 
 
 def evaluate_text_network(config: TextNetworkEvaluation) -> Report:
-    """Measure a text-image network on test portraits of 64 px.
+    """Measure a text-image network on test portraits.
 
     Raises:
         ValueError: There is no such network.

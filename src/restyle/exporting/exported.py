@@ -61,11 +61,7 @@ class Session(nn.Module):
             raise CheckpointError(f"{self.path}: expected a graph, got: {reason}") from error
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return the graph's first output for inputs in its own order, as `run` raises."""
-        return self.run(1, *inputs)[0]
-
-    def run(self, count: int, *inputs: Tensor) -> list[Tensor]:
-        """Compute the graph's first `count` outputs for inputs in its own order.
+        """Return the graph's first output for inputs in its own order.
 
         Raises:
             ValueError: Gradients are wanted.
@@ -75,9 +71,9 @@ class Session(nn.Module):
         session = self._session
         names = [one.name for one in session.get_inputs()]
         arrays = [np.ascontiguousarray(x.detach().cpu().float().numpy()) for x in inputs]
-        wanted = [one.name for one in session.get_outputs()[:count]]
-        found = session.run(wanted, dict(zip(names, arrays, strict=True)))
-        return [torch.from_numpy(np.asarray(result)).to(inputs[0].device) for result in found]
+        wanted = [session.get_outputs()[0].name]
+        (found,) = session.run(wanted, dict(zip(names, arrays, strict=True)))
+        return torch.from_numpy(np.asarray(found)).to(inputs[0].device)
 
 
 class ExportedEncoder(nn.Module):
@@ -90,20 +86,10 @@ class ExportedEncoder(nn.Module):
     def forward(
         self, x: Tensor, ws: Tensor | None = None, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Predict as `restyle.encoders.Encoder` does; an encoder that sees codes needs them."""
+        """Predict as `restyle.encoders.Encoder` does."""
         if self.config.siamese:
             return compared(self.session, x, ws, state, self.centre, self.config.pull)
-        inputs = [*x.split(3, dim=1)]
-        if self.config.recurrent:
-            if ws is None:
-                raise ValueError("expected the current codes for this encoder, got none")
-            inputs.append(ws)
-        if not self.config.keeps_state:
-            return self.session(*inputs), None
-        if state is None:
-            state = self.config.first_state(x)
-        residual, state = self.session.run(2, *inputs, state)
-        return residual, state
+        return self.session(*x.split(3, dim=1)), None
 
 
 class ExportedSynthesis(nn.Module):

@@ -68,7 +68,7 @@ class ReadingGraph(EncoderGraph):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Map pictures (B, 3, h, w), RGB in [-1, 1], to codes (B, num_ws, w_dim)."""
-        return self.encoder.read(picture.clamp(-1, 1).to(self.dtype))[0]
+        return self.encoder.read(picture.clamp(-1, 1).to(self.dtype))
 
 
 class RefiningGraph(EncoderGraph):
@@ -76,43 +76,8 @@ class RefiningGraph(EncoderGraph):
 
     def forward(self, target: Tensor, current: Tensor) -> Tensor:
         """Map two images (B, 3, h, w), RGB in [-1, 1], to residuals (B, num_ws, w_dim)."""
-        return self._predict(target, current)[0]
-
-    def _predict(self, *pair: Tensor, **before: Tensor) -> tuple[Tensor, Tensor | None]:
-        pictures = tuple(x.to(self.dtype) for x in pair)
-        shared = self.encoder.config.shared_trunk
-        seen = torch.cat(pictures, dim=1) if shared else cast(Tensor, pictures)
-        return self.encoder.predict(seen, **before)
-
-
-class CodesGraph(RefiningGraph):
-    """Sees the current codes as well."""
-
-    def __init__(self, encoder: Encoder, dtype: torch.dtype):
-        """Copy an encoder in a precision."""
-        super().__init__(encoder, dtype)
-        self.example += (torch.zeros(2, encoder.config.num_ws, encoder.config.w_dim),)
-
-    def forward(self, target: Tensor, current: Tensor, ws: Tensor) -> Tensor:  # type: ignore[override]
-        """Map two images and codes (B, num_ws, w_dim) to residuals of the same shape."""
-        return self._predict(target, current, ws=ws)[0]
-
-
-class RecurrentGraph(CodesGraph):
-    """Keeps a state from step to step."""
-
-    outputs = ("residual", "next_state")
-
-    def __init__(self, encoder: Encoder, dtype: torch.dtype):
-        """Copy an encoder in a precision."""
-        super().__init__(encoder, dtype)
-        self.example += (torch.zeros(2, encoder.config.num_ws, encoder.config.head_channels),)
-
-    def forward(  # type: ignore[override]
-        self, target: Tensor, current: Tensor, ws: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Map two images, codes, and a state (zero at the start) to residuals and a state."""
-        return self._predict(target, current, ws=ws, state=state)
+        pictures = (target.to(self.dtype), current.to(self.dtype))
+        return self.encoder.predict(cast(Tensor, pictures))[0]
 
 
 class _Stem(nn.Module):
@@ -201,8 +166,4 @@ def graphs_of(model: ReStyle, dtype: torch.dtype) -> Mapping[str, Graph]:
 def _kind(config: EncoderConfig) -> type[EncoderGraph]:
     if config.siamese:
         return ReadingGraph
-    if config.keeps_state:
-        return RecurrentGraph
-    if config.sees_codes:
-        return CodesGraph
     return SingleShotGraph if config.input_channels == 3 else RefiningGraph

@@ -377,7 +377,7 @@ class Render:
     count: int = 1000
     style: Literal["photo", "toon"] = "photo"
     split: Literal["train", "val", "test"] = "train"
-    size: int = 64
+    size: int = 128
     start: int = 0
     parquet: bool = False
 

@@ -53,7 +53,7 @@ class Portrait:
 class Portraits:
     """A map-style data set of portraits, one person per index; it can be shared by workers."""
 
-    def __init__(self, split: str = "train", size: int = 64, style: str = "photo"):
+    def __init__(self, split: str = "train", size: int = 128, style: str = "photo"):
         """Choose the people and how they are drawn.
 
         Args:

@@ -31,7 +31,7 @@ class FeatureConfig:
         embedding: Length of the identity embedding.
     """
 
-    size: int = 64
+    size: int = 128
     widths: tuple[int, ...] = (16, 40, 64, 96, 96)
     hidden: int = 192
     embedding: int = 96

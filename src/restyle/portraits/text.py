@@ -32,7 +32,7 @@ class TextConfig:
         layers: Convolutions over words.
     """
 
-    image: FeatureConfig = FeatureConfig(widths=(16, 32, 64, 96, 96), hidden=120, embedding=128)
+    image: FeatureConfig = FeatureConfig(64, (16, 32, 64, 96, 96), hidden=120, embedding=128)
     width: int = 64
     reach: int = 5
     layers: int = 2

@@ -76,13 +76,8 @@ class AttributePretraining:
         self.vectors = partial(vectors_of, portraits, config.z_dim)
         """The vectors of portraits, by their indices in the training split."""
         network = load_maps(config.feature_network)
-        if config.supervised_features and not isinstance(network, FeatureNetwork):
-            raise ValueError(
-                "supervised_features: expected a feature_network for portraits, got "
-                f"{config.feature_network!r}"
-            )
         self._network = network.to(device, memory_format=torch.channels_last)  # pyright: ignore
-        self._features, self._pyramid = config.supervised_features, config.supervised_pyramid
+        self._pyramid = config.supervised_pyramid
 
     def loss(self, image: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Measure how far images (B, 3, H, W) in [-1, 1] are from their targets; and numbers."""
@@ -98,11 +93,6 @@ class AttributePretraining:
         if self._pyramid:
             numbers["pyramid"] = pyramid(image, target).mean()
             loss = loss + self._pyramid * numbers["pyramid"]
-        if self._features:
-            assert isinstance(network, FeatureNetwork)  # or it would not have been built
-            missed = network.features(image, maps) - network.features(target, wanted)
-            numbers["features"] = missed.square().mean()
-            loss = loss + self._features * numbers["features"]
         return loss, {name: value.detach() for name, value in numbers.items()}
 
 

@@ -47,8 +47,6 @@ class GeneratorTraining(RunOptions):
         supervised_images: The first N of them, portraits, are drawn from their attributes.
         supervised_weight: What that counts afterwards, beside the discriminators.
         supervised_lr: Adam's learning rate at the beginning of that time; it falls evenly to `lr`.
-        supervised_features: What the squared distance of the feature network's last layer, which it
-            reads attributes from, counts in a drawing.
         supervised_pyramid: What the distance on the levels of a Laplacian pyramid counts in a
             drawing, which sees fine detail that a squared or absolute error hardly does.
         batch: Images in a step, over all processes.
@@ -70,7 +68,6 @@ class GeneratorTraining(RunOptions):
             a bundled name. Codes keep their meaning: the mapping network stays as it is.
         train_mapping: With `initial`: train the mapping network as well, and go on as before.
         rebuild_mapping: With `initial`: build the mapping network anew, of steps between classes.
-        freeze_synthesis: With `initial`: train the mapping network alone; codes show what they did.
         fresh_discriminator: With `initial` or `grow_from`: start with a discriminator of its own.
         discriminator_warmup: Images on which a fresh discriminator learns alone.
         discriminator_channels: Feature maps of the discriminator, as `channels`; empty: the same.
@@ -92,7 +89,6 @@ class GeneratorTraining(RunOptions):
     supervised_images: int = 0
     supervised_weight: float = 0.0
     supervised_lr: float = 4e-3
-    supervised_features: float = 0.0
     supervised_pyramid: float = 0.0
     batch: int = 16
     channels: tuple[int, ...] = (192, 192, 160, 112, 64)
@@ -112,7 +108,6 @@ class GeneratorTraining(RunOptions):
     initial: Path | None = None
     train_mapping: bool = False
     rebuild_mapping: bool = False
-    freeze_synthesis: bool = False
     fresh_discriminator: bool = False
     discriminator_warmup: int = 0
     discriminator_channels: tuple[int, ...] = ()
@@ -133,11 +128,8 @@ class GeneratorTraining(RunOptions):
         """
         check(self)
         check_shares(self.batch, self.processes)
-        for name in ("freeze_synthesis", "rebuild_mapping"):
-            if getattr(self, name) and self.initial is None:
-                raise ValueError(f"{name}: expected an initial generator, got initial None")
-        if self.freeze_synthesis and self.train_mapping:
-            raise ValueError("freeze_synthesis: expected no train_mapping, got both")
+        if self.rebuild_mapping and self.initial is None:
+            raise ValueError("rebuild_mapping: expected an initial generator, got initial None")
 
 
 @dataclass(frozen=True)
@@ -264,8 +256,6 @@ class Losses:
         moco_network: MoCo's network: moco-v2 (pulled) or its file.
         w_norm: Weight of the distance from the average code.
         delta_norm: Weight of the distance of the codes of one image from the first of them.
-        fixed_point: Weight of the squared residual where little or nothing is left to do, which
-            shall be zero: for a target that the current image equals, and from the sixth step on.
         adversarial: Weight of the discriminator of codes.
         distillation: Weight of the distance from a teacher's codes (with `warmup_drawings` those of
             drawings), measured by the curvature of what methods minimise.
@@ -280,7 +270,6 @@ class Losses:
     moco_network: str = "moco-v2"
     w_norm: float = 0.0
     delta_norm: float = 0.0
-    fixed_point: float = 0.0
     adversarial: float = 0.0
     distillation: float = 0.0
 
@@ -370,11 +359,6 @@ class EncoderTraining(RunOptions):
             raise ValueError(
                 "expected an identity loss (faces) or a MoCo loss (anything else), "
                 f"got both: identity {losses.identity}, moco {losses.moco}"
-            )
-        if losses.fixed_point and self.single_shot:
-            raise ValueError(
-                "fixed_point: a single-shot encoder sees no current image; expected 0, "
-                f"got {losses.fixed_point}"
             )
         if not (losses.l2 or losses.perceptual or losses.identity or losses.moco):
             raise ValueError(

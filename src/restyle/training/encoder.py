@@ -64,8 +64,6 @@ def build_trainer(config: EncoderTraining, device: torch.device) -> EncoderTrain
         head=config.head,
     )
     encoder = Encoder(shape)
-    if encoder.recurrence is not None:
-        encoder.recurrence.measure(generator.w_avg, generator.sample_w(1000))
     if config.initial:
         start_encoder(encoder, config.initial, generator)
     if shape.siamese:

@@ -18,13 +18,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from restyle.domains import Domain
 from restyle.encoders import Encoder
 from restyle.encoders.heads import MapToStyle
-from restyle.encoders.recurrence import Recurrence
 from restyle.generators.stylegan2 import StyleGAN2
 from restyle.inversion.curvature import curvature_of
 from restyle.io.bundled import bundled_or_path
 from restyle.io.checkpoints import weights_hash
 from restyle.model import ReStyle
-from restyle.refine import Encoder as Encode
 from restyle.refine import pool_to, step
 from restyle.runtime.devices import autocast, training_dtype
 from restyle.training.config import EncoderTraining
@@ -40,8 +38,6 @@ NORM_BATCH = 64
 
 STATE_DISCOUNT = 0.8
 """Weight of a step's loss against that of the next, where a state goes through them (RAFT)."""
-
-FIXED_AFTER = 5  # steps; what an encoder still does then makes images worse as often as better
 
 
 class EncoderTrainer:
@@ -294,17 +290,15 @@ class EncoderTrainer:
         """
         with self.autocast():
             wanted = self.objective.extract(target, taught)
-        # Every fourth image: the same ones in any number of shares that are multiples of four.
-        still = torch.cat([source, target], dim=1)[::4] if self.config.losses.fixed_point else None
         estimate = self.restyle.start(len(source))
         together = torch.zeros((), device=source.device)
         for number, count in enumerate(going_on(depths)):
-            encoder = _BesideStill(self.restyle.encode, still, number >= FIXED_AFTER)
-            estimate = step(encoder, self.restyle.generate, source[:count], estimate[:count])
+            before = source[:count], estimate[:count]
+            estimate = step(self.restyle.encode, self.restyle.generate, *before)
             image = pool_to(estimate.image, source)
             with self.autocast():
                 losses = self.objective.losses(
-                    image, estimate.ws, wanted[:count], self.encoder.stage, encoder.fixed_point
+                    image, estimate.ws, wanted[:count], self.encoder.stage
                 )
             share = count / len(source)  # an image's step counts alike, wherever it is
             loss = losses["loss"] * share / self.config.loop.accumulate
@@ -326,13 +320,9 @@ class EncoderTrainer:
         encoder.stage = encoder.config.num_ws - 1
         heads = [head for head in encoder.heads if isinstance(head, MapToStyle)]
         off = torch.arange(encoder.config.num_ws) > self.encoder.stage
-        shares = off.split([head.count for head in heads])
-        parts: list[tuple[MapToStyle | Recurrence, Tensor]] = [*zip(heads, shares, strict=True)]
-        if encoder.recurrence is not None:
-            parts.append((encoder.recurrence, off))
-        for part, rows in parts:
-            part.out_weight.data[rows] = 0
-            part.out_bias.data[rows] = 0
+        for head, rows in zip(heads, off.split([head.count for head in heads]), strict=True):
+            head.out_weight.data[rows] = 0
+            head.out_bias.data[rows] = 0
         model = ReStyle(self.generator, encoder, self.domain, self.config.out.name)
         return model.to(self.device, self.dtype)
 
@@ -355,33 +345,3 @@ class EncoderTrainer:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad()
-
-
-class _BesideStill:
-    """An encoder that sees images at their fixed point as well, and keeps what it does to them.
-
-    Together, as batch norms would see a batch of nothing but equal images otherwise.
-
-    Attributes:
-        fixed_point: () mean squared residual of those images, and of all in a late step; None
-            without them.
-    """
-
-    def __init__(self, encode: Encode, still: Tensor | None, late: bool):
-        self.encode, self.still, self.late = encode, still, late
-        self.fixed_point: Tensor | None = None
-
-    def __call__(
-        self, pair: Tensor, ws: Tensor, state: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        if self.still is None:
-            return self.encode(pair, ws, state)
-        still = self.still[: len(ws[::4])]
-        images, ws = torch.cat([pair, still]), torch.cat([ws, ws[::4]])
-        state = None if state is None else torch.cat([state, state[::4]])
-        residuals, state = self.encode(images, ws, state)
-        moving, there = residuals.tensor_split([len(pair)])
-        self.fixed_point = there.square().mean()
-        if self.late:
-            self.fixed_point = self.fixed_point + moving.square().mean()
-        return moving, None if state is None else state[: len(pair)]

@@ -62,9 +62,7 @@ class GeneratorTrainer:
             config.size, config.z_dim, config.w_dim, config.channels, config.mapping_layers
         )
         self.generator = StyleGAN2(shape).to(device)
-        if config.freeze_synthesis:
-            self.generator.synthesis.requires_grad_(False)
-        elif config.initial and not config.train_mapping:
+        if config.initial and not config.train_mapping:
             # A code keeps its meaning, so that the latent spaces of the generator that is started
             # from and of the one that it becomes stay related (Toonify, Pinkney and Adler 2020).
             self.generator.mapping.requires_grad_(False)
@@ -381,8 +379,7 @@ def export(trainer: GeneratorTrainer, folder: Path, images: int) -> None:
     With `keep_coarse` its coarse layers are those of the generator that it was started from.
     """
     generator = trainer.ema.model
-    if not trainer.config.freeze_synthesis:  # encoders of the generator start from its average
-        generator.w_avg.copy_(generator.estimate_w_avg())
+    generator.w_avg.copy_(generator.estimate_w_avg())
     if trainer.config.initial and trainer.config.keep_coarse:
         initial = load_generator(trainer.config.initial).to(trainer.device)
         generator = swap_layers(initial, generator, trainer.config.keep_coarse)

@@ -25,7 +25,6 @@ from restyle.io.checkpoints import (
     load_config,
     load_folder,
     load_strict,
-    with_prefix,
     without_prefix,
 )
 from restyle.losses.identity import Embedding
@@ -39,8 +38,6 @@ from restyle.training.config import EncoderTraining
 
 STEM = "trunk.stem.0.weight"
 """The filters of an encoder that see its input."""
-HEAD = "heads.0.first.weight"
-"""Those that see what a shared trunk makes of it."""
 
 
 class LossNetworks(nn.Module):
@@ -101,8 +98,7 @@ def start_encoder(encoder: Encoder, name: str, generator: StyleGAN2) -> None:
         name: The file or the pulled name of a backbone, or a feature network for portraits, whose
             weights the trunk takes over; or a trained model with an equal encoder, all of whose
             weights are taken over. That of a single-shot model does not look at the current image
-            in the beginning. A recurrent encoder may begin as one that is not: it gives the same
-            codes in the beginning.
+            in the beginning.
 
     Raises:
         ValueError: There is nothing of that name, or the trunk has other layers.
@@ -133,13 +129,8 @@ def start_encoder(encoder: Encoder, name: str, generator: StyleGAN2) -> None:
         else:
             tensors.pop("centre", None)
         if shape.get("input_channels") == 3 and own.input_channels == 6:
-            part = HEAD if own.shared_trunk else STEM
-            if not own.siamese and (filters := tensors.get(part)) is not None:
-                tensors[part] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
-            if encoder.recurrence is not None:
-                nn.init.ones_(encoder.recurrence.replaced)
-        if encoder.recurrence is not None and not without_prefix(tensors, "recurrence"):
-            tensors |= with_prefix(encoder.recurrence.state_dict(), "recurrence")
+            if not own.siamese and (filters := tensors.get(STEM)) is not None:
+                tensors[STEM] = torch.cat([filters, torch.zeros_like(filters)], dim=1)
         load_strict(encoder, tensors, f"{folder} (encoder)")
         return
     from restyle import importers

@@ -15,8 +15,6 @@ from restyle.losses.weighted import WeightedLosses
 from restyle.training.latent_adversary import LatentAdversary, adversarial
 from restyle.training.loaders import LossNetworks
 
-IN_TRAINING = ("fixed_point", "distillation")
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -95,7 +93,6 @@ class Objective:
         ws: Tensor,
         wanted: Wanted,
         stage: int,
-        fixed_point: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compare an image and its codes with what is wanted.
 
@@ -104,8 +101,6 @@ class Objective:
             ws: (B, num_ws, w_dim) its codes.
             wanted: The target.
             stage: The last row of the codes that may differ from the first.
-            fixed_point: () mean squared residual where little is left to do; None: it does
-                not count.
 
         Returns:
             Means over the batch: `loss`, the weighted sum, and each part by name; `l2` always.
@@ -128,10 +123,8 @@ class Objective:
         if self.curvature is not None and wanted.ws is not None:
             codes = torch.where(wanted.ws.isnan(), ws.detach(), wanted.ws)
             parts["distillation"] = curved_distance(ws, codes, self.curvature.product)
-        if fixed_point is not None:
-            parts["fixed_point"] = fixed_point
         means = {name: values.mean() for name, values in parts.items()}
-        # These two are there in training alone; any other part has to be there.
-        counted = [n for n in self.weights if n in means or n not in IN_TRAINING]
+        # There are a teacher's codes in training alone; any other part has to be there.
+        counted = [n for n in self.weights if n in means or n != "distillation"]
         total = torch.stack([self.weights[name] * means[name] for name in counted]).sum()
         return {"loss": total, **means}

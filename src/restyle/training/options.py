@@ -9,7 +9,6 @@ T = TypeVar("T")
 
 RENAMED = {
     "continuation": "rollout",
-    "rest": "fixed_point",
     "head_start": "discriminator_warmup",
 }
 """Options of older trainings, and what they are called now."""
@@ -18,11 +17,10 @@ _NUMBERS = {
     (1, inf): "batch accumulate steps processes images size z_dim w_dim mapping_layers r1_interval "
     "hidden embedding width pictures snapshot_images progressive_start taught_images",
     (0, inf): "workers skip warmup_images supervised_images supervised_weight supervised_lr "
-    "supervised_features supervised_pyramid discriminator_warmup lr discriminator_lr "
-    "adversarial_lr r1 r1_gamma path_length_weight ema_images detail feature_weight keep_coarse "
-    "fade_images pool validation_steps validation_images progressive_interval l2 perceptual "
-    "identity moco w_norm delta_norm fixed_point adversarial distillation seed checkpoint_minutes "
-    "blur untaught_images",
+    "supervised_pyramid discriminator_warmup lr discriminator_lr adversarial_lr r1 r1_gamma "
+    "path_length_weight ema_images detail feature_weight keep_coarse fade_images pool "
+    "validation_steps validation_images progressive_interval l2 perceptual identity moco w_norm "
+    "delta_norm adversarial distillation seed checkpoint_minutes blur untaught_images",
     (0, 1): "decay fresh",
     (0, 0.99): "rollout",
 }

@@ -31,7 +31,7 @@ class TextTraining(RunOptions):
     batch: int = 64
     fresh: float = 0.125
     pool: int = 65_536
-    initial: str = "portraits-features"
+    initial: str = "runs/features-text/network"
     hidden: int = 120
     embedding: int = 128
     width: int = 64

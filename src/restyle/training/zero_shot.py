@@ -35,7 +35,7 @@ def measure_text(
 
     Args:
         network: In evaluation mode, on the CPU.
-        portraits: A split other than the training's; test portraits of 64 px if None.
+        portraits: A split other than the training's; test portraits if None.
         count: Portraits, each with a caption; `CANDIDATES` if None.
 
     Returns:
@@ -44,7 +44,7 @@ def measure_text(
         classes; `levels`, the accuracy by continuous attribute that is said in words, where a
         picture has a level.
     """
-    portraits, count = portraits or Portraits("test", size=64), count or CANDIDATES
+    portraits, count = portraits or Portraits("test"), count or CANDIDATES
     chosen = [portraits[i] for i in range(count)]
     images = torch.cat([network.embed_image(batch) for batch in _pictures(chosen)])
     rng = np.random.default_rng(0)
