@@ -39,7 +39,7 @@ def drag(page: Browsed) -> None:
     """Pull the nose to the right."""
     page.get_by_role("tab", name="Drag").click()
     page.locator("#drag-picture img").wait_for()
-    page.get_by_role("textbox", name="Points").fill("32,33 > 39,33")
+    page.get_by_role("textbox", name="Points").fill("64,66 > 78,66")
     page.get_by_role("button", name="Drag", exact=True).click()
     page.get_by_text("Done after").wait_for()
 

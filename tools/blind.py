@@ -1,6 +1,6 @@
 """Ask people whether a generator's samples can be told from drawings.
 
-    python tools/blind.py sheet snapshots/generator-128 --out results/blind --seed 1
+    python tools/blind.py sheet portraits --out results/blind --seed 1
     python tools/blind.py score results/blind 3 7 12
 
 `sheet.png` shows 20 samples, without truncation, and 20 drawings of test portraits, shuffled and

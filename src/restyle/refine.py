@@ -27,7 +27,7 @@ class Estimate:
     Attributes:
         ws: (B, num_ws, D) latent codes in W+, one per synthesis layer.
         image: (B, 3, H, W) their render at the generator's own size, RGB in [-1, 1] (not clamped).
-        state: (B, ...) what a recurrent encoder hands to its next step; None at the start.
+        state: (B, ...) what an encoder hands to its next step; None at the start.
     """
 
     ws: Tensor

@@ -36,7 +36,7 @@ def tiny(**changes):
     return Encoder(EncoderConfig(**settings | changes)).eval()
 
 
-@pytest.mark.parametrize("config", PRESETS, ids=["faces", "cars", "psp", "e4e", "portraits", "plain"])
+@pytest.mark.parametrize("config", PRESETS, ids=["faces", "cars", "psp", "e4e", "small", "plain"])
 def test_presets_survive_json(config):
     assert EncoderConfig(**json.loads(json.dumps(asdict(config)))) == config
     with torch.device("cpu" if config.reads_attributes else "meta"):  # meta has no autocast

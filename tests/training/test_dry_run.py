@@ -70,12 +70,13 @@ def test_the_command_line_describes(tmp_path, capsys):
     settings = prepare(tmp_path)
     names = ("generator", "data", "out", "encoder", "images", "perceptual", "identity")
     options = [f"--{name}={settings[name]}" for name in names]
+    options += ["--initial=", "--no-warmup-drawings", "--distillation=0"]
     with pytest.raises(SystemExit) as ended:
         main(["train", "encoder", "--preset", "portraits-single-shot-e4e", *options, "--dry-run"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert "delta_norm 0.0002, adversarial 0.1" in text
-    assert "6,000 samples with known codes, then 64 images" in text
+    assert "30,000 samples with known codes, then 64 images" in text
     assert not (tmp_path / "run").exists()
 
 

@@ -149,14 +149,15 @@ def test_the_trunk_is_taken_over_and_stays_as_it_is(trunk):
 def test_training_learns_resumes_and_exports(config, tmp_path, monkeypatch):
     monkeypatch.setattr("restyle.training.zero_shot.CANDIDATES", 20)
     train_text(replace(config, images=128))
+    config = replace(config, images=640)
     result = train_text(config)
     rows = [json.loads(line) for line in (config.out / "stats.jsonl").read_text().splitlines()]
-    assert [row["images"] for row in rows] == [128, 256]
+    assert [row["images"] for row in rows] == [128, 640]
     assert rows[1]["prompts"] < rows[0]["prompts"] and rows[1]["values"] < rows[0]["values"]
     network = TextNetwork.from_pretrained(tmp_path / "portraits-text")
     assert network.config.image.hidden == 16
     card = (tmp_path / "portraits-text/card.md").read_text()
-    assert "256 images seen" in card and "restyle train text" in card and "| hat |" in card
+    assert "640 images seen" in card and "restyle train text" in card and "| hat |" in card
     assert "Took: 0.0 hours" in card
     assert result == json.loads((config.out / "evaluation.json").read_text())
     again = train_text(config)  # only measured

@@ -33,6 +33,7 @@ from restyle.training.parallel import (
 from restyle.training.run import Run
 from restyle.training.teacher import be_taught, codes_of
 from restyle.training.validation import validate
+from restyle.training.warm_up import mixed_samples
 
 FOR_NORMS = 512  # images; more change the statistics of batch norms by less than a batch does
 
@@ -144,7 +145,7 @@ def _loop(
         trainer.set_progress(run.images)
         depths = trainer.depths_of(run.images, run.batch // config.loop.accumulate)
         if run.images < warm_up and not drawn:
-            numbers = trainer.warm_up(*trainer.samples(run.batch), depths)
+            numbers = trainer.warm_up(*mixed_samples(trainer.restyle, run.batch), depths)
         else:
             starts = range(run.images, run.total, config.loop.batch)
             batches = batches or data.ahead(starts, run.device)

@@ -31,7 +31,7 @@ from restyle.training.loaders import LossNetworks
 from restyle.training.objective import Objective
 from restyle.training.optimisers import make_optimiser
 from restyle.training.parallel import average_gradients, gather, process_count
-from restyle.training.warm_up import going_on, mixed_samples, warm_up_losses
+from restyle.training.warm_up import going_on, warm_up_losses
 
 MOST_STEPS = 10  # that inversion takes
 NORM_BATCH = 64
@@ -160,10 +160,6 @@ class EncoderTrainer:
         folder = bundled_or_path(self.config.generator)
         found = curvature_of(*place, self.encoder.config.input_size, folder)
         self.objective.curvature = found.to(self.restyle.start_ws)
-
-    def samples(self, count: int) -> tuple[Tensor, Tensor]:
-        """Draw images (B, 3, h, w), as the encoder sees them, with codes (B, num_ws, w_dim)."""
-        return mixed_samples(self.restyle, count)
 
     @torch.no_grad()
     def codes_of_drawings(self, vectors: Tensor) -> Tensor:
