@@ -27,7 +27,7 @@ def test_the_errors_are_the_mean_squared_ones_at_the_targets_size():
 def test_bundled_models_know_drawn_portraits_and_nothing_else():
     model = restyle.load("portraits", device="cpu")
     drawn = model.prepare([f"examples/portraits/0000000{number}.png" for number in range(3)])
-    noise = torch.rand(1, 3, 64, 64) * 2 - 1
+    noise = torch.rand(1, 3, 128, 128) * 2 - 1
     foreign = torch.cat([drawn.flip(-2), noise])
     check = DomainCheck(model)
     for target, expected in ((drawn, False), (foreign, True)):

@@ -543,7 +543,7 @@ def test_an_encoder_with_other_heads_is_no_start(settings, tmp_path):
 
 
 def test_an_encoder_of_other_codes_or_none_is_no_start(settings):
-    with pytest.raises(CheckpointError, match=r"codes, as the generator takes, got \(10, 128\)"):
+    with pytest.raises(CheckpointError, match=r"codes, as the generator takes, got \(12, 128\)"):
         trainer_of(settings, initial="portraits")
     with pytest.raises(CheckpointError, match="expected an encoder, got a 'generator'"):
         trainer_of(settings, initial=settings["generator"])
