@@ -60,11 +60,11 @@ def toons(model: restyle.ReStyle, toon: restyle.ReStyle) -> None:
     """Show bootstrapping beside the toon model alone: docs/method_toons.png."""
     strips = []
     for index in PORTRAITS[:3]:
-        result = restyle.bootstrap(example(index), model, toon, source_steps=1, steps=2)
-        alone = toon.invert(example(index), steps=5)
+        result = restyle.bootstrap(example(index), model, toon, source_steps=1, steps=1)
+        alone = toon.invert(example(index), steps=2)
         photo = model.invert(example(index), steps=1)
         images = [photo, result, alone]
-        labels = ["target", "photo, step 1", "toon, step 2", "toon alone, step 5"]
+        labels = ["target", "photo, step 1", "toon, step 1", "toon alone, step 2"]
         strips.append(strip([result.target[0], *(found.image[0] for found in images)], labels))
     save_image(grid(strips, columns=1), DOCS / "method_toons.png")
 

@@ -125,7 +125,7 @@ def test_from_a_picture_to_a_dragged_one_that_is_taken_home(visit):
     assert taken.size == (128, 128)
     page.get_by_role("tab", name="Toon").click()
     page.get_by_role("button", name="Make a toon").click()
-    page.get_by_text("then 2 of portraits-toon").wait_for()
+    page.get_by_text("then 1 of portraits-toon").wait_for()
 
 
 def pull(page, picture, point, to):

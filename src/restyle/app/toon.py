@@ -51,7 +51,7 @@ def tab(models: tuple[ReStyle, ReStyle], shelf: Shelf, person: gr.State) -> None
     with gr.Row():
         with gr.Column():
             first = gr.Slider(1, MOST_STEPS, value=1, step=1, label="Steps as a photograph")
-            second = gr.Slider(1, MOST_STEPS, value=2, step=1, label="Steps as a toon")
+            second = gr.Slider(1, MOST_STEPS, value=1, step=1, label="Steps as a toon")
             make = gr.Button("Make a toon", variant="primary")
         with gr.Column():
             pair = gr.ImageSlider(

@@ -21,7 +21,7 @@ def bootstrap(
     source: ReStyle,
     target: ReStyle,
     source_steps: int = 1,
-    steps: int = 2,
+    steps: int = 1,
     batch_size: int = 8,
 ) -> InversionResult:
     """Translate images into a related domain: start with one model, go on with another.
@@ -34,7 +34,7 @@ def bootstrap(
         source: Inverts the images.
         target: Shares the source's latent lineage (its generator was fine-tuned from the source's).
         source_steps: Steps of the source; 1 is enough.
-        steps: Steps of the target; 1 or 2 are enough.
+        steps: Steps of the target; 1 is enough for the bundled toons.
         batch_size: How many images go through the networks at once.
 
     Returns:

@@ -143,14 +143,14 @@ class Bootstrap(_Batches):
             project's checkpoint file.
         target: The model that goes on. Its generator must have been fine-tuned from the source's.
         source_steps: Steps of the source; 1 is enough.
-        steps: Steps of the target; 1 or 2 are enough.
+        steps: Steps of the target; 1 is enough for the bundled toons.
         out: The folder of the results.
     """
 
     source: str = "portraits"
     target: str = "portraits-toon"
     source_steps: int = 1
-    steps: int = 2
+    steps: int = 1
     out: Path = Path("results/bootstrap")
 
     def __post_init__(self) -> None:
