@@ -7,6 +7,7 @@ take turns, so that whatever else the machine does slows all of them down.
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,8 +47,8 @@ class Runtime(Protocol):
 class OpenVINO:
     """Runs the graphs of an export on OpenVINO's processor plug-in."""
 
-    def __init__(self, folder: Path, threads: int, precision: str = "f32"):
-        """Compile the graphs in a folder."""
+    def __init__(self, model: ReStyle, folder: Path, threads: int, precision: str = "f32"):
+        """Compile the graphs of a model that lie in a folder."""
         import openvino
 
         settings = {
@@ -59,10 +60,8 @@ class OpenVINO:
             name: openvino.compile_model(str(folder / f"{name}.{ONNX}"), "CPU", settings)
             for name in ("encoder", "generator")
         }
-
-    def encode(self, pair: Tensor, *before: Tensor | None) -> tuple[Tensor, None]:
-        """Map target and current image (B, 6, h, w) to residuals; codes before are not seen."""
-        return self._first("encoder", *pair.split(3, dim=1)), None
+        see: Any = partial(self._first, "encoder")
+        self.encode = ExportedEncoder(model.encoder.config, see, model.start_ws)
 
     def generate(self, ws: Tensor) -> Tensor:
         """Render codes."""
@@ -145,7 +144,7 @@ def runtimes_of(model: ReStyle, folder: Path, names: Iterable[str]) -> dict[str,
     threads = torch.get_num_threads()
     made: dict[str, Callable[[], Runtime]] = {
         "onnxruntime": lambda: read_export(folder, threads=threads),
-        "OpenVINO": lambda: OpenVINO(folder, threads),
+        "OpenVINO": lambda: OpenVINO(model, folder, threads),
     }
     return {"restyle": model, **{name: made[name]() for name in names}}
 
@@ -208,12 +207,15 @@ def int8(exported: Exported, folder: Path, targets: Tensor) -> dict[str, Path]:
     """
     from onnxruntime import quantization
 
-    def pairs() -> Iterator[dict[str, Any]]:
+    def inputs() -> Iterator[dict[str, Any]]:
         for target in targets.split(1):
             start = exported.start(1)
             for estimate in (start, *refine(exported.encode, exported.generate, target, start, 1)):
                 current = pool_to(estimate.image, target)
-                yield {"target": target.numpy(), "current": current.numpy()}
+                if exported.encoder.config.siamese:
+                    yield from ({"picture": one.numpy()} for one in (target, current))
+                else:
+                    yield {"target": target.numpy(), "current": current.numpy()}
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self, rows: Iterable[dict[str, Any]]):
@@ -229,7 +231,7 @@ def int8(exported: Exported, folder: Path, targets: Tensor) -> dict[str, Path]:
         quantization.quantize_static(
             graph,
             files["static"],
-            Reader(pairs()),
+            Reader(inputs()),
             activation_type=quantization.QuantType.QUInt8,
             per_channel=True,
             reduce_range=True,  # processors without VNNI add pairs of products up in sixteen bits
