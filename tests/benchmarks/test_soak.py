@@ -24,7 +24,7 @@ def soak():
 @pytest.mark.slow
 def test_visitors_get_what_is_theirs(soak, monkeypatch, capsys):
     monkeypatch.setattr(soak, "PAUSE", (0.1, 0.2))
-    monkeypatch.setattr(sys, "argv", ["soak.py", "--visitors", "2", "--minutes", "0.1"])
+    monkeypatch.setattr(sys, "argv", ["soak.py", "--visitors", "2", "--minutes", "0.4"])
     with pytest.raises(SystemExit) as caught:
         soak.main()
     out = capsys.readouterr().out

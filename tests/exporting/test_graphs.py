@@ -51,10 +51,21 @@ def test_a_program_takes_any_batch(options):
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
+READING = {"backbone": "features", "widths": (4, 8, 8, 12, 12), "units": (1, 1, 1, 1)}
+
+
+@torch.no_grad()
+def test_a_single_shot_encoder_that_reads_attributes_sees_the_whole_picture():
+    encoder = with_statistics(tiny_encoder(0, 3, **READING))
+    model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
+    graph = graphs_of(model, torch.float32)["encoder"]
+    x = torch.rand(3, 3, SIZE, SIZE) * 2 - 1
+    torch.testing.assert_close(graph(x), encoder(x)[0], atol=1e-5, rtol=0)
+
+
 @torch.no_grad()
 def test_a_siamese_encoder_reads_one_picture():
-    shape = {"backbone": "features", "widths": (4, 8, 8, 12, 12), "units": (1, 1, 1, 1)}
-    encoder = with_statistics(tiny_encoder(siamese=True, **shape))
+    encoder = with_statistics(tiny_encoder(siamese=True, **READING))
     model = ReStyle(tiny_generator(), encoder, Domain("tiny", (SIZE, SIZE)), "tiny")
     graph = graphs_of(model, torch.float32)["encoder"]
     x = torch.rand(3, 3, SIZE, SIZE) * 2 - 1

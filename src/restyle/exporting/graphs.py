@@ -39,7 +39,7 @@ class EncoderGraph(Graph):
         """Copy an encoder in a precision."""
         super().__init__()
         copy = without_norms(encoder)
-        if encoder.config.trunk_channels == encoder.config.input_channels:
+        if encoder.config.trunk_channels == 6:
             stem = cast(nn.Sequential, copy.trunk.stem)
             stem[0] = _Stem(cast(nn.Conv2d, stem[0]))
         self.encoder, self.dtype = in_precision(copy, dtype), dtype
@@ -53,7 +53,7 @@ class SingleShotGraph(EncoderGraph):
 
     def forward(self, target: Tensor) -> Tensor:
         """Map targets (B, 3, h, w), RGB in [-1, 1], to codes (B, num_ws, w_dim)."""
-        return self.encoder.predict(cast(Tensor, (target.to(self.dtype),)))[0]
+        return self.encoder.predict(target.to(self.dtype))[0]
 
 
 class ReadingGraph(EncoderGraph):
