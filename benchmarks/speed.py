@@ -55,17 +55,11 @@ def random_model(size: int) -> ReStyle:
         spread = generator.synthesis(generator.sample_ws(1), resolution=64).std()
         for layer in generator.synthesis.to_rgbs:
             layer.get_parameter("weight").mul_(0.5 / spread)
-    encoder = random_encoder(EncoderConfig(num_ws=generator.num_ws))
-    return ReStyle(generator, encoder, FACES, f"random {size}")
-
-
-def random_encoder(config: EncoderConfig) -> Encoder:
-    """An encoder with random weights whose residuals are small."""
-    encoder = Encoder(config)
-    with torch.no_grad():
+    encoder = Encoder(EncoderConfig(num_ws=generator.num_ws))
+    with torch.no_grad():  # residuals are small
         for head in encoder.heads:
             head.get_parameter("out_weight").mul_(0.1)
-    return encoder
+    return ReStyle(generator, encoder, FACES, f"random {size}")
 
 
 def unit(clock: Clock) -> float:

@@ -18,7 +18,7 @@ class TextTraining(RunOptions):
         fresh: Share of a batch whose pictures are drawn anew; those of the rest were drawn some
             steps before, and get other captions.
         pool: Pictures that are kept for that, per process: what the network's frozen trunk found.
-        initial: The feature network whose trunk the image side has.
+        initial: The feature network whose trunk the image side has, of preset text by default.
         hidden: Width of the image side's layer behind the trunk.
         embedding: Length of the embeddings.
         width: Of a word.
